@@ -1,0 +1,48 @@
+"""A table of labelled texts in, a trained, tracked and proved classifier out.
+
+    import textgauge
+
+    result = textgauge.train("notes.csv")              # a tracked run, as `textgauge train`
+    classifier = textgauge.load(result.bundle)         # predicts without torch
+    classifier.predict(["steel component manufactured in 1979 in good condition"])
+
+    TextClassifier().fit(texts, labels)                # scikit-learn's conventions, no tracking
+
+The names below are loaded when they are first used, so that `import textgauge` stays light.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .api import load, train
+    from .config import Config
+    from .errors import TextgaugeError
+    from .estimator import TextClassifier
+
+__all__ = ["Config", "TextClassifier", "TextgaugeError", "load", "train"]
+
+_HOMES = {
+    "Config": "config",
+    "TextClassifier": "estimator",
+    "TextgaugeError": "errors",
+    "load": "api",
+    "train": "api",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("textgauge")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'textgauge' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

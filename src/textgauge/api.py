@@ -1,0 +1,82 @@
+"""The Python side of the commands: `textgauge.train` and `textgauge.load`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from .bundle.predictor import Predictor
+from .config import Config
+from .run import TrainResult
+from .run import train as train_run
+from .scoring import load_predictor
+from .terminal.progress import close, progress_for
+
+
+def train(
+    table: Any,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    out: Path | str | None = None,
+    resume: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quiet: bool = False,
+    **settings: Any,
+) -> TrainResult:
+    """Train a classifier on a table and track the run, as the command `textgauge train` does.
+
+    Args:
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
+            DataFrame.
+        experiment: name of the MLflow experiment.
+        tracking_uri: default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+        out: a new folder for the model, besides the copy that is stored with the run.
+        resume: id of an interrupted run to go on with.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        quiet: show no progress on standard error.
+        **settings: any field of `textgauge.Config`: `text="note"`, `epochs=10`, `seed=1` …
+
+    Returns:
+        The result: run, model folder, figures, history; `to_json()` gives them as plain values.
+
+    Raises:
+        SettingsError: a setting is unknown or has a value that cannot be used.
+        TableError: the table cannot be read, or not be trained on.
+        TrackingError: the tracking store refused.
+
+    """
+    config = Config.from_mapping(settings)
+    progress = progress_for(sys.stderr, quiet=quiet)
+    try:
+        return train_run(
+            table,
+            config,
+            experiment=experiment,
+            tracking_uri=tracking_uri,
+            out=out,
+            resume=resume,
+            encoding=encoding,
+            delimiter=delimiter,
+            progress=progress,
+        )
+    finally:
+        close(progress)
+
+
+def load(model: str | Path, tracking_uri: str | None = None) -> Predictor:
+    """Load a saved model; it predicts raw texts without torch.
+
+    Args:
+        model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        tracking_uri: where to look for an address; default as in `train`.
+
+    Raises:
+        BundleError: there is no model, or it is damaged.
+        TrackingError: the address cannot be found.
+
+    """
+    return load_predictor(model, tracking_uri)

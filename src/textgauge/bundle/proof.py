@@ -1,0 +1,148 @@
+"""The round-trip proof: a fresh process loads the saved model and must predict the same.
+
+The process runs the code that is saved *in* the model folder, if there is any, without torch and
+with pickle switched off, on raw texts.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import ProofError
+
+TOLERANCE = 1e-4
+"""How far a probability may differ: two float32 libraries sum in different orders."""
+
+_SCRIPT = """
+import sys
+code, package, bundle, texts, out, cores = sys.argv[1:]
+sys.path.insert(0, code)
+for name in ("torch", "sklearn", "mlflow"):
+    sys.modules[name] = None  # Importing it fails from now on.
+import importlib, numpy, polars, onnxruntime
+Predictor = importlib.import_module(package + ".bundle.predictor").Predictor
+import pickle
+def refuse(*args, **kwargs):
+    raise RuntimeError("the saved model must load without pickle")
+pickle.load = pickle.loads = pickle.Unpickler = refuse
+column = polars.read_ipc(texts)["text"]
+predictor = Predictor.load(bundle, cores=int(cores))
+numpy.save(out, predictor.predict(column).probabilities, allow_pickle=False)
+"""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was proved: on how many texts, and the largest difference of a probability."""
+
+    texts: int
+    largest_difference: float
+
+
+class RunningProof:
+    """The fresh process at work."""
+
+    def __init__(
+        self,
+        folder: tempfile.TemporaryDirectory[str],
+        process: subprocess.Popen[bytes],
+        expected: npt.NDArray[np.float32],
+    ) -> None:
+        self._folder, self._process, self._expected = folder, process, expected
+
+    def wait(self) -> Proof:
+        """Compare.
+
+        Raises:
+            ProofError: the process failed, or predicted something else.
+
+        """
+        try:
+            _, errors = self._process.communicate()
+            if self._process.returncode:
+                last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
+                raise ProofError(
+                    f"the saved model could not be loaded in a fresh process: {last[0]}"
+                )
+            found = np.load(Path(self._folder.name) / "found.npy", allow_pickle=False)
+        finally:
+            self._folder.cleanup()
+        return compare(self._expected, found)
+
+    def stop(self) -> None:
+        """End the process if it still runs, and clean up."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        if self._process.stderr is not None:
+            self._process.stderr.close()
+        self._folder.cleanup()
+
+
+def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -> Proof:
+    """Hold two arrays of probabilities against each other. Shapes: (texts, classes).
+
+    Raises:
+        ProofError: a probability is off by more than `TOLERANCE`, or a label that is not a draw
+            differs.
+
+    """
+    if expected.shape != found.shape:
+        raise ProofError(
+            f"the saved model predicted an array of shape {found.shape}, the trained one "
+            f"{expected.shape}."
+        )
+    difference = np.abs(expected - found).max(1)
+    worst = int(difference.argmax())
+    if not difference[worst] <= TOLERANCE:  # Written so that NaN fails too.
+        raise ProofError(
+            f"the saved model does not predict what the trained model predicted: on test text "
+            f"{worst + 1} the probabilities differ by {difference[worst]:.2g} (allowed "
+            f"{TOLERANCE:g}). The run is marked as failed; please report this with its folder."
+        )
+    return Proof(len(expected), float(difference[worst]))
+
+
+def start_proof(
+    bundle: Path, texts: pl.Series, expected: npt.NDArray[np.float32], cores: int = 1
+) -> RunningProof:
+    """Start the fresh process.
+
+    Args:
+        bundle: the saved model.
+        texts: raw texts.
+        expected: the trained model's probabilities for them. Shape: (texts, classes).
+        cores: threads of the fresh process.
+
+    """
+    folder = tempfile.TemporaryDirectory(prefix="textgauge-proof-")
+    path = Path(folder.name)
+    pl.DataFrame({"text": texts}).write_ipc(path / "texts.arrow")
+    code, package = carried_code(bundle)
+    process = subprocess.Popen(
+        [
+            sys.executable, "-I", "-c", _SCRIPT, str(code), package, str(bundle.resolve()),
+            str(path / "texts.arrow"), str(path / "found.npy"), str(cores),
+        ],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )  # fmt: skip
+    return RunningProof(folder, process, expected)
+
+
+def carried_code(bundle: Path) -> tuple[Path, str]:
+    """Where the predictor's code lies, and its package: in the bundle, else this installation."""
+    carried = sorted((bundle / "code").glob("textgauge_predictor_*"))
+    if carried:
+        return bundle.resolve() / "code", carried[0].name
+    package = Path(__file__).resolve().parent.parent
+    return package.parent, package.name

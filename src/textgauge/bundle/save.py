@@ -1,0 +1,63 @@
+"""Write a bundle."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StorageError
+from ..text.encoder import TextEncoder
+from . import files
+
+if TYPE_CHECKING:
+    from ..models.lstm import LSTMClassifier
+
+
+def save_bundle(
+    folder: Path,
+    model: LSTMClassifier,
+    encoder: TextEncoder,
+    *,
+    settings: dict[str, Any],
+    card: str,
+) -> None:
+    """Write the model into `folder`, which appears whole or not at all.
+
+    Args:
+        folder: must not exist, or be empty.
+        model: the trained model.
+        encoder: what reads its texts.
+        settings: `classes`, `label_names`, `architecture`, `config` and what else a reader wants.
+        card: the model card, Markdown.
+
+    Raises:
+        StorageError: the folder can't be written.
+
+    """
+    from safetensors.torch import save_file
+
+    partial = folder.with_name(folder.name + ".partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        _write_json(partial / files.SETTINGS, {"format_version": files.FORMAT_VERSION, **settings})
+        _write_json(partial / files.VOCABULARY, encoder.to_json())
+        (partial / files.ONNX).write_bytes(model.to_onnx().SerializeToString())
+        weights = {name: value.contiguous() for name, value in model.state_dict().items()}
+        save_file(weights, partial / files.WEIGHTS)
+        (partial / files.CARD).write_text(card, encoding="utf-8")
+        partial.rename(folder)
+    except OSError as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise StorageError(
+            f"the model cannot be saved in {folder}: {error.strerror or error}. "
+            "Make room or give another folder with --out."
+        ) from error
+
+
+def _write_json(path: Path, values: dict[str, Any]) -> None:
+    path.write_text(
+        json.dumps(values, ensure_ascii=False, indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )

@@ -1,0 +1,212 @@
+"""Every choice that a result depends on, in one frozen object.
+
+A field's name is the key in a TOML file (`--config FILE.toml`), the parameter in MLflow, and the
+option on the command line with dashes for underscores.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from .errors import SettingsError, did_you_mean
+
+ModelName = Literal["lstm"]
+ClassWeights = Literal["none", "balanced"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """The settings of a training run; checked when made, all problems reported together."""
+
+    # The table
+    text: str = "text"
+    """Column with the texts."""
+    label: str = "label"
+    """Column with the labels."""
+    split_column: str | None = None
+    """Column that names each row's part: train, val or test."""
+    group_column: str | None = None
+    """Column whose equal values must stay in one part."""
+    time_column: str | None = None
+    """Column by which the earliest rows train and the latest test."""
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    """What to call each label value in reports; values without a name are shown as they are."""
+
+    # The split
+    val_fraction: float = 0.2
+    """Share of the texts for validation, in (0, 1)."""
+    test_fraction: float = 0.2
+    """Share of the texts for the test, in (0, 1)."""
+    seed: int = 0
+    """Decides the split, the first weights and the order of the batches."""
+
+    # Text to numbers
+    numbers: bool = True
+    """Read numbers as magnitudes; False reads them as plain words."""
+    number_bins: int = 64
+    """Bins of the piecewise-linear encoding of numbers, 1 to 4096."""
+    min_texts: int = 2
+    """In how many distinct training texts a word must stand to be known."""
+    max_words: int = 50_000
+    """How many words are known at most: the most frequent."""
+    max_tokens: int = 256
+    """Longer texts are read up to this token."""
+    vectors: str | None = None
+    """Word vectors: a GloVe or word2vec text file, an .npz, an .npy, or an installed package."""
+    freeze_vectors: bool = False
+    """Keep the word vectors as they are instead of training them further."""
+
+    # The model
+    model: ModelName = "lstm"
+    """The architecture."""
+    embedding_size: int = 100
+    """Width of the learned word embedding; word vectors bring their own."""
+    hidden_size: int = 100
+    """Width of the LSTM's state."""
+    dropout: float = 0.2
+    """Share of the LSTM's inputs that is dropped in training, in [0, 1)."""
+    recurrent_dropout: float = 0.2
+    """Share of the LSTM's state that is dropped in training, in [0, 1)."""
+
+    # Training
+    epochs: int = 40
+    """Passes over the training texts at most; early stopping usually ends before."""
+    patience: int = 3
+    """Stop after so many epochs without a better validation loss."""
+    batch_size: int | None = None
+    """Texts a step; None chooses by the number of training texts."""
+    lr: float = 0.001
+    """Learning rate of Adam."""
+    class_weights: ClassWeights = "none"
+    """"balanced" gives every label the same total weight in the loss."""
+    distinct: bool = True
+    """Train on distinct texts weighted by their rows; False trains on every row, only slower."""
+    threads: int = 1
+    """CPU threads of the training. Small models gain nothing from more."""
+
+    def __post_init__(self) -> None:
+        problems = list(_type_problems(self))
+        if not problems:
+            problems = list(_value_problems(self))
+        if problems:
+            raise SettingsError("\n".join(problems))
+
+    @property
+    def fractions(self) -> tuple[float, float, float]:
+        """Shares of train, validation and test."""
+        train = 1.0 - self.val_fraction - self.test_fraction
+        return (round(train, 12), self.val_fraction, self.test_fraction)
+
+    def to_json(self) -> dict[str, Any]:
+        """Every setting, defaults included, as plain JSON values."""
+        values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {**values, "label_names": dict(self.label_names)}
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], origin: str = "settings") -> Config:
+        """Build from a mapping; unknown keys are errors that name the nearest known one."""
+        known = [f.name for f in dataclasses.fields(cls)]
+        unknown = [
+            f"{origin} has no setting {key!r}.{did_you_mean(key, known)}"
+            for key in values
+            if key not in known
+        ]
+        if unknown:
+            raise SettingsError("\n".join(unknown))
+        return cls(**values)
+
+    @classmethod
+    def read_toml(cls, path: Path) -> dict[str, Any]:
+        """The settings that a TOML file names, not yet checked.
+
+        Raises:
+            SettingsError: the file is missing or is not TOML.
+
+        """
+        try:
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise SettingsError(
+                f"there is no file {path}; check the path after --config."
+            ) from None
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{path} cannot be read as TOML: {error}.") from None
+
+
+_BOUNDS: dict[str, tuple[float, float, str]] = {
+    "val_fraction": (1e-9, 1 - 1e-9, "more than 0 and less than 1"),
+    "test_fraction": (1e-9, 1 - 1e-9, "more than 0 and less than 1"),
+    "seed": (0, 2**63 - 1, "0 or more"),
+    "number_bins": (1, 4096, "from 1 to 4096"),
+    "min_texts": (1, 1e9, "1 or more"),
+    "max_words": (1, 1e8, "1 or more"),
+    "max_tokens": (1, 100_000, "from 1 to 100000"),
+    "embedding_size": (1, 8192, "from 1 to 8192"),
+    "hidden_size": (1, 8192, "from 1 to 8192"),
+    "dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
+    "recurrent_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
+    "epochs": (1, 1e6, "1 or more"),
+    "patience": (1, 1e6, "1 or more"),
+    "batch_size": (1, 1e6, "1 or more"),
+    "lr": (1e-12, 10, "more than 0 and at most 10"),
+    "threads": (1, 1024, "from 1 to 1024"),
+}
+
+
+def _type_problems(config: Config) -> typing.Iterator[str]:
+    hints = typing.get_type_hints(Config)
+    for f in dataclasses.fields(Config):
+        value, hint = getattr(config, f.name), hints[f.name]
+        if f.name == "label_names":
+            if not isinstance(value, Mapping) or not all(
+                isinstance(part, str) for item in value.items() for part in item
+            ):
+                yield f"label_names must map label values to names, was {value!r}."
+            continue
+        options = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
+        if typing.get_origin(hint) is Literal:
+            if value not in options:
+                choice = ", ".join(repr(option) for option in options)
+                hint_text = did_you_mean(str(value), map(str, options))
+                yield f"{f.name} must be one of {choice}, was {value!r}.{hint_text}"
+            continue
+        # An int is a fine float, but True is no number.
+        fits = (
+            isinstance(value, bool) == (bool in options)
+            if isinstance(value, bool)
+            else (
+                isinstance(value, tuple(options)) or (float in options and isinstance(value, int))
+            )
+        )
+        if not fits:
+            names = " or ".join(
+                "nothing" if option is type(None) else option.__name__ for option in options
+            )
+            yield f"{f.name} must be of type {names}, was {value!r}."
+
+
+def _value_problems(config: Config) -> typing.Iterator[str]:
+    for name, (low, high, words) in _BOUNDS.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            yield f"{name} must be {words}, was {value!r}."
+    if config.val_fraction + config.test_fraction >= 1:
+        yield (
+            "val_fraction and test_fraction must leave something to train on: "
+            f"{config.val_fraction} + {config.test_fraction} is 1 or more."
+        )
+    if config.text == config.label:
+        yield f"text and label must be two different columns, both were {config.text!r}."
+    ways = [
+        f"--{name.replace('_', '-')} {value}"
+        for name in ("split_column", "group_column", "time_column")
+        if (value := getattr(config, name)) is not None
+    ]
+    if len(ways) > 1:
+        yield f"only one way to split can be chosen, found {' and '.join(ways)}."

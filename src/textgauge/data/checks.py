@@ -1,0 +1,475 @@
+"""What is in a table and what is wrong with it: all problems at once, and a profile.
+
+Every check is a few Polars expressions over whole columns; rows are named by the number that a
+person would count, from 1 after the header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import polars as pl
+
+from ..errors import did_you_mean
+
+if TYPE_CHECKING:
+    from .tables import Table
+
+Severity = Literal["error", "warning", "note"]
+
+SHOWN_ROWS = 5  # row numbers kept with a problem
+SHOWN_LABELS = 1000  # labels kept in a profile, the largest
+LONG_TEXT = 100_000  # characters
+IMBALANCE = 50.0  # rows of the largest label for one row of the smallest
+
+_SEVERITIES = {"error": 0, "warning": 1, "note": 2}
+_CONTROL = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
+# UTF-8 read as Windows-1252: a lead byte shows as one of Â Ã â, the bytes after it as one of these
+_TRAIL = (
+    r"[\u{80}-\u{bf}\u{152}\u{153}\u{160}\u{161}\u{178}\u{17d}\u{17e}\u{192}\u{2c6}\u{2dc}"
+    r"\u{2013}-\u{2022}\u{2026}\u{2030}\u{2039}\u{203a}\u{20ac}\u{2122}]"
+)
+_MOJIBAKE = rf"[\u{{c2}}\u{{c3}}]{_TRAIL}|\u{{e2}}\u{{20ac}}{_TRAIL}|\u{{ef}}\u{{bb}}\u{{bf}}"
+_STAND_IN = r"(?i)^\s*(?:nan|na|n/a|#n/a|<na>|null|nat)\s*$"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong or worth knowing.
+
+    `code` is a stable slug, `rows` the first few row numbers, `count` how many rows it concerns
+    (0 where it concerns the table as a whole), `advice` the next thing to try.
+    """
+
+    severity: Severity
+    code: str
+    message: str
+    rows: tuple[int, ...] = ()
+    count: int = 0
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class LabelProfile:
+    """How often one label stands in the table; `share` is of the rows that have a label, 0 to 1."""
+
+    label: str
+    name: str | None
+    rows: int
+    distinct_texts: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Quantiles:
+    """Of a count over the rows that have a text; all 0 where none has."""
+
+    min: int
+    median: int
+    p95: int
+    max: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A table in numbers. Texts are equal where their normalised forms are.
+
+    `duplicate_rows` repeat the text of an earlier row. `contradictory_texts` stand under more than
+    one label, in `contradictory_rows` rows. `distinct_labels` counts all labels, `labels` holds the
+    1,000 largest, the largest first. `imbalance` is the rows of the largest label over those of the
+    smallest (None without labels).
+    """
+
+    rows: int
+    distinct_texts: int
+    missing_texts: int
+    missing_labels: int
+    duplicate_rows: int
+    contradictory_texts: int
+    contradictory_rows: int
+    distinct_labels: int
+    labels: tuple[LabelProfile, ...]
+    text_characters: Quantiles
+    text_words: Quantiles
+    imbalance: float | None
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """The problems of a table, the gravest first, and its profile."""
+
+    table: str
+    problems: tuple[Problem, ...]
+    profile: Profile
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """What stands in the way of training."""
+        return tuple(p for p in self.problems if p.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """What is probably a mistake, but can be trained on."""
+        return tuple(p for p in self.problems if p.severity == "warning")
+
+    @property
+    def ok(self) -> bool:
+        """Whether the table can be trained on."""
+        return not self.errors
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report as plain values for `json.dumps`: table, ok, problems, profile."""
+        problems = [{**asdict(p), "rows": list(p.rows)} for p in self.problems]
+        profile = asdict(self.profile)
+        profile["labels"] = list(profile["labels"])  # a tuple would compare unequal to parsed JSON
+        return {"table": self.table, "ok": self.ok, "problems": problems, "profile": profile}
+
+
+def check_table(
+    table: Table,
+    *,
+    normalised: pl.Series | None = None,
+    label_names: Mapping[str, str] | None = None,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+) -> CheckReport:
+    """Return all problems of `table`, those found while reading it included, and its profile.
+
+    `normalised` holds, for each row, the text as the split compares it (String, null where the text
+    is missing); without it the texts are normalised here. `label_names` maps labels to names for
+    people. A label needs as many distinct texts as there are `fractions` above 0, unless a column
+    of the table decides the split.
+    """
+    if normalised is None:
+        from ..text.tokens import normalise
+
+        normalised = normalise(table.frame["text"])
+    frame = table.frame.with_columns(normalised.alias("normalised"))
+    if table.columns.label is None:
+        frame = frame.with_columns(label=pl.lit(None, pl.String))
+    pairs = (  # one row for each distinct text and label: usually far fewer than rows
+        frame.lazy()
+        .filter(pl.col("text").is_not_null())
+        .group_by("normalised", "label")
+        .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"))
+        .collect()
+    )
+    labels, texts, names = _labels(frame, pairs), _texts(pairs), label_names or {}
+    conflicts = texts.filter(pl.col("labels") > 1).sort("first")
+    profile = _profile(frame, texts.height, labels, conflicts, names)
+    found = [*table.problems, *_missing(frame, table), *_characters(frame)]
+    found += _text_column(frame, profile, table.columns.text)
+    if (column := table.columns.label) is not None and labels.height:
+        parts = sum(fraction > 0 for fraction in fractions) if table.columns.split is None else 1
+        found += _few_labels(labels, parts, column)
+        found += _label_column(labels, column)
+        found += _similar_labels(frame, labels)
+        found += _unknown_names(labels, names, column)
+        found += _contradictions(frame, pairs, conflicts)
+    if count := profile.duplicate_rows:
+        message = f"{count / profile.rows:.1%} of the rows repeat the text of an earlier row"
+        advice = "Nothing to do: equal texts are kept in one part of the split."
+        found.append(Problem("note", "duplicate-texts", message, (), count, advice))
+    found.sort(key=lambda problem: _SEVERITIES[problem.severity])
+    if table.columns.label is None:
+        profile = replace(profile, missing_labels=0)
+    return CheckReport(table.name, tuple(found), profile)
+
+
+# ---- profile -------------------------------------------------------------------------------------
+
+
+def _labels(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Count the rows and the distinct texts of each label; the largest label first."""
+    distinct = pairs.lazy().group_by("label").agg(pl.len().alias("distinct"))
+    return (
+        frame.lazy()
+        .filter(pl.col("label").is_not_null())
+        .group_by("label")
+        .agg(pl.len().alias("rows"))
+        .join(distinct, on="label", how="left")
+        .with_columns(pl.col("distinct").fill_null(0))
+        .sort(["rows", "label"], descending=[True, False])
+        .collect()
+    )
+
+
+def _texts(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Count the labels of each normalised text and its rows that have one."""
+    labelled = pl.col("label").is_not_null()
+    return (
+        pairs.lazy()
+        .group_by("normalised")
+        .agg(
+            labelled.sum().alias("labels"),
+            pl.col("rows").filter(labelled).sum(),
+            pl.col("first").min(),
+        )
+        .collect()
+    )
+
+
+def _profile(
+    frame: pl.DataFrame,
+    distinct: int,
+    labels: pl.DataFrame,
+    conflicts: pl.DataFrame,
+    names: Mapping[str, str],
+) -> Profile:
+    total = int(labels["rows"].sum())
+    missing = frame["text"].null_count()
+    lengths = frame.select(
+        pl.col("text").str.len_chars().alias("characters"),
+        pl.col("text").str.count_matches(r"\S+").alias("words"),
+    )
+    return Profile(
+        rows=frame.height,
+        distinct_texts=distinct,
+        missing_texts=missing,
+        missing_labels=frame["label"].null_count(),
+        duplicate_rows=frame.height - missing - distinct,
+        contradictory_texts=conflicts.height,
+        contradictory_rows=int(conflicts["rows"].sum()),
+        distinct_labels=labels.height,
+        labels=tuple(
+            LabelProfile(label, names.get(label), rows, texts, rows / total)
+            for label, rows, texts in labels.head(SHOWN_LABELS).iter_rows()
+        ),
+        text_characters=_quantiles(lengths["characters"]),
+        text_words=_quantiles(lengths["words"]),
+        imbalance=labels["rows"][0] / labels["rows"][-1] if labels.height else None,
+    )
+
+
+def _quantiles(counts: pl.Series) -> Quantiles:
+    values = [counts.quantile(at, "nearest") for at in (0.0, 0.5, 0.95, 1.0)]
+    return Quantiles(*(int(value or 0) for value in values))
+
+
+# ---- checks --------------------------------------------------------------------------------------
+
+
+def _rows(frame: pl.DataFrame, which: pl.Expr) -> tuple[tuple[int, ...], int]:
+    """Return the first few row numbers where `which` holds, and how many there are."""
+    hits = frame.lazy().filter(which).select("row").collect()["row"]
+    return tuple(hits.head(SHOWN_ROWS).to_list()), len(hits)
+
+
+def _missing(frame: pl.DataFrame, table: Table) -> list[Problem]:
+    """Find missing texts and labels, words that stand for them, and rows without their part."""
+    found = []
+    for role in ("text", "label"):
+        if (column := getattr(table.columns, role)) is None:
+            continue
+        rows, count = _rows(frame, pl.col(role).is_null())
+        if count == frame.height:
+            message = f"column {column!r} is empty: there are no {role}s at all"
+            advice = f"Pass --{role} with the name of the column that holds the {role}s."
+            found.append(Problem("error", f"missing-{role}", message, rows, count, advice))
+        elif count:
+            message = f"the {role} is missing or empty"
+            advice = "Fill these rows in or delete them; training leaves them out."
+            found.append(Problem("warning", f"missing-{role}", message, rows, count, advice))
+        rows, count = _rows(frame, pl.col(role).str.contains(_STAND_IN))
+        if count:
+            seen = frame[role][rows[0] - 1]
+            message = f"the {role} is {seen!r} or the like, which often stands for a missing value"
+            advice = f"Leave the cell empty where the {role} is not known."
+            found.append(Problem("warning", f"stand-in-{role}", message, rows, count, advice))
+    for role in ("split", "group", "time"):
+        if (column := getattr(table.columns, role)) is None:
+            continue
+        rows, count = _rows(frame, pl.col(role).is_null())
+        if count and role == "group":
+            message = f"column {column!r} is empty; such rows stay together as one group"
+            advice = "Fill these rows in if they belong to different groups."
+            found.append(Problem("warning", "missing-group", message, rows, count, advice))
+        elif count:
+            message = f"column {column!r} is empty, so the row belongs to no part of the split"
+            advice = f"Fill these rows in or delete them, or leave --{role}-column out."
+            found.append(Problem("error", f"missing-{role}", message, rows, count, advice))
+    return found
+
+
+def _characters(frame: pl.DataFrame) -> list[Problem]:
+    """Find what tells of a damaged file or of a wrong encoding, and texts of great length."""
+
+    def anywhere(pattern: str) -> pl.Expr:
+        return pl.any_horizontal(pl.col("text", "label").str.contains(pattern))
+
+    found = []
+    rows, count = _rows(frame, anywhere(r"\x00"))
+    if count:
+        message = "the cell holds NUL bytes: the file is damaged or has another encoding"
+        advice = "Write these rows again, or pass the file's --encoding."
+        found.append(Problem("error", "nul-bytes", message, rows, count, advice))
+    rows, count = _rows(frame, anywhere(_CONTROL))
+    if count:
+        message = "the cell holds control characters"
+        advice = "Take them out, unless the texts to be judged later hold them too."
+        found.append(Problem("warning", "control-characters", message, rows, count, advice))
+    rows, count = _rows(frame, anywhere("\ufffd"))
+    if count:
+        message = (
+            "the cell holds \ufffd, which some program wrote for a character it could not read"
+        )
+        advice = "Export the table again from its source, as UTF-8."
+        found.append(Problem("warning", "lost-characters", message, rows, count, advice))
+    rows, count = _rows(frame, anywhere(_MOJIBAKE))
+    if count:
+        first = frame.filter(row=rows[0]).select(
+            pl.concat_str("text", "label", separator=" ", ignore_nulls=True)
+        )
+        seen, meant = _mended(first.item())
+        message = f"the cell looks like UTF-8 that was read as cp1252: {seen!r} for {meant!r}"
+        advice = "Export the table again from its source, as UTF-8."
+        found.append(Problem("warning", "mojibake", message, rows, count, advice))
+    lengths = pl.col("text").str.len_chars()
+    rows, count = _rows(frame, lengths > LONG_TEXT)
+    if count:
+        longest = frame.select(lengths.max()).item()
+        message = f"the text has more than {LONG_TEXT:,} characters; the longest has {longest:,}"
+        advice = "See that no whole file was pasted into the cell; training reads its beginning."
+        found.append(Problem("warning", "long-text", message, rows, count, advice))
+    return found
+
+
+def _mended(text: str) -> tuple[str, str]:
+    """Return the first word of `text` that looks like mojibake, and the word that was meant."""
+    words = pl.Series(re.split("[ \t\r\n]+", text))  # mojibake may hold other spaces
+    word = str(words.filter(words.str.contains(_MOJIBAKE))[0])
+    meant = bytearray()
+    for character in word:
+        try:
+            meant += character.encode("cp1252")
+        except UnicodeEncodeError:  # a byte that cp1252 leaves open was kept as it was
+            meant += character.encode("latin-1", "replace")
+    return word, meant.decode("utf-8", "replace")
+
+
+def _text_column(frame: pl.DataFrame, profile: Profile, column: str) -> list[Problem]:
+    """Tell whether the text column holds numbers, ids or labels rather than texts."""
+    texts = frame["text"].drop_nulls()
+    few = len(texts) >= 20 and profile.distinct_texts <= 0.1 * len(texts)
+    if _share(texts.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()) >= 0.9:
+        code, looks = "text-is-number", "holds numbers, not texts"
+    elif profile.text_words.p95 > 1 or len(texts) == 0:
+        return []
+    elif not few and _share(texts.str.contains(r"\d")) >= 0.9:
+        code, looks = "text-is-id", "looks like ids: one word a row, with digits in it"
+    elif few:
+        different = f"{profile.distinct_texts:,} different ones"
+        code, looks = "text-is-label", f"looks like labels: one word a row, {different}"
+    else:
+        return []
+    advice = "Pass --text with the name of the column that holds the texts."
+    return [Problem("warning", code, f"column {column!r} {looks}", (), 0, advice)]
+
+
+def _share(flags: pl.Series) -> float:
+    return int(flags.sum()) / len(flags) if len(flags) else 0.0
+
+
+def _few_labels(labels: pl.DataFrame, parts: int, column: str) -> list[Problem]:
+    """Find one label only, labels too rare for every part of the split, and great imbalance."""
+    if labels.height == 1:
+        message = f"every label in column {column!r} is {labels['label'][0]!r}: nothing to learn"
+        advice = "Add rows with another label, or pass --label with another column."
+        return [Problem("error", "one-label", message, (), 0, advice)]
+    found = []
+    few = labels.filter(pl.col("distinct") < parts)
+    if few.height:
+        named = ", ".join(f"{label!r} ({texts})" for label, _, texts in few.head(10).iter_rows())
+        more = f" and {few.height - 10:,} more" if few.height > 10 else ""
+        message = f"labels with fewer than {parts} distinct texts, one for each part of the split"
+        message += f": {named}{more}"
+        enough = labels.height - few.height
+        if enough < 2:
+            message += f"; {'only one label has' if enough else 'no label has'} enough"
+            advice = "Add rows; at least two labels need enough distinct texts."
+        else:
+            advice = "Add rows for them, join them with other labels, or delete them."
+        count = int(few["rows"].sum())
+        severity: Severity = "warning" if enough >= 2 else "error"
+        found.append(Problem(severity, "few-texts", message, (), count, advice))
+    most, least = labels.row(0), labels.row(-1)
+    if most[1] >= IMBALANCE * least[1]:
+        message = (
+            f"label {most[0]!r} has {most[1] / least[1]:,.0f} times as many rows as {least[0]!r}"
+        )
+        message += f" ({most[1]:,} and {least[1]:,})"
+        advice = "Judge by macro F1, not by accuracy; try --class-weights balanced."
+        found.append(Problem("warning", "imbalance", message, (), 0, advice))
+    return found
+
+
+def _label_column(labels: pl.DataFrame, column: str) -> list[Problem]:
+    """Tell whether the label column holds free text, measurements or ids rather than labels."""
+    rows = int(labels["rows"].sum())
+    if labels.height < 20 or labels.height <= 0.1 * rows:
+        return []
+    values = labels["label"]
+    words = int(values.str.count_matches(r"\S+").sum()) / labels.height
+    many = f"column {column!r} has {labels.height:,} different values in {rows:,} rows"
+    advice = "Pass --label with the column that holds the labels. Is it mixed up with --text?"
+    if words >= 3:
+        message = f"{many}, of {words:.0f} words on average: it looks like free text"
+        return [Problem("error", "label-is-text", message, (), 0, advice)]
+    numbers = _share(values.cast(pl.Float64, strict=False).is_not_null()) >= 0.9
+    message = f"{many}: it looks like {'measurements' if numbers else 'ids'} rather than labels"
+    return [Problem("warning", "label-is-id", message, (), 0, advice)]
+
+
+def _similar_labels(frame: pl.DataFrame, labels: pl.DataFrame) -> list[Problem]:
+    """Find labels that differ only by case or spaces."""
+    plain = pl.col("label").str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
+    alike = labels.group_by(plain.alias("plain"), maintain_order=True).agg("label")
+    groups = alike.filter(pl.col("label").list.len() > 1)["label"].to_list()
+    if not groups:
+        return []
+    named = "; ".join(" and ".join(map(repr, group)) for group in groups[:5])
+    rarer = [label for group in groups for label in group[1:]]
+    rows, count = _rows(frame, pl.col("label").is_in(rarer))
+    message = f"labels that differ only by case or spaces: {named}"
+    advice = "Write them in the same way if they mean the same."
+    return [Problem("warning", "similar-labels", message, rows, count, advice)]
+
+
+def _unknown_names(labels: pl.DataFrame, names: Mapping[str, str], column: str) -> list[Problem]:
+    """Find names that were given to labels which are not in the table."""
+    known = labels["label"].to_list()
+    unknown = [label for label in names if label not in set(known)]
+    if not unknown:
+        return []
+    message = f"column {column!r} has no label {' or '.join(map(repr, unknown[:5]))}"
+    message += f", but --label-names names it.{did_you_mean(unknown[0], known)}"
+    more = f" and {len(known) - 10:,} more" if len(known) > 10 else ""
+    advice = f"The labels are {', '.join(map(repr, known[:10]))}{more}."
+    return [Problem("error", "unknown-label-names", message, (), 0, advice)]
+
+
+def _contradictions(
+    frame: pl.DataFrame, pairs: pl.DataFrame, conflicts: pl.DataFrame
+) -> list[Problem]:
+    """Find equal texts under different labels; the first one, with its rows, is the example."""
+    if conflicts.is_empty():
+        return []
+    same = (pl.col("normalised") == conflicts["normalised"][0]) & pl.col("label").is_not_null()
+    rows, _ = _rows(frame, same)
+    example = frame["text"][rows[0] - 1]
+    shown = example if len(example) <= 60 else f"{example[:57]}..."
+    labels = pairs.filter(same).sort("first").select("label", "rows")
+    times = ", ".join(f"{label!r} in {_row_count(n)}" for label, n in labels.iter_rows())
+    texts = "1 text stands" if conflicts.height == 1 else f"{conflicts.height:,} texts stand"
+    message = f"{texts} under more than one label, for example {shown!r}: {times}"
+    advice = (
+        "Settle which label is right; until then training takes each label's share of the rows."
+    )
+    count = int(conflicts["rows"].sum())
+    return [Problem("warning", "contradictory-texts", message, rows, count, advice)]
+
+
+def _row_count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows:,} rows"

@@ -1,0 +1,236 @@
+"""The distinct texts of a table with their labels, cut into train, validation and test.
+
+A catalogue repeats itself: 100,000 component notes hold 2,400 different texts. Everything after this
+stage works on distinct texts and weighs each by how often it occurs, which gives the same
+loss and the same metrics as working on the rows. A text that stands in the table with different
+labels keeps them all, with their counts: a soft label.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import TableError
+from ..text.tokens import normalise
+from .split import PARTS, Fractions, Split, shared_by_random_split, split_rows
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Distinct texts of one part, and how often each label occurs with each of them.
+
+    The labels are held as (text, label, count) triples, sorted by text, so that 150
+    labels cost no more memory than two.
+
+    Attributes:
+        texts: normalised texts, all different. Shape: (texts,).
+        text_index: which text a triple is about; rising. Shape: (triples,), int64.
+        label: index of the label in `Corpus.classes`. Shape: (triples,), int64.
+        count: rows with that text and label, at least 1. Shape: (triples,), int64.
+
+    """
+
+    texts: pl.Series
+    text_index: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int64]
+    count: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @cached_property
+    def rows(self) -> int:
+        """How many rows of the table these texts stand for."""
+        return int(self.count.sum())
+
+    @cached_property
+    def text_rows(self) -> npt.NDArray[np.int64]:
+        """Rows of each text. Shape: (texts,)."""
+        return np.bincount(self.text_index, self.count, len(self)).astype(np.int64)
+
+    @cached_property
+    def main_label(self) -> npt.NDArray[np.int64]:
+        """The most frequent label of each text (the first among equals). Shape: (texts,)."""
+        order = np.lexsort((self.label, -self.count, self.text_index))
+        first = np.searchsorted(self.text_index, np.arange(len(self)))
+        return self.label[order][first]
+
+    def label_rows(self, classes: int) -> npt.NDArray[np.int64]:
+        """Rows of each label. Shape: (classes,)."""
+        return np.bincount(self.label, self.count, classes).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What is trained and tested on.
+
+    Attributes:
+        classes: the label values as the table held them, sorted.
+        train: distinct texts to learn from.
+        val: distinct texts to choose by (early stopping).
+        test: distinct texts to report on; touched once.
+        split: how the rows were divided.
+        test_texts_in_train: distinct test texts that also stand in train.
+        random_split_share: share of test texts that a random row split would have had in train.
+        dropped_rows: rows without a text or without a label.
+
+    """
+
+    classes: tuple[str, ...]
+    train: LabelledTexts
+    val: LabelledTexts
+    test: LabelledTexts
+    split: Split
+    test_texts_in_train: int
+    random_split_share: float
+    dropped_rows: int
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over every text, label, count and part; the order of the rows plays no role."""
+        content = hashlib.sha256("\x1f".join(self.classes).encode())
+        for texts in (self.train, self.val, self.test):
+            content.update("\x1f".join(texts.texts).encode())
+            for numbers in (texts.text_index, texts.label, texts.count):
+                content.update(numbers.astype("<i8").tobytes())
+        return content.hexdigest()
+
+    def part(self, name: str) -> LabelledTexts:
+        """The part called "train", "val" or "test"."""
+        return {"train": self.train, "val": self.val, "test": self.test}[name]
+
+
+def label_order(labels: Sequence[str]) -> list[str]:
+    """Sort label values as a person would: by value where all are numbers, else alphabetically.
+
+    >>> label_order(["10", "9", "1"]), label_order(["b", "10", "a"])
+    (['1', '9', '10'], ['10', 'a', 'b'])
+    """
+    try:
+        return sorted(labels, key=lambda label: (float(label), label))
+    except ValueError:
+        return sorted(labels)
+
+
+def build_corpus(
+    frame: pl.DataFrame, *, seed: int, fractions: Fractions, distinct: bool = True
+) -> Corpus:
+    """Normalise, drop what can't be used, split, and gather the distinct texts of each part.
+
+    Args:
+        frame: columns `text` and `label` (strings, nulls allowed), and at most one of `split`,
+            `group` and `time`.
+        seed: the seed of the split.
+        fractions: of train, validation and test.
+        distinct: False keeps every row as a text of its own (for measuring what it costs).
+
+    Raises:
+        TableError: fewer than two labels, or no texts for a part.
+
+    """
+    rows = frame.with_columns(key=_normalise_once(frame["text"])).filter(
+        pl.col("key").is_not_null() & (pl.col("key") != "") & pl.col("label").is_not_null()
+    )
+    found = label_order(rows["label"].unique().to_list())
+    if len(found) < 2:
+        raise TableError(
+            "training needs at least two labels, but "
+            + (
+                f"every labelled row says {found[0]!r}."
+                if found
+                else "no row has a text and a label."
+            )
+            + " Check the label column (--label NAME)."
+        )
+    split = split_rows(rows, seed=seed, fractions=fractions)
+    return _assemble(
+        rows, split, tuple(found), len(frame) - len(rows), fractions, distinct=distinct
+    )
+
+
+def _assemble(
+    rows: pl.DataFrame,
+    split: Split,
+    classes: tuple[str, ...],
+    dropped_rows: int,
+    fractions: Fractions,
+    *,
+    distinct: bool,
+) -> Corpus:
+    known = {label: index for index, label in enumerate(classes)}
+    coded = rows.select(
+        "key",
+        label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
+        part=pl.Series(split.parts),
+    )
+    parts = [
+        _gather(coded.filter(pl.col("part") == part), distinct=distinct)
+        for part in range(len(PARTS))
+    ]
+    train, val, test = parts
+    missing = sorted(set(classes) - {classes[i] for i in np.unique(train.label)})
+    if len(classes) - len(missing) < 2:
+        raise TableError(
+            f"only one label is left to train on: {', '.join(map(repr, missing))} "
+            "stands in too few different texts. Give the rarer labels more examples."
+        )
+    counts = coded.group_by("key").len("rows")["rows"].cast(pl.Int64).to_numpy()
+    shared = test.texts.unique().is_in(train.texts.unique().implode()).sum()
+    return Corpus(
+        classes=classes,
+        train=train,
+        val=val,
+        test=test,
+        split=split,
+        test_texts_in_train=int(shared),
+        random_split_share=shared_by_random_split(counts, fractions),
+        dropped_rows=dropped_rows,
+    )
+
+
+def gather_texts(frame: pl.DataFrame, classes: Sequence[str]) -> LabelledTexts:
+    """The distinct texts of a table with columns `text` and `label`, all labels being known."""
+    known = {label: index for index, label in enumerate(classes)}
+    rows = frame.select(
+        key=_normalise_once(frame["text"]),
+        label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
+    )
+    return _gather(rows, distinct=True)
+
+
+def _normalise_once(texts: pl.Series) -> pl.Series:
+    """Normalise each different text once; repeated texts are the rule in catalogues."""
+    distinct = texts.unique()
+    if len(distinct) > len(texts) // 2:
+        return normalise(texts)
+    table = pl.DataFrame({"text": distinct, "key": normalise(distinct)})
+    return texts.to_frame("text").join(
+        table, on="text", how="left", maintain_order="left", nulls_equal=True
+    )["key"]
+
+
+def _gather(rows: pl.DataFrame, *, distinct: bool) -> LabelledTexts:
+    """Count the labels of each distinct text; texts in alphabetical order, so that the order of
+    the rows in the table changes nothing.
+    """
+    if not distinct:
+        order = rows.sort(["key", "label"])
+        index = np.arange(len(order), dtype=np.int64)
+        return LabelledTexts(
+            order["key"], index, order["label"].to_numpy(), np.ones(len(order), dtype=np.int64)
+        )
+    triples = rows.group_by("key", "label").len("rows").sort(["key", "label"])
+    text_index = triples["key"].rle_id().cast(pl.Int64)
+    return LabelledTexts(
+        texts=triples["key"].unique(maintain_order=True),
+        text_index=text_index.to_numpy(),
+        label=triples["label"].to_numpy(),
+        count=triples["rows"].cast(pl.Int64).to_numpy(),
+    )

@@ -1,0 +1,259 @@
+"""Which texts are for training, which for validation, and which for the test.
+
+The default decides by a hash of the seed and the text's normal form. So equal texts always land in
+the same part, the order of the rows plays no role, and any engine that can compute SHA-256 decides
+the same. Within each label the texts are ranked by their hash and cut at the fractions, which
+keeps the labels' shares equal in all parts (stratified); when a table grows, only texts near a cut
+can change sides.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import TableError, did_you_mean
+
+TRAIN, VAL, TEST = 0, 1, 2
+PARTS = ("train", "val", "test")
+Fractions = tuple[float, float, float]
+
+_SPLIT_NAMES = {
+    **dict.fromkeys(("train", "training"), TRAIN),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation", "holdout"), TEST),
+}
+
+
+@dataclass(frozen=True)
+class Split:
+    """A part for each row, and what had to give for it.
+
+    Attributes:
+        parts: 0 train, 1 validation, 2 test, -1 left out. Shape: (rows,), int8.
+        method: in plain words, how it was decided.
+        left_out_rows: rows whose text already stands in an earlier part (0 unless rows were
+            split by group or by time).
+
+    """
+
+    parts: npt.NDArray[np.int8]
+    method: str
+    left_out_rows: int = 0
+
+
+def hash_of(texts: pl.Series, seed: int) -> npt.NDArray[np.uint64]:
+    """The first 64 bits of SHA-256 over "SEED, line feed, text" in UTF-8. Shape: (n,).
+
+    >>> hash_of(pl.Series(["steel component"]), seed=7)[0] >> np.uint64(48)
+    np.uint64(25274)
+    """
+    start = hashlib.sha256(f"{seed}\n".encode())
+
+    def first_bits(text: str) -> int:
+        digest = start.copy()
+        digest.update(text.encode())
+        return int.from_bytes(digest.digest()[:8], "big")
+
+    return np.fromiter((first_bits(text) for text in texts), dtype=np.uint64, count=len(texts))
+
+
+def stratified_parts(
+    keys: pl.Series, strata: pl.Series, seed: int, fractions: Fractions
+) -> npt.NDArray[np.int8]:
+    """A part for each distinct key, by the rank of its hash within its stratum.
+
+    Args:
+        keys: distinct strings. Shape: (n,).
+        strata: the label of each key. Shape: (n,).
+        seed: another seed, another split.
+        fractions: train, validation and test; they add up to 1.
+
+    Returns:
+        0, 1 or 2 for each key. A stratum of three or more keys has at least one in every part
+        that is wanted; of two keys one trains and one tests; a single key trains.
+
+    """
+    frame = pl.DataFrame(
+        {"key": keys, "stratum": strata, "hash": hash_of(keys, seed)}
+    ).with_row_index("index")
+    ordered = frame.sort(["stratum", "hash", "key"]).with_columns(
+        rank=pl.int_range(pl.len()).over("stratum"), size=pl.len().over("stratum")
+    )
+    rank, size = ordered["rank"].to_numpy(), ordered["size"].to_numpy()
+    tests = _share(size, fractions[TEST], at_least_from=2)
+    vals = np.minimum(_share(size, fractions[VAL], at_least_from=3), size - tests)
+    parts = np.where(rank >= size - tests, TEST, np.where(rank >= size - tests - vals, VAL, TRAIN))
+    result = np.empty(len(frame), dtype=np.int8)
+    result[ordered["index"].to_numpy()] = parts
+    return result
+
+
+def _share(
+    size: npt.NDArray[np.int64], fraction: float, at_least_from: int
+) -> npt.NDArray[np.int64]:
+    """`fraction` of each size, rounded half up, and one at least from a certain size on."""
+    if fraction == 0:
+        return np.zeros_like(size)
+    share = np.floor(size * fraction + 0.5).astype(np.int64)
+    return np.where(size >= at_least_from, np.maximum(share, 1), 0)
+
+
+def split_rows(rows: pl.DataFrame, *, seed: int, fractions: Fractions) -> Split:
+    """Decide the part of every row.
+
+    Args:
+        rows: columns `key` (normal form of the text) and `label`; and at most one of
+            `split` (parts named by the user), `group` (rows that must stay together)
+            or `time` (the past trains, the future tests).
+        seed: the seed of the hash.
+        fractions: train, validation and test.
+
+    Returns:
+        The split. By default and with `group` or `time`, no text stands in two parts. Parts named
+        in a `split` column are the user's word and are kept as they are.
+
+    Raises:
+        TableError: an unknown part name, or a part that ends up empty.
+
+    """
+    if "split" in rows.columns:
+        split = _by_column(rows, seed, fractions)
+    elif "group" in rows.columns:
+        split = _by_group(rows, seed, fractions)
+    elif "time" in rows.columns:
+        split = _by_time(rows, fractions)
+    else:
+        split = _by_text(rows, seed, fractions)
+    _refuse_empty_parts(split, rows, fractions)
+    return split
+
+
+def _main_label(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """The most frequent label of each unit (first in alphabetical order among equals)."""
+    return (
+        rows.group_by(unit, "label")
+        .len("rows")
+        .sort([unit, "rows", "label"], descending=[False, True, False])
+        .unique(unit, keep="first", maintain_order=True)
+        .select(unit, "label")
+    )
+
+
+def _hashed(rows: pl.DataFrame, unit: str, seed: int, fractions: Fractions) -> pl.Series:
+    """Part of each row, decided by the hash of its unit, stratified by the unit's main label."""
+    units = _main_label(rows, unit)
+    units = units.select(
+        unit, part=pl.Series(stratified_parts(units[unit], units["label"], seed, fractions))
+    )
+    return rows.select(unit).join(units, on=unit, how="left", maintain_order="left")["part"]
+
+
+def _by_text(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
+    parts = _hashed(rows, "key", seed, fractions)
+    return Split(
+        parts.to_numpy(), f"hash of the normalised text (seed {seed}), stratified by label"
+    )
+
+
+def _by_group(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
+    rows = rows.with_columns(pl.col("group").fill_null(""))
+    parts = _hashed(rows, "group", seed, fractions)
+    return _keep_earliest(rows, parts, f"whole groups by hash (seed {seed}), stratified by label")
+
+
+def _by_time(rows: pl.DataFrame, fractions: Fractions) -> Split:
+    time = rows["time"]
+    if time.null_count():
+        first = int(time.is_null().arg_true()[0])
+        where = f" (first in row {rows['row'][first]})" if "row" in rows.columns else ""
+        raise TableError(
+            f"the time column is empty in {time.null_count()} rows{where}. "
+            "Fill them in, leave those rows out, or split without --time-column."
+        )
+    # Rows of one moment stay together: the cut falls between two different times.
+    share = (time.rank("min") - 1) / max(len(time), 1)
+    cuts = (fractions[TRAIN], fractions[TRAIN] + fractions[VAL])
+    parts = pl.Series((share >= cuts[0]).cast(pl.Int8) + (share >= cuts[1]).cast(pl.Int8))
+    return _keep_earliest(rows, parts, "by time: the earliest rows train, the latest test")
+
+
+def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
+    names = rows["split"].str.strip_chars().str.to_lowercase()
+    unknown = sorted({str(name) for name in names.unique()} - set(_SPLIT_NAMES))
+    if unknown:
+        shown = ", ".join(repr(name) for name in unknown[:5])
+        raise TableError(
+            f"the split column holds {shown}; it must say 'train', 'val' or 'test' in every row."
+            + did_you_mean(unknown[0], _SPLIT_NAMES)
+        )
+    parts = names.replace_strict(_SPLIT_NAMES, return_dtype=pl.Int8).to_numpy().copy()
+    method = "the table's own split column"
+    for missing in (VAL, TEST):
+        if (parts == missing).any() or not fractions[missing]:
+            continue
+        inside = parts == TRAIN
+        keep = fractions[TRAIN] / (fractions[TRAIN] + fractions[missing])
+        cut = (keep, 1 - keep, 0.0) if missing == VAL else (keep, 0.0, 1 - keep)
+        parts[inside] = _hashed(rows.filter(pl.Series(inside)), "key", seed, cut).to_numpy()
+        method += f"; {PARTS[missing]} cut from train by hash (seed {seed})"
+    return Split(parts, method)
+
+
+def _keep_earliest(rows: pl.DataFrame, parts: pl.Series, method: str) -> Split:
+    """Leave out rows whose text already stands in an earlier part, so that none straddles."""
+    frame = (
+        rows.select("key")
+        .with_columns(part=parts)
+        .with_columns(first=pl.col("part").min().over("key"))
+    )
+    kept = frame.select(pl.when(pl.col("part") == pl.col("first")).then("part").otherwise(-1))
+    result = kept.to_series().cast(pl.Int8).to_numpy()
+    return Split(result, method, left_out_rows=int((result == -1).sum()))
+
+
+def _refuse_empty_parts(split: Split, rows: pl.DataFrame, fractions: Fractions) -> None:
+    empty = [
+        name
+        for part, name in enumerate(PARTS)
+        if fractions[part] and not (split.parts == part).any()
+    ]
+    if not empty:
+        return
+    distinct = rows["key"].n_unique()
+    reason = (
+        f"{split.left_out_rows} rows were left out because their text stands in an earlier part. "
+        "Split without --group-column or --time-column, or use a table with more different texts."
+        if split.left_out_rows
+        else f"The table has {distinct} different texts; give it more, or name the parts yourself "
+        "with --split-column."
+    )
+    raise TableError(f"no text is left for {' and '.join(empty)}. {reason}")
+
+
+def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) -> float:
+    """Share of the test's distinct texts that would also stand in train if rows were drawn at
+    random, as is usual: the expected number of texts in both, over the expected number in test.
+
+    Args:
+        counts: how many rows each distinct text has. Shape: (texts,).
+        fractions: train, validation and test.
+
+    Returns:
+        A share in [0, 1]. With every text once it is 0; with a text in two rows, train and test
+        of one half each, it is 2/3: it stands in test in three of four cases, in both in two.
+
+    >>> round(shared_by_random_split(np.array([2]), (0.5, 0.0, 0.5)), 4)
+    0.6667
+
+    """
+    train, _, test = fractions
+    no_test = (1 - test) ** counts
+    neither = (1 - test - train) ** counts if test + train < 1 else np.zeros(len(counts))
+    in_test = 1 - no_test
+    in_both = in_test - (1 - train) ** counts + neither
+    return float(in_both.sum() / in_test.sum()) if in_test.sum() else 0.0

@@ -1,0 +1,582 @@
+"""Tables in: files, standard input and DataFrames, as one frame with columns of known names.
+
+A file is read by what it holds, not only by what it is called: its first bytes tell Parquet, Arrow
+and gzip from text, and name the formats that are no tables. All that can be wrong with a file ends
+in one TableError or ColumnError that says what to do.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import io
+import os
+import re
+import shlex
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..errors import ColumnError, TableError, did_you_mean, nearest
+from . import text_files
+from .checks import Problem
+from .text_files import Rows
+
+
+def _read_stream(data: io.BytesIO) -> pl.LazyFrame:
+    return pl.read_ipc_stream(data).lazy()
+
+
+_SUFFIXES = {
+    **{".csv": ",", ".tsv": "\t", ".tab": "\t"},  # the delimiter that the name promises
+    **dict.fromkeys((".jsonl", ".ndjson", ".json-lines", ".json"), "JSON lines"),
+    **dict.fromkeys((".parquet", ".pq"), "Parquet"),
+    **dict.fromkeys((".arrow", ".feather", ".ipc"), "Arrow"),
+}
+_TYPED: tuple[tuple[bytes, str, Callable[[io.BytesIO], pl.LazyFrame]], ...] = (
+    (b"PAR1", "Parquet", pl.scan_parquet),
+    (b"ARROW1", "Arrow", pl.scan_ipc),
+    (b"\xff\xff\xff\xff", "Arrow stream", _read_stream),
+)
+_SAVE = "Open it and save the table as CSV (UTF-8)."
+_NO_TABLES = (  # first bytes, what it is, what to do
+    (b"\xd0\xcf\x11\xe0", "an old Excel or Office file", _SAVE),
+    (b"\x28\xb5\x2f\xfd", "a zstd file", "Unpack it first: zstd -d FILE."),
+    (b"BZh", "a bzip2 file", "Unpack it first: bunzip2 FILE."),
+    (b"\xfd7zXZ", "an xz file", "Unpack it first: unxz FILE."),
+    (b"7z\xbc\xaf", "a 7-Zip archive", "Unpack it first."),
+    (b"FEA1", "a Feather file of version 1", "Write it again as Parquet or as Arrow."),
+    (b"\x89PNG", "a PNG picture", ""),
+    (b"\xff\xd8\xff", "a JPEG picture", ""),
+    (b"%PDF", "a PDF document", ""),
+    (b"SQLite format 3", "an SQLite database", "Export the table as CSV."),
+    (b"\x89HDF", "an HDF5 file", "Export the table as CSV or Parquet."),
+    (b"\x93NUMPY", "a NumPy array", "Export the table as CSV or Parquet."),
+    (b"{\\rtf", "an RTF document", _SAVE),
+    (b"version https://git-lfs", "a Git LFS pointer", "Fetch the file: git lfs pull."),
+    (b"<!doctype html", "a web page", "Was a log-in or an error page saved as the file?"),
+    (b"<html", "a web page", "Was a log-in or an error page saved as the file?"),
+    (b"<?xml", "an XML document", "Export the table as CSV."),
+)
+_ZIPPED = (
+    (b"xl/", "an Excel workbook"),
+    (b"word/", "a Word document"),
+    (b"opendocument.spreadsheet", "an OpenDocument sheet"),
+)
+_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # of UTF-16 and UTF-32
+_CONTROL = bytes({*range(9), *range(14, 32)} - {0x1A, 0x1B})  # but for DOS's end and escapes
+_ROLES = {  # option, what the column holds
+    "text": ("--text", "texts"),
+    "label": ("--label", "labels"),
+    "id": ("--id", "ids"),
+    "split": ("--split-column", "split"),
+    "group": ("--group-column", "groups"),
+    "time": ("--time-column", "times"),
+}
+_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The names that the columns have in the table; None for a column that is not wanted."""
+
+    text: str = "text"
+    label: str | None = "label"
+    id: str | None = None
+    split: str | None = None
+    group: str | None = None
+    time: str | None = None
+
+    def wanted(self) -> dict[str, str]:
+        """Return the role and the name of each wanted column."""
+        return {role: name for role in _ROLES if (name := getattr(self, role)) is not None}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it was read.
+
+    `frame` has one row for each record, and the wanted columns under the names of their roles:
+    "row" (Int64, the number that a person would count, from 1, without the header); "text",
+    "label", "id", "split" and "group" (String, null where missing, empty or blank); "time"
+    (numbers, dates or datetimes). `name` is "notes.csv", "standard input" or "DataFrame";
+    `problems` is what was noticed while reading; `lines` is what `line_of_row` looks into.
+    """
+
+    frame: pl.DataFrame
+    name: str
+    columns: Columns
+    problems: tuple[Problem, ...] = ()
+    lines: int | pl.Series | None = field(default=None, compare=False, repr=False)
+
+    def line_of_row(self, row: int) -> int | None:
+        """Return the line of the file, from 1, where `row` begins; None where it is not known."""
+        if isinstance(self.lines, pl.Series):
+            return int(self.lines[row - 1])
+        return None if self.lines is None else self.lines + row - 1
+
+
+def read_table(
+    source: Any,
+    columns: Columns | None = None,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Table:
+    """Return the wanted columns of `source`, under the names of their roles.
+
+    `source` is the path of a CSV, TSV, text, JSON lines, Parquet or Arrow file (also .gz), "-" for
+    standard input, or a pandas or Polars DataFrame or LazyFrame. Only the wanted columns are read.
+    Values of a text file stay as they are written ("01" is "01"); other values become strings as
+    Polars writes them (true, 1, 2024-05-01), but a column of whole floats, as pandas makes of
+    integers with gaps, gives "1" and not "1.0".
+
+    Raises TableError where the source cannot be read, ColumnError where a column is not there, is
+    there twice or cannot be used, and SettingsError for an unknown encoding or delimiter.
+    """
+    columns = columns or Columns()
+    wanted = columns.wanted()
+    for role in ("text", "label"):
+        for other, name in wanted.items():
+            if other != role and wanted.get(role) == name:
+                raise ColumnError(
+                    f"column {name!r} was asked for twice, as {role} and as {other}. Pass another "
+                    f"column with {_ROLES[role][0]} or {_ROLES[other][0]}."
+                )
+    opened = _open(source, _How(encoding, delimiter, tuple(wanted.values())))
+    _demand(opened, wanted)
+    rows = opened.load(list(dict.fromkeys(wanted.values())))
+    if rows.frame.height == 0:
+        raise TableError(f"{opened.name} has a header but no rows.")
+    canonical = [pl.int_range(1, rows.frame.height + 1, dtype=pl.Int64, eager=True).alias("row")]
+    for role, column in wanted.items():
+        convert = _times if role == "time" else _strings
+        canonical.append(convert(rows.frame[column], opened.name).alias(role))
+    problems = (*opened.problems, *rows.problems)
+    return Table(pl.DataFrame(canonical), opened.name, columns, problems, rows.lines)
+
+
+def read_frame(
+    source: Any, *, encoding: str | None = None, delimiter: str | None = None
+) -> pl.DataFrame:
+    """Return every column of `source`, named and typed as there; all Strings in delimited text.
+
+    A column without a name gets one ("column 3"). Raises as `read_table` does, and ColumnError
+    where two columns have one name.
+    """
+    opened = _open(source, _How(encoding, delimiter, ()))
+    _demand(opened, {name: name for name in opened.names})
+    frame = opened.load(opened.names).frame
+    if frame.height == 0:
+        raise TableError(f"{opened.name} has a header but no rows.")
+    return frame
+
+
+# ---- opening -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _How:
+    """How the user wants a text file read, and the names by which to guess what is left open."""
+
+    encoding: str | None
+    delimiter: str | None
+    wanted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A source whose column names are known and whose columns are not read yet."""
+
+    name: str
+    names: list[str]
+    load: Callable[[Sequence[str]], Rows]
+    problems: tuple[Problem, ...] = ()
+    first_rows: tuple[tuple[str, ...], ...] = ()  # of a delimited file, to tell a missing header
+
+
+def _open(source: Any, how: _How) -> _Opened:
+    if isinstance(source, pl.DataFrame | pl.LazyFrame):
+        return _open_typed(source.lazy, "DataFrame")
+    pandas = sys.modules.get("pandas")  # whoever has a pandas DataFrame has imported pandas
+    if pandas is not None and isinstance(source, pandas.DataFrame):
+        names = [str(column) for column in source.columns]
+        return _Opened("DataFrame", names, lambda chosen: Rows(_from_pandas(source, names, chosen)))
+    if not isinstance(source, str | Path):
+        raise TableError(
+            f"a table cannot be made of {type(source).__name__}. Pass the path of a file, '-' for "
+            "standard input, or a pandas or Polars DataFrame."
+        )
+    name, suffixes = "standard input", [""]
+    if str(source) == "-":
+        data = _standard_input()
+    else:
+        path = Path(source).expanduser()
+        name, suffixes = path.name, [suffix.lower() for suffix in path.suffixes] or [""]
+        found = _read_path(path)
+        if isinstance(found, pl.LazyFrame):
+            return _open_typed(lambda: found, name, suffixes[-1], "Parquet")
+        data = found
+    if data.startswith(b"\x1f\x8b"):
+        data = _unpack(data, name)
+        suffixes = suffixes[:-1] or [""]
+    for magic, kind, scan in _TYPED:
+        if data.startswith(magic):
+            _refuse_cut(data, data[-8:], name)
+            return _open_typed(partial(scan, io.BytesIO(data)), name, suffixes[-1], kind)
+    _refuse_binary(data, name, how.encoding)
+    return _open_text(data, name, suffixes[-1], how)
+
+
+def _standard_input() -> bytes:
+    if sys.stdin.isatty():
+        raise TableError(
+            "nothing is sent to standard input. Send a table: textgauge check - < notes.csv"
+        )
+    data = sys.stdin.buffer.read()
+    if not data.strip():
+        raise TableError("standard input is empty. See that the command before the pipe works.")
+    return data
+
+
+def _read_path(path: Path) -> bytes | pl.LazyFrame:
+    """Return the bytes of a file; a Parquet file is only opened, since it may be large."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(8)
+            if path.is_file() and head.startswith(b"PAR1"):
+                file.seek(-4, os.SEEK_END)
+                _refuse_cut(head, file.read(), path.name)
+                return pl.scan_parquet(path, glob=False)
+            data = path.read_bytes() if path.is_file() else head + file.read()
+    except FileNotFoundError:
+        raise TableError(_no_such_file(path)) from None
+    except IsADirectoryError:
+        inside = _tables_among(_files_in(path))
+        example = f", for example {path / inside[0]}" if inside else " in it"
+        raise TableError(f"{path} is a folder, not a table. Name a file{example}.") from None
+    except PermissionError:
+        raise TableError(
+            f"{path} cannot be read: permission denied. Ask its owner, or run: chmod u+r {path}"
+        ) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise TableError(f"{path} cannot be read: {error}.") from None
+    if not data.strip():
+        size = f" but for {len(data):,} blank characters" if data else ""
+        raise TableError(f"{path.name} is empty{size}. See that it was written whole.")
+    return data
+
+
+def _no_such_file(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {str(folder)!r}, so no file {str(path)!r}. Check the path."
+    files = _files_in(folder)
+    hint = did_you_mean(path.name, files)
+    if not hint:
+        tables = _tables_among(files)
+        hint = f" The tables there: {_listed(tables)}." if tables else " There are no tables in it."
+    where = "this folder" if str(folder) == "." else str(folder)
+    return f"there is no file {path.name!r} in {where}.{hint}"
+
+
+def _files_in(folder: Path) -> list[str]:
+    try:
+        return sorted(file.name for file in folder.iterdir() if file.is_file())
+    except OSError:  # a folder that may be entered but not listed
+        return []
+
+
+def _tables_among(files: list[str]) -> list[str]:
+    return [name for name in files if Path(name.removesuffix(".gz")).suffix in _SUFFIXES]
+
+
+def _unpack(data: bytes, name: str) -> bytes:
+    try:
+        unpacked = gzip.decompress(data)
+    except EOFError:
+        raise TableError(
+            f"{name} is cut off: its gzip data ends too early. Copy it again."
+        ) from None
+    except (OSError, zlib.error) as error:
+        raise TableError(f"{name} is damaged gzip ({error}). Copy it again.") from None
+    if not unpacked.strip():
+        raise TableError(f"{name} is empty once unpacked. See that it was written whole.")
+    return unpacked
+
+
+def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
+    promised = _SUFFIXES.get(suffix)
+    data, problems = text_files.decode(data, name, how.encoding)
+    if promised == "JSON lines" or re.match(rb'\s*\{\s*("|\})', data):
+        return _open_json_lines(data, name, how.wanted, problems + _misnamed(suffix, "JSON lines"))
+    delimiter = text_files.delimiter_named(how.delimiter) if how.delimiter else None
+    usual = promised if promised in text_files.DELIMITERS else None
+    layout = text_files.find_layout(data, name, wanted=how.wanted, usual=usual, delimiter=delimiter)
+    problems += layout.problems
+    if promised in ("Parquet", "Arrow"):
+        problems += _misnamed(suffix, "text")
+    load = partial(text_files.read_delimited, data, name, layout)
+    return _Opened(name, list(layout.header), load, problems, layout.sample)
+
+
+def _open_json_lines(
+    data: bytes, name: str, wanted: Sequence[str], problems: tuple[Problem, ...]
+) -> _Opened:
+    sample = text_files.json_sample(data, name)
+    for row, record in enumerate(sample, 1):
+        for column in wanted:
+            if isinstance(record.get(column), list | dict):
+                kind = "a list" if isinstance(record[column], list) else "an object"
+                raise ColumnError(
+                    f"column {column!r} of {name} holds {kind} in row {row:,}. Make a column of "
+                    "plain texts or labels from it."
+                )
+    names = list(dict.fromkeys(key for record in sample for key in record))
+    rest = [column for column in wanted if column not in names]
+    if rest:  # a key may come up for the first time far down
+        late = text_files.read_json_lines(data, name, rest, as_written=True).frame
+        names += [column for column in rest if late[column].null_count() < late.height]
+    load = partial(text_files.read_json_lines, data, name, as_written=bool(wanted))
+    return _Opened(name, names, load, problems)
+
+
+def _open_typed(
+    scan: Callable[[], pl.LazyFrame], name: str, suffix: str = "", kind: str = ""
+) -> _Opened:
+    """Open what has types of its own. A fault inside comes up here or when it is loaded."""
+
+    def guarded(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except _DAMAGE as error:
+            reason = (str(error).splitlines() or ["no reason given"])[0].split("(")[0].rstrip(". ")
+            if not kind:
+                raise TableError(f"the DataFrame cannot be collected: {reason}.") from error
+            advice = "Copy it again, or write it again."
+            raise TableError(f"{name} is damaged {kind}: {reason}. {advice}") from None
+
+    frame = guarded(scan)
+    names = guarded(lambda: frame.collect_schema().names())
+
+    def load(chosen: Sequence[str]) -> Rows:
+        return Rows(guarded(lambda: frame.select(chosen).collect()))
+
+    return _Opened(name, names, load, _misnamed(suffix, kind))
+
+
+def _misnamed(suffix: str, kind: str) -> tuple[Problem, ...]:
+    """Warn where a file's name promises another format than it holds."""
+    if _SUFFIXES.get(suffix, kind) in (kind, kind.removesuffix(" stream")):
+        return ()
+    message = f"the file is named {suffix} but holds {kind}, and was read so"
+    return (Problem("warning", "format", message, advice="Rename the file."),)
+
+
+def _refuse_cut(head: bytes, tail: bytes, name: str) -> None:
+    """Raise TableError for Parquet or Arrow that does not end as it begins: not copied whole."""
+    for magic, kind, _ in _TYPED[:2]:
+        if head.startswith(magic) and not tail.endswith(magic):
+            raise TableError(
+                f"{name} is cut off: it begins as {kind} and has no end. Copy it again."
+            )
+
+
+def _refuse_binary(data: bytes, name: str, encoding: str | None) -> None:
+    """Raise TableError for what is neither text nor a table, and say what it looks like."""
+    page = data[:512].lstrip().lower()  # of a page, the first tag stands in any case
+    found = ((w, a) for m, w, a in _NO_TABLES if data.startswith(m) or page.startswith(m))
+    what, advice = next(found, ("", ""))
+    if data.startswith(b"PK\x03\x04"):
+        inside = data[:4096] + data[-8192:]  # names of the archive's files
+        what, advice = next(
+            ((w, _SAVE) for part, w in _ZIPPED if part in inside),
+            ("a zip archive", "Unpack it first."),
+        )
+    elif data[0] == 0x80 and data[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        what, advice = "a Python pickle", "Pickles are not read; write it as CSV or Parquet."
+    elif data[257:262] == b"ustar":
+        what, advice = "a tar archive", "Unpack it first: tar -xf FILE."
+    if what:
+        raise TableError(f"{name} is {what}, not a table. {advice}".rstrip())
+    if encoding is not None or data.startswith(_WIDE_MARKS):
+        return
+    sample = data[: 1 << 16]
+    control = (len(sample) - len(sample.translate(None, _CONTROL))) / len(sample)
+    if control <= (0.1 if _begins_as_utf8(sample) else 0.02):
+        return
+    zeros = sample[0::2].count(0), sample[1::2].count(0)
+    if max(zeros) > 0.3 * len(sample) and min(zeros) < 0.05 * len(sample):
+        likely = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
+        raise TableError(
+            f"{name} looks like UTF-16 without a mark at its beginning. Pass --encoding {likely}, "
+            "or save the file as UTF-8."
+        )
+    raise TableError(
+        f"{name} is a binary file, not a table. Export the table as CSV, JSON lines or Parquet."
+    )
+
+
+def _begins_as_utf8(sample: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(sample)  # a cut character at the end is fine
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _from_pandas(source: Any, names: list[str], chosen: Sequence[str]) -> pl.DataFrame:
+    """Convert columns of a pandas DataFrame without pyarrow; null where pandas says missing."""
+    series = []
+    for name in chosen:
+        column = source.iloc[:, names.index(name)]
+        if isinstance(column.dtype, np.dtype) and column.dtype.kind in "iufbM":
+            series.append(pl.Series(name, column.to_numpy(), nan_to_null=True))
+            continue
+        gaps = column.isna().tolist()
+        values = [None if gap else v for v, gap in zip(column.tolist(), gaps, strict=True)]
+        try:
+            series.append(pl.Series(name, values))
+        except (TypeError, pl.exceptions.PolarsError):  # values of several kinds
+            texts = [None if gap else _written(v) for v, gap in zip(values, gaps, strict=True)]
+            series.append(pl.Series(name, texts, pl.String))
+    return pl.DataFrame(series)
+
+
+def _written(value: Any) -> str:
+    """Return a single value as Polars writes it in a column of its own kind."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# ---- columns -------------------------------------------------------------------------------------
+
+
+def _demand(opened: _Opened, wanted: Mapping[str, str]) -> None:
+    """Raise ColumnError unless each wanted column is there exactly once; name all that are not."""
+    for column in wanted.values():
+        if opened.names.count(column) > 1:
+            places = [str(at) for at, name in enumerate(opened.names, 1) if name == column]
+            raise ColumnError(
+                f"{opened.name} has more than one column {column!r} (columns "
+                f"{' and '.join(places)}). Rename one of them."
+            )
+    missing = {role: column for role, column in wanted.items() if column not in opened.names}
+    if not missing:
+        return
+    if len(missing) == len(wanted) and _looks_like_data(opened):
+        raise ColumnError(
+            f"{opened.name} seems to have no header: its first line is {_listed(opened.names)}. "
+            "Put a line with the names of the columns above it, such as "
+            f"{','.join(wanted.values())}"
+        )
+    message = (
+        f"{opened.name} has no column{'s' if len(missing) > 1 else ''} "
+        f"{' and '.join(map(repr, missing.values()))}; it has "
+        f"{'only ' if len(opened.names) == 1 else ''}{_listed(opened.names) or 'none'}."
+    )
+    if mark := _hidden_delimiter(opened.names, list(missing.values())):
+        raise ColumnError(
+            f"{message} Are its columns separated by {mark!r}? Pass --delimiter {mark!r}."
+        )
+    free = [name for name in opened.names if name not in wanted.values()]
+    for role, column in missing.items():
+        option, holds = _ROLES[role]
+        close = nearest(column, free) or (free[0] if len(free) == len(missing) == 1 else None)
+        if close is None:
+            message += f" Pass {option} with the name of the column that holds the {holds}."
+        else:
+            subject = f"For {column!r} did" if len(missing) > 1 else "Did"
+            message += f" {subject} you mean {close!r}? Pass {option} {shlex.quote(close)}."
+    raise ColumnError(message)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
+    return ", ".join(map(repr, names[:12])) + more
+
+
+def _looks_like_data(opened: _Opened) -> bool:
+    """Tell whether the names of a delimited file's columns are more likely its first row."""
+    for at, name in enumerate(opened.names):
+        below = {row[at] for row in opened.first_rows if len(row) > at}
+        if name in below or re.fullmatch(r"[-+]?[\d.]+", name) or len(name.split()) > 5:
+            return True
+    return False
+
+
+def _hidden_delimiter(names: list[str], missing: list[str]) -> str | None:
+    """Find the character between the wanted names where they stand in one column's name."""
+    if len(names) != 1 or len(missing) < 2:
+        return None
+    pair = sorted(missing[:2], key=names[0].find)
+    found = re.search(rf"{re.escape(pair[0])}[\"']?(\W)[\"']?{re.escape(pair[1])}", names[0])
+    return found[1] if found else None
+
+
+def _strings(column: pl.Series, name: str) -> pl.Series:
+    """Return the values as strings, null where a value is missing, empty or blank."""
+    if column.dtype.is_nested() or column.dtype == pl.Object:
+        raise ColumnError(
+            f"column {column.name!r} of {name} holds {column.dtype}, not single values. Make a "
+            "column of plain texts or labels from it."
+        )
+    if column.dtype.is_float():
+        column = column.fill_nan(None)
+        if ((column == column.round()) & (column.abs() < 2**53)).all():
+            column = column.cast(pl.Int64)
+    try:
+        strings = column.cast(pl.String)
+    except pl.exceptions.PolarsError:
+        raise TableError(
+            f"column {column.name!r} of {name} holds bytes that are not UTF-8. Write it as strings."
+        ) from None
+    blank = strings.str.strip_chars() == ""
+    return strings.set(blank, None) if blank.any() else strings
+
+
+def _times(column: pl.Series, name: str) -> pl.Series:
+    """Return numbers, dates or datetimes; strings that all are one of these become so."""
+    if column.dtype.is_numeric() or column.dtype.is_temporal():
+        return column
+    texts = _strings(column, name).str.strip_chars()
+    best, best_left = texts, texts.is_not_null()
+    for reading in _readings(texts):
+        left = texts.is_not_null() & reading.is_null()
+        if best is texts or left.sum() < best_left.sum():
+            best, best_left = reading, left
+        if not left.any():
+            break
+    advice = "Write times as 2024-05-31, as 2024-05-31 14:00 or as numbers."
+    if best_left.any():
+        rows = best_left.arg_true().to_list()
+        shown = text_files.some(f"{texts[row]!r} in row {row + 1:,}" for row in rows)
+        raise ColumnError(
+            f"column {column.name!r} of {name} does not hold times: {shown}. {advice}"
+        )
+    if texts.str.contains("/").any():
+        other = texts.str.to_date("%m/%d/%Y", strict=False)
+        if other.null_count() == texts.null_count() and not other.equals(best):
+            raise ColumnError(
+                f"column {column.name!r} of {name} can be read with the day first or the month "
+                f"first ({texts.drop_nulls()[0]!r}). {advice}"
+            )
+    return best
+
+
+def _readings(texts: pl.Series) -> Iterator[pl.Series]:
+    """Yield the texts read as numbers, then in each form that times are commonly written in."""
+    yield texts.cast(pl.Int64, strict=False)
+    yield texts.cast(pl.Float64, strict=False)
+    plain = texts.str.replace(r"^(\d{4}-\d\d-\d\d)T", "$1 ").str.replace(r"Z$", "+00:00")
+    for form in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"):
+        yield plain.str.to_date(form, strict=False)
+    for form in ("%Y-%m-%d", "%d.%m.%Y"):
+        for clock in (" %H:%M", " %H:%M:%S%.f", " %H:%M%#z", " %H:%M:%S%.f%#z"):
+            yield plain.str.to_datetime(form + clock, strict=False)

@@ -1,0 +1,554 @@
+"""Text files, read strictly: encoding, delimiter, quotes and JSON lines, each fault with its line.
+
+A delimited file goes to Polars only after every line was seen to be a whole, well formed record,
+because Polars takes a quote inside a cell (`3" hose`) for an opening one. Any other file goes
+through Python's csv reader: slower, but it reads cells of several lines and says which line is bad.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from encodings.aliases import aliases
+
+import polars as pl
+
+from ..errors import SettingsError, TableError, did_you_mean
+from .checks import SHOWN_ROWS, Problem
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
+
+_PIECE = 1 << 23  # bytes looked at in one go: bounds the memory that validation needs
+_SAMPLE = 1 << 16  # bytes from which the delimiter is guessed
+_WIDEST = 200  # columns up to which the regular expression for a line stays small
+_MANY_LINES = 1000  # a quoted cell of more lines, most of which look like rows, is an open quote
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ESCAPED = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of a bad byte
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Records that were read, and where in the file they begin.
+
+    `lines` is the line of the first record where every record takes one line, else a line number
+    for each record (Series of Int64), or None where it is not known.
+    """
+
+    frame: pl.DataFrame
+    lines: int | pl.Series | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a delimited file is laid out, as far as its first lines show."""
+
+    delimiter: str
+    header: tuple[str, ...]  # without stray spaces and quotes; "column 3" where a name is empty
+    skipped: int  # lines before the header: blank ones, and Excel's "sep=;"
+    padded: bool  # "text, label": a space follows each delimiter and is no part of the cell
+    sample: tuple[tuple[str, ...], ...]  # the first records after the header
+    problems: tuple[Problem, ...] = ()
+
+
+# ---- encoding ------------------------------------------------------------------------------------
+
+
+def decode(data: bytes, name: str, encoding: str | None) -> tuple[bytes, tuple[Problem, ...]]:
+    r"""Return the text of a file as UTF-8 without a mark, and what was noticed.
+
+    Without `encoding`, a byte order mark decides (UTF-8, UTF-16, UTF-32), and UTF-8 otherwise.
+    Lines end in `\n` or `\r\n` afterwards. Raises TableError that names lines and bytes where the
+    file is not in that encoding, and SettingsError for an encoding that Python does not know.
+    """
+    marked = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
+    codec = encoding or marked or "utf-8"
+    try:
+        "".encode(codec)  # a LookupError too for codecs that are no encodings of text: base64
+        codec = "utf-8-sig" if codecs.lookup(codec).name in ("utf-8", "utf-8-sig") else codec
+        utf8 = _as_utf8(data, codec)
+    except LookupError:
+        known = {*aliases, *aliases.values()}
+        hint = "" if codec in known else did_you_mean(codec, known)
+        raise SettingsError(f"--encoding {codec!r} is no encoding of text.{hint}") from None
+    except UnicodeDecodeError as error:
+        raise _undecodable(data, name, codec, encoding) from error
+    problems = []
+    if encoding is None and marked not in (None, "utf-8-sig"):
+        kind = str(marked).upper()
+        message = f"the file is in {kind}, as the mark at its beginning says, and was read so"
+        problems.append(Problem("note", "encoding", message, advice="Nothing to do."))
+    elif encoding is not None and codec != "utf-8-sig" and _is_utf8(data):
+        message = f"the file is valid UTF-8 but was read as {encoding}, as asked"
+        advice = "Leave --encoding out, unless words with accents look right."
+        problems.append(Problem("warning", "encoding", message, advice=advice))
+    if b"\r" in utf8 and b"\n" not in utf8:  # line ends of the old Macintosh
+        utf8 = utf8.replace(b"\r", b"\n")
+    return utf8, tuple(problems)
+
+
+def _as_utf8(data: bytes, codec: str) -> bytes:
+    """Decode strictly and encode as UTF-8; what is UTF-8 already is only looked through."""
+    if codec == "utf-8-sig" and data.isascii():
+        return data
+    decoder = codecs.getincrementaldecoder(codec)("strict")
+    kept = []
+    for start in range(0, len(data), _PIECE):
+        piece = decoder.decode(data[start : start + _PIECE])
+        if codec != "utf-8-sig":
+            kept.append(piece.encode())
+    kept.append(decoder.decode(b"", True).encode())
+    return (data if codec == "utf-8-sig" else b"".join(kept)).removeprefix(codecs.BOM_UTF8)
+
+
+def _is_utf8(data: bytes) -> bool:
+    """Tell whether there is more than ASCII and all of it is valid UTF-8."""
+    try:
+        _as_utf8(data, "utf-8-sig")
+    except UnicodeDecodeError:
+        return False
+    return not data.isascii()
+
+
+def _undecodable(data: bytes, name: str, codec: str, asked: str | None) -> TableError:
+    """Say which bytes are not text in `codec`, where they stand, and what to do."""
+    if asked is None:
+        advice = "Save the file as UTF-8, or pass its encoding, such as --encoding cp1251."
+    elif _is_utf8(data):
+        advice = "The file is valid UTF-8: leave --encoding out."
+    else:
+        advice = "Pass the encoding that the file was saved in, or save it again as UTF-8."
+    fault = "is not valid UTF-8" if codec == "utf-8-sig" else f"cannot be read as {codec}"
+    try:
+        lines = data.decode(codec, "surrogateescape").split("\n")
+    except UnicodeDecodeError:  # UTF-16 and UTF-32 know no escape
+        return TableError(f"{name} {fault}: it is damaged, cut off, or in another one. {advice}")
+    faulty = [(number, line) for number, line in enumerate(lines, 1) if _ESCAPED.search(line)]
+    found = some(
+        f"line {number:,} has the byte 0x{ord(_escaped(line)) - 0xDC00:02X} in '{_context(line)}'"
+        for number, line in faulty
+    )
+    first = faulty[0][1]
+    guess = _guess(data, first) if asked is None else None
+    if guess is not None:
+        sound = sum(1 for line in lines if not line.isascii()) - len(faulty)
+        which = "that" if len(faulty) == 1 else "the first of them"
+        meant = f"In {guess}, {which} reads '{_context(first, guess)}'"
+        advice = (
+            f"{meant}: if that looks right, pass --encoding {guess}, or save the file as UTF-8."
+        )
+        if sound:
+            advice = (
+                f"{_count(sound, 'other line')} with characters beyond ASCII can be read, so the "
+                f"file mixes encodings. {meant}. Mend the faulty lines; --encoding {guess} would "
+                f"read the whole file, but spoil the others."
+            )
+    return TableError(f"{name} {fault}: {found}. {advice}")
+
+
+def _escaped(line: str) -> str:
+    found = _ESCAPED.search(line)
+    return found[0] if found else ""
+
+
+def _context(line: str, codec: str | None = None) -> str:
+    r"""Return the characters around the first bad byte, written as `\xfc` or read in `codec`."""
+    at = line.index(_escaped(line))
+    near = line[max(0, at - 20) : at + 20].strip()
+    if codec is not None:
+        return near.encode("utf-8", "surrogateescape").decode(codec, "replace")
+    return _ESCAPED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", near)
+
+
+def _guess(data: bytes, line: str) -> str | None:
+    """Find a Western encoding that reads the whole file; None where the text is not Western."""
+    letters = sum(character.isascii() and character.isalpha() for character in line)
+    if len(_ESCAPED.findall(line)) > letters:
+        return None
+    for codec in ("cp1252", "cp850"):  # Windows; DOS, and the consoles that follow it
+        try:
+            data.decode(codec)
+        except UnicodeDecodeError:
+            continue
+        return codec
+    return None
+
+
+# ---- layout of a delimited file ------------------------------------------------------------------
+
+
+def find_layout(
+    data: bytes, name: str, *, wanted: Sequence[str], usual: str | None, delimiter: str | None
+) -> Layout:
+    """Return the layout of delimited UTF-8 text.
+
+    The delimiter is the one given, or the one that Excel's `sep=` line names, or whichever of
+    comma, semicolon, tab and pipe finds most of the `wanted` column names in the first line, and
+    the same number of cells in the lines after it. `usual` is what the file's name promises.
+    Raises TableError for a file without a header.
+    """
+    lines = data[:_SAMPLE].decode("utf-8", "ignore").split("\n")
+    if len(data) > _SAMPLE and len(lines) > 1:
+        lines.pop()  # it is cut off
+    skipped, told = _first_line(lines, 0), None
+    if skipped < len(lines) and (told := re.fullmatch(r'"?sep=(.)"?\s*', lines[skipped])):
+        skipped = _first_line(lines, skipped + 1)
+    lines = [f"{line}\n" for line in lines[skipped:]]
+    if not lines:
+        raise TableError(f"{name} is empty: it has no header and no rows.")
+    given = delimiter or (told[1] if told else None)
+    chosen, problems = (given, ()) if given else _guess_delimiter(lines, wanted, usual)
+    cells = lines[0].split(chosen)[1:]
+    padded = bool(cells) and all(cell.startswith(" ") for cell in cells)
+    header, *sample = _records(lines, chosen, padded)
+    names = tuple(_plain(cell) or f"column {at}" for at, cell in enumerate(header, 1))
+    return Layout(chosen, names, skipped, padded, tuple(map(tuple, sample)), problems)
+
+
+def _first_line(lines: list[str], start: int) -> int:
+    """Find the first line from `start` on that is not blank; len(lines) where there is none."""
+    return next((at for at in range(start, len(lines)) if lines[at].strip()), len(lines))
+
+
+def _guess_delimiter(
+    lines: list[str], wanted: Sequence[str], usual: str | None
+) -> tuple[str, tuple[Problem, ...]]:
+    known = {_plain(column).casefold() for column in wanted}
+
+    def score(delimiter: str) -> tuple[float, ...]:
+        header, *rest = _records(lines, delimiter)
+        named = len(known & {_plain(cell).casefold() for cell in header})
+        agree = sum(len(record) == len(header) for record in rest) / max(1, len(rest))
+        return named, len(header) > 1, round(agree, 2), delimiter == (usual or ","), len(header)
+
+    chosen = max(DELIMITERS, key=score)
+    if chosen == (usual or ",") or score(chosen)[1] == 0:  # nothing is separated in one column
+        return chosen, ()
+    word = DELIMITERS[chosen]
+    instead = f", not by {DELIMITERS[usual]}; the file was read so" if usual else ""
+    message = f"the columns are separated by {word}{instead}"
+    advice = f"Nothing to do; --delimiter {word} says it outright."
+    return chosen, (Problem("warning" if usual else "note", "delimiter", message, advice=advice),)
+
+
+def delimiter_named(delimiter: str) -> str:
+    r"""Return the character that a --delimiter option means: itself, or tab, comma, `\t`.
+
+    Raises SettingsError for anything longer.
+    """
+    names = {word: character for character, word in DELIMITERS.items()} | {"\\t": "\t"}
+    character = names.get(delimiter.lower(), delimiter)
+    if len(character.encode()) != 1 or character in '"\r\n':
+        known = ", ".join(DELIMITERS.values())
+        raise SettingsError(f"--delimiter must be one character, or {known}; was {delimiter!r}.")
+    return character
+
+
+def _plain(cell: str) -> str:
+    """Return a column name without the spaces and quotes that stray into header cells."""
+    return cell.strip().strip("\"'").strip()
+
+
+def _records(lines: Iterable[str], delimiter: str, padded: bool = False) -> list[list[str]]:
+    """Return the first records, read leniently: for guessing only."""
+    with _cells_of_any_size():
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=padded)
+        try:
+            return [record for record, _ in zip(reader, range(200), strict=False) if record]
+        except csv.Error:  # a stray carriage return: the real reading names its line
+            return [next(iter(lines)).rstrip("\r\n").split(delimiter)]
+
+
+@contextmanager
+def _cells_of_any_size() -> Iterator[None]:
+    """Lift the csv module's limit of 131,072 characters a cell for a while: it is process-wide."""
+    before = csv.field_size_limit(2**31 - 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+# ---- records of a delimited file -----------------------------------------------------------------
+
+
+def read_delimited(data: bytes, name: str, layout: Layout, names: Sequence[str]) -> Rows:
+    """Return the columns `names` of delimited UTF-8 text, all Strings, null for an empty cell.
+
+    Blank lines are no records. Raises TableError that names the rows with more cells than the
+    header, and the line where a quote opens that is never closed.
+    """
+    end = len(data)
+    while end and data[end - 1] in b"\r\n\x1a":  # \x1a ends text files of DOS
+        end -= 1
+    records = _regular_records(data, end, layout)
+    if records is None:
+        return _read_with_care(data[:end], name, layout, names)
+    if records == 0:
+        return Rows(pl.DataFrame(schema=dict.fromkeys(names, pl.String)))
+    positions = sorted({layout.header.index(column) for column in names})
+    frame = pl.read_csv(
+        data if data[end:] in (b"", b"\n", b"\r\n") else data[:end],
+        has_header=False,
+        skip_rows=layout.skipped + 1,
+        separator=layout.delimiter,
+        columns=positions,
+        infer_schema=False,
+    )
+    frame.columns = [layout.header[at] for at in positions]
+    return Rows(frame.select(names), layout.skipped + 2)
+
+
+def _regular_records(data: bytes, end: int, layout: Layout) -> int | None:
+    """Count the records after the header, if each is one line with the header's number of cells.
+
+    None where any line is not so: it has too few or too many cells, a quote inside a cell, a cell
+    that goes on in the next line, or nothing at all.
+    """
+    if layout.padded or len(layout.header) > _WIDEST:
+        return None
+    mark = re.escape(layout.delimiter)
+    cell = f'(?:"(?:[^"]|"")*"|[^"{mark}\\r]*)'
+    record = f"^{cell}(?:{mark}{cell}){{{len(layout.header) - 1}}}\\r?$"
+    start = 0
+    for _ in range(layout.skipped):
+        start = data.index(b"\n", start) + 1
+    count = -1  # the header is a line too
+    while start < end:
+        stop = data.find(b"\n", start + _PIECE, end)
+        stop = end if stop < 0 else stop
+        lines = pl.Series([data[start:stop].decode()]).str.split("\n").explode()
+        regular = lines.str.contains(record)
+        if len(layout.header) == 1:
+            regular &= lines.str.len_bytes() > lines.str.ends_with("\r").cast(pl.UInt32)
+        if not regular.all():
+            return None
+        count += len(lines)
+        start = stop + 1
+    return count
+
+
+@dataclass
+class _Faults:
+    """Faulty records, gathered so that one message can name the first few of each kind."""
+
+    quotes: list[str] = field(default_factory=list)
+    breaks: list[str] = field(default_factory=list)
+    long: list[str] = field(default_factory=list)
+    short: list[int] = field(default_factory=list)
+    swallowing: list[int] = field(default_factory=list)
+
+    def add(self, reason: str, line: int, last: int) -> None:
+        """Note what csv's strict reader stumbled over in a record on the lines `line` to `last`."""
+        if "new-line" in reason:
+            self.breaks.append(f"line {last:,} has a carriage return in the middle")
+        elif "unexpected end" in reason:
+            self.quotes.append(f"line {line:,} opens a quote that is never closed")
+        elif last > line:
+            fault = (
+                f"line {line:,} opens a quote that is not closed before the one on line {last:,}"
+            )
+            self.quotes.append(fault)
+        else:
+            fault = f"line {line:,} has a quoted cell with text after its closing quote"
+            self.quotes.append(fault)
+
+    def refuse(self, name: str, layout: Layout) -> None:
+        """Raise TableError if there is a fault that leaves open which cell is in which column."""
+        parts = []
+        if self.quotes:
+            parts.append(
+                f"{some(self.quotes)}. Put quotes around whole cells only, and write a quote "
+                'inside a quoted cell twice ("").'
+            )
+        if self.breaks:
+            parts.append(f"{some(self.breaks)}. End every line in the same way.")
+        if self.long:
+            parts.append(
+                f"{_count(len(self.long), 'row')} with more cells than the header, which has "
+                f"{len(layout.header)}: {some(self.long)}. Put cells that contain "
+                f"{layout.delimiter!r} in double quotes, or check --delimiter."
+            )
+        if parts:
+            raise TableError(f"{name}: " + " ".join(parts))
+
+    def problems(self, layout: Layout) -> tuple[Problem, ...]:
+        """Return what was read all the same, as warnings."""
+        found = []
+        if rows := self.short:
+            message = f"the row has fewer cells than the header, which has {len(layout.header)}"
+            advice = "Its last cells count as missing; see that no line is broken in two."
+            first = tuple(rows[:SHOWN_ROWS])
+            found.append(Problem("warning", "short-rows", message, first, len(rows), advice))
+        if rows := self.swallowing:
+            message = "a quoted cell goes on over many lines that look like rows of their own"
+            advice = "See whether a quote is missing in that row."
+            first = tuple(rows[:SHOWN_ROWS])
+            found.append(Problem("warning", "open-quote", message, first, len(rows), advice))
+        return tuple(found)
+
+
+def _read_with_care(data: bytes, name: str, layout: Layout, names: Sequence[str]) -> Rows:
+    """Do the same by Python's csv reader: cells of several lines, blank lines, faults by line."""
+    positions = [layout.header.index(column) for column in names]
+    faults, width = _Faults(), len(layout.header)
+    pieces = [pl.DataFrame(schema=dict.fromkeys(names, pl.String))]
+    kept: list[list[str]] = []
+    starts: list[int] = []
+
+    def keep() -> None:
+        columns = list(zip(*kept, strict=True))
+        series = [
+            pl.Series(n, columns[at], pl.String) for n, at in zip(names, positions, strict=True)
+        ]
+        pieces.append(pl.DataFrame(series).with_columns(pl.all().replace("", None)))
+        kept.clear()
+
+    with _cells_of_any_size():
+        for row, (line, last, cells) in enumerate(_each_record(data, layout, faults)):
+            if row == 0:  # the header
+                continue
+            starts.append(line)
+            if len(cells) < width:
+                faults.short.append(row)
+                cells.extend([""] * (width - len(cells)))
+            elif len(cells) > width:
+                if any(cells[width:]):
+                    faults.long.append(f"row {row:,} (line {line:,}) has {len(cells)}")
+                del cells[width:]
+            if last - line >= 10 and _rows_in(cells, layout.delimiter) > 0.8:
+                faults.swallowing.append(row)
+                if last - line >= _MANY_LINES:
+                    faults.quotes.append(
+                        f"line {line:,} opens a quote that closes {last - line:,} lines further "
+                        "on, and the lines between look like rows"
+                    )
+            kept.append(cells)
+            if len(kept) == 50_000:
+                keep()
+    if kept:
+        keep()
+    faults.refuse(name, layout)
+    lines = pl.Series(starts, dtype=pl.Int64)
+    return Rows(pl.concat(pieces), lines, faults.problems(layout))
+
+
+def _each_record(
+    data: bytes, layout: Layout, faults: _Faults
+) -> Iterator[tuple[int, int, list[str]]]:
+    """Yield each record with its first and its last line; an empty one for a quote fault."""
+    text = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="\n")
+    for _ in range(layout.skipped):
+        text.readline()
+    reader = csv.reader(
+        text, delimiter=layout.delimiter, skipinitialspace=layout.padded, strict=True
+    )
+    header_read = False
+    while True:
+        line = layout.skipped + reader.line_num + 1
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            last = layout.skipped + reader.line_num
+            if header_read or last > line:  # the header's names were read leniently
+                faults.add(str(error), line, last)
+            record = [""] * len(layout.header)
+        if record:
+            header_read = True
+            yield line, layout.skipped + reader.line_num, record
+
+
+def _rows_in(cells: list[str], delimiter: str) -> float:
+    """Return the share of lines, in the longest cell, that have as many cells as the row."""
+    inner = max(cells, key=len).split("\n")[1:-1] if len(cells) > 1 else []
+    return sum(line.count(delimiter) == len(cells) - 1 for line in inner) / max(1, len(inner))
+
+
+# ---- JSON lines ----------------------------------------------------------------------------------
+
+
+def json_sample(data: bytes, name: str) -> list[dict[str, object]]:
+    """Return the first 200 objects. Raises TableError for what is not one JSON object a line."""
+    if data.lstrip()[:1] == b"[":
+        raise TableError(
+            f"{name} holds one JSON array, not one object a line. "
+            f"Turn it into JSON lines: jq -c '.[]' {name} > table.jsonl"
+        )
+    sample = []
+    for line, _ in zip(io.BytesIO(data), range(200), strict=False):
+        if line.strip():
+            try:
+                value = json.loads(line)
+            except ValueError:
+                value = None
+            if not isinstance(value, dict):
+                raise _bad_json(data, name)
+            sample.append(value)
+    return sample
+
+
+def read_json_lines(data: bytes, name: str, names: Sequence[str], *, as_written: bool) -> Rows:
+    """Return the keys `names` of JSON lines; with `as_written` all are Strings (true, 1, 1.5).
+
+    Raises TableError that names the lines that are no JSON objects.
+    """
+    strings = dict.fromkeys(names, pl.String)
+    try:
+        if as_written:
+            frame = pl.read_ndjson(data, schema=strings)
+        else:
+            try:
+                frame = pl.read_ndjson(data, infer_schema_length=None)
+            except pl.exceptions.SchemaError:  # the values of one key differ in kind
+                frame = pl.read_ndjson(data, schema=strings)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        raise _bad_json(data, name) from None
+    one_each = frame.height == data.rstrip().count(b"\n") + 1
+    return Rows(frame, 1 if one_each else None)
+
+
+def _bad_json(data: bytes, name: str) -> TableError:
+    faults = []
+    for number, line in enumerate(io.BytesIO(data), 1):
+        try:
+            if line.strip() and not isinstance(json.loads(line), dict):
+                faults.append(f"line {number:,} (no object)")
+        except ValueError as error:
+            faults.append(f"line {number:,} ({str(error).split(':')[0].lower()})")
+    return TableError(
+        f"{name} is not JSON lines: {some(faults) or 'a value is out of range'}. Each line must be "
+        'one object, such as {"text": "good condition", "label": 0}; mend or delete these lines.'
+    )
+
+
+# ---- wording -------------------------------------------------------------------------------------
+
+
+def some(items: Iterable[str]) -> str:
+    """Join the first few items with semicolons, and say how many more there are.
+
+    >>> some(f"line {n}" for n in range(1, 9))
+    'line 1; line 2; line 3; line 4; line 5; and 3 more'
+    """
+    every = list(items)
+    more = [f"and {len(every) - SHOWN_ROWS:,} more"] if len(every) > SHOWN_ROWS else []
+    return "; ".join([*every[:SHOWN_ROWS], *more])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

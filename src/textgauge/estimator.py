@@ -1,0 +1,174 @@
+"""`TextClassifier`: the deep model as a scikit-learn estimator on lists of texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.validation import check_is_fitted
+
+from .bundle.predictor import Predictor
+from .config import ClassWeights, Config
+from .data.corpus import build_corpus
+
+
+class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Fit on texts and labels, predict labels.
+
+    X is a sequence of strings (a list, an array, a pandas or Polars Series); labels may be of
+    any kind that numpy can sort, and come back as they were given. A share of the texts is
+    kept for early stopping; nothing is tracked (for that there is `textgauge.train`).
+
+    Args:
+        vectors: word vectors, as in `Config.vectors`.
+        freeze_vectors: do not train them further.
+        numbers: read numbers as magnitudes.
+        epochs: passes at most.
+        patience: epochs without a better validation loss before it stops.
+        batch_size: texts a step; None chooses.
+        lr: learning rate of Adam.
+        class_weight: None or "balanced", as scikit-learn calls it.
+        val_fraction: share of the texts to stop by, in (0, 1).
+        random_state: the seed.
+
+    Attributes:
+        classes_: the labels, sorted. Shape: (classes,).
+        history_: every epoch's figures.
+        n_iter_: epochs trained.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        vectors: str | None = None,
+        freeze_vectors: bool = False,
+        numbers: bool = True,
+        epochs: int = 40,
+        patience: int = 3,
+        batch_size: int | None = None,
+        lr: float = 0.001,
+        class_weight: str | None = None,
+        val_fraction: float = 0.2,
+        random_state: int = 0,
+    ) -> None:
+        self.vectors = vectors
+        self.freeze_vectors = freeze_vectors
+        self.numbers = numbers
+        self.epochs = epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.lr = lr
+        self.class_weight = class_weight
+        self.val_fraction = val_fraction
+        self.random_state = random_state
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.string = True
+        tags.input_tags.one_d_array = True
+        tags.input_tags.two_d_array = False
+        return tags
+
+    def fit(self, X: Sequence[str], y: Sequence[Any]) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on texts X (n,) and labels y (n,).
+
+        Raises:
+            ValueError: X is not one-dimensional, not of strings, or not as long as y.
+            TableError: there are fewer than two labels, or too few texts.
+
+        """
+        from .bundle.predictor import session_from_bytes
+        from .text.learn import learn_encoder
+        from .training.fit import fit
+
+        texts = _texts(X)
+        labels = np.asarray(y)
+        if labels.shape != (len(texts),):
+            raise ValueError(
+                f"X and y must be equally long, were {len(texts)} texts and labels of shape "
+                f"{labels.shape}."
+            )
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        config = self._config()
+        frame = pl.DataFrame({"text": texts, "label": pl.Series(codes).cast(pl.String)})
+        fractions = (1 - config.val_fraction, config.val_fraction, 0.0)
+        corpus = build_corpus(frame, seed=config.seed, fractions=fractions)
+        encoder = learn_encoder(corpus.train.texts, config)
+        fitted = fit(corpus, encoder, config)
+        self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
+        self.n_iter_ = len(self.history_)
+        network = fitted.model.to_onnx().SerializeToString()
+        settings = {"classes": corpus.classes, "label_names": {}}
+        self._predictor = Predictor(settings, encoder, session_from_bytes(network))
+        self._columns = [int(code) for code in corpus.classes]
+        self._network = network
+        return self
+
+    def predict_proba(self, X: Sequence[str]) -> npt.NDArray[np.float32]:  # noqa: N803
+        """Probabilities, columns as `classes_`. Shape: (n,) -> (n, classes)."""
+        check_is_fitted(self)
+        found = self._predictor.predict(_texts(X)).probabilities
+        probabilities = np.zeros((len(found), len(self.classes_)), dtype=np.float32)
+        probabilities[:, self._columns] = found
+        return probabilities
+
+    def predict(self, X: Sequence[str]) -> npt.NDArray[Any]:  # noqa: N803
+        """The most probable label of each text. Shape: (n,) -> (n,)."""
+        labels: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        return labels
+
+    def _config(self) -> Config:
+        weights: ClassWeights = "balanced" if self.class_weight == "balanced" else "none"
+        if self.class_weight not in (None, "balanced"):
+            raise ValueError(f'class_weight must be None or "balanced", was {self.class_weight!r}.')
+        return Config(
+            vectors=self.vectors,
+            freeze_vectors=self.freeze_vectors,
+            numbers=self.numbers,
+            epochs=self.epochs,
+            patience=self.patience,
+            batch_size=self.batch_size,
+            lr=self.lr,
+            class_weights=weights,
+            val_fraction=self.val_fraction,
+            seed=self.random_state,
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: dict[str, Any] = dict(super().__getstate__())
+        # A session of onnxruntime can't be copied; it is made again from the network's bytes.
+        predictor = state.pop("_predictor", None)
+        if predictor is not None:
+            state["_encoder"] = predictor.encoder.to_json()
+            state["_settings"] = predictor.settings
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        from .bundle.predictor import session_from_bytes
+        from .text.encoder import TextEncoder
+
+        encoder, settings = state.pop("_encoder", None), state.pop("_settings", None)
+        super().__setstate__(state)
+        if encoder is not None:
+            self._predictor = Predictor(
+                settings, TextEncoder.from_json(encoder), session_from_bytes(self._network)
+            )
+
+
+def _texts(values: Any) -> pl.Series:
+    """A column of strings from whatever X is."""
+    if isinstance(values, str):
+        raise ValueError("X must be a sequence of texts, was a single string; pass [text].")
+    array = values if isinstance(values, pl.Series) else np.asarray(values)
+    if array.ndim != 1 if isinstance(array, np.ndarray) else False:
+        raise ValueError(f"X must be one-dimensional, a text each, was of shape {array.shape}.")
+    items = array.to_list() if isinstance(array, pl.Series) else array.tolist()
+    odd = next((item for item in items if not isinstance(item, str)), None)
+    if odd is not None or any(item is None for item in items):
+        raise ValueError(f"X must hold strings, found {odd!r} of type {type(odd).__name__}.")
+    return pl.Series("text", items, dtype=pl.String)

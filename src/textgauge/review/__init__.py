@@ -1,0 +1,1 @@
+"""What a person looks at after training: metrics, baselines, curves, a verdict."""

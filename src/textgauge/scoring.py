@@ -1,0 +1,199 @@
+"""Use a saved model on a table: predictions for every row, or figures against its labels."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from .bundle.predictor import Predictor
+from .data.corpus import LabelledTexts, gather_texts
+from .data.tables import Columns, read_frame, read_table
+from .errors import ColumnError, StorageError, TableError, did_you_mean
+from .review.metrics import Evaluation, evaluate
+from .tracking.addresses import resolve_model
+
+_WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
+    ".csv": lambda frame, path: frame.write_csv(path),
+    ".tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
+    ".jsonl": lambda frame, path: frame.write_ndjson(path),
+    ".ndjson": lambda frame, path: frame.write_ndjson(path),
+    ".parquet": lambda frame, path: frame.write_parquet(path),
+    ".arrow": lambda frame, path: frame.write_ipc(path),
+}
+"""What `score` can write, by the ending of the file's name."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What a scoring came to. `seconds` counts reading, predicting and writing."""
+
+    rows: int
+    unique_texts: int
+    seconds: float
+    out: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `textgauge score --json` prints it."""
+        return {
+            "rows": self.rows,
+            "unique_texts": self.unique_texts,
+            "seconds": round(self.seconds, 3),
+            "rows_per_second": round(self.rows / max(self.seconds, 1e-9)),
+            "out": str(self.out),
+        }
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Figures of a saved model on a table.
+
+    Attributes:
+        evaluation: over rows and over distinct texts.
+        rows: rows that were judged.
+        unique_texts: distinct texts among them.
+        unknown_labels: labels of the table that the model can't give, with their rows, which
+            were left out.
+
+    """
+
+    evaluation: Evaluation
+    rows: int
+    unique_texts: int
+    unknown_labels: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as `textgauge evaluate --json` prints it."""
+        return {
+            "eval_loss": self.evaluation.rows.loss,
+            "eval_accuracy": self.evaluation.rows.accuracy,
+            "eval_macro_f1": self.evaluation.rows.macro_f1,
+            "rows": self.rows,
+            "unique_texts": self.unique_texts,
+            "unknown_labels": self.unknown_labels,
+            "over_rows": self.evaluation.rows.to_json(),
+            "over_texts": self.evaluation.texts.to_json(),
+        }
+
+
+def load_predictor(address: str | Path, tracking_uri: str | None = None) -> Predictor:
+    """Load a saved model by its folder, or by a `runs:/` or `models:/` address.
+
+    Raises:
+        BundleError: there is no model, or it is damaged.
+        TrackingError: the address can't be found in the tracking store.
+
+    """
+    return Predictor.load(resolve_model(str(address), tracking_uri))
+
+
+def score_table(
+    predictor: Predictor,
+    source: Any,
+    out: Path | str,
+    *,
+    text: str = "text",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Scored:
+    """Predict every row of a table and write it with three columns more.
+
+    Adds `predicted_label`, `probability` and `decision`, which are null where the text is. The
+    output appears whole or not at all.
+
+    Raises:
+        TableError: the table can't be read, or has such a column already.
+        StorageError: the output can't be written.
+
+    """
+    begin = time.perf_counter()
+    out = Path(out)
+    write = _WRITERS.get(out.suffix.lower())
+    if write is None:
+        raise StorageError(
+            f"{out} has an ending that is not known; score writes {', '.join(_WRITERS)}."
+        )
+    frame = read_frame(source, encoding=encoding, delimiter=delimiter)
+    if text not in frame.columns:
+        listed = ", ".join(repr(name) for name in frame.columns)
+        raise ColumnError(
+            f"the table has no column {text!r}; it has {listed}."
+            f"{did_you_mean(text, frame.columns)} Pass --text NAME."
+        )
+    texts = frame[text].cast(pl.String)
+    predicted = predictor.predict_frame(texts)
+    taken = [name for name in predicted.columns if name in frame.columns]
+    if taken:
+        raise TableError(f"the table already has a column {taken[0]!r}; rename or drop it first.")
+    predicted = predicted.with_columns(pl.when(texts.is_not_null()).then(pl.all()))
+    _write_whole(pl.concat([frame, predicted], how="horizontal"), out, write)
+    return Scored(len(frame), texts.n_unique(), time.perf_counter() - begin, out)
+
+
+def evaluate_table(
+    predictor: Predictor,
+    source: Any,
+    *,
+    text: str = "text",
+    label: str = "label",
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Evaluated:
+    """Judge a saved model on a labelled table.
+
+    Raises:
+        TableError: the table can't be read, or has none of the model's labels.
+
+    """
+    table = read_table(source, Columns(text, label), encoding=encoding, delimiter=delimiter)
+    known = pl.Series(predictor.classes)
+    labelled = table.frame.filter(pl.col("text").is_not_null() & pl.col("label").is_not_null())
+    foreign = labelled.filter(~pl.col("label").is_in(known.implode()))
+    texts: LabelledTexts = gather_texts(
+        labelled.filter(pl.col("label").is_in(known.implode())), predictor.classes
+    )
+    if not len(texts):
+        found = ", ".join(repr(v) for v in foreign["label"].unique(maintain_order=True).head(5))
+        raise TableError(
+            f"{table.name} has none of the model's labels ({', '.join(predictor.classes[:5])}); "
+            f"its label column {label!r} holds {found or 'nothing'}. Pass --label NAME."
+        )
+    probabilities = predictor.predict(texts.texts).probabilities
+    return Evaluated(
+        evaluation=evaluate(texts, probabilities, predictor.classes),
+        rows=texts.rows,
+        unique_texts=len(texts),
+        unknown_labels=dict(foreign["label"].value_counts().sort("label").iter_rows()),
+    )
+
+
+def _write_whole(
+    frame: pl.DataFrame, out: Path, write: Callable[[pl.DataFrame, Path], None]
+) -> None:
+    """Write beside the target and rename, so that nobody takes a half-written file for whole."""
+    partial = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-", suffix=".partial")
+        os.close(handle)
+        partial = Path(name)
+        write(frame, partial)
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(out)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise StorageError(f"{out} cannot be written: {error}.") from error
+    finally:
+        if partial is not None:
+            partial.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

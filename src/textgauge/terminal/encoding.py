@@ -1,0 +1,23 @@
+"""How a text is read, token by token."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from .review import table
+
+
+def encoding_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """A line a token: its id, the word it is known as, and where a number stands on the scale."""
+    body = [
+        [
+            row["token"],
+            str(row["id"]),
+            row["known_as"],
+            "" if row["value"] is None else f"{row['value']:g}",
+            "" if row["position"] is None else f"{row['position']:.2f}",
+        ]
+        for row in rows
+    ]
+    return table(["token", "id", "read as", "value", "position on train's quantiles"], body)

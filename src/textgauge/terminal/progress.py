@@ -1,0 +1,113 @@
+"""How far a training is: a bar and a row an epoch on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import IO, Any
+
+from ..training.history import Epoch
+from ..training.progress import NoProgress, Progress
+
+_HEADER = "epoch   train loss   train acc.    val loss    val acc.   seconds"
+
+
+def progress_for(stream: IO[str], *, quiet: bool = False) -> Progress:
+    """The progress display that suits a stream."""
+    if quiet:
+        return OnlyWarnings(stream)
+    return TerminalProgress(stream) if stream.isatty() else PlainProgress(stream)
+
+
+class OnlyWarnings(NoProgress):
+    """Says nothing but what a person must know: `--quiet`."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def warn(self, text: str) -> None:
+        """Print the warning."""
+        print(f"warning: {text}", file=self._stream, flush=True)
+
+
+class PlainProgress(OnlyWarnings):
+    """A line for each thing that happens; for logs."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        self._rows = 0
+
+    def stage(self, text: str) -> None:
+        """Print the stage."""
+        self._print(f"{text} …")
+
+    def epoch(self, epoch: Epoch) -> None:
+        """Print the epoch's figures, below a header the first time."""
+        if not self._rows:
+            self._print(_HEADER)
+        self._rows += 1
+        self._print(epoch_row(epoch))
+
+    def note(self, text: str) -> None:
+        """Print the note."""
+        self._print(text)
+
+    def _print(self, text: str) -> None:
+        print(text, file=self._stream, flush=True)
+
+
+class TerminalProgress(PlainProgress):
+    """The current stage and a bar in the last line; finished epochs stay above it."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        super().__init__(stream)
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._bar = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            console=Console(file=stream),
+            transient=True,
+        )
+        self._task: Any = None
+
+    def stage(self, text: str) -> None:
+        """Show the stage in the last line."""
+        if self._task is None:
+            self._bar.start()
+            self._task = self._bar.add_task(text, total=None)
+        self._bar.update(self._task, description=text, total=None)
+
+    def step(self, step: int, steps: int) -> None:
+        """Move the bar."""
+        if self._task is not None:
+            done = f"epoch {self._rows + 1}"
+            self._bar.update(self._task, description=done, total=steps, completed=step)
+
+    def warn(self, text: str) -> None:
+        """Print the warning above the bar."""
+        self._print(f"warning: {text}")
+
+    def close(self) -> None:
+        """Take the last line away."""
+        self._bar.stop()
+
+    def _print(self, text: str) -> None:
+        self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def epoch_row(epoch: Epoch) -> str:
+    """The figures of an epoch, in the columns of the header."""
+    return (
+        f"{epoch.epoch:>5}   {epoch.train_loss:>10.4f}   {epoch.train_accuracy:>10.2%}   "
+        f"{epoch.val_loss:>9.4f}   {epoch.val_accuracy:>8.2%}   {epoch.seconds:>7.1f}"
+    )
+
+
+def close(progress: Progress) -> None:
+    """End a display that holds the last line of the terminal."""
+    if isinstance(progress, TerminalProgress):
+        progress.close()
+        sys.stderr.flush()

@@ -1,0 +1,108 @@
+"""The review that follows a training, and the figures of an evaluation, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..data.corpus import Corpus
+from ..review.metrics import Evaluation, Metrics
+from ..run import TrainResult
+
+_MOST_LABELS = 30
+
+
+def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
+    """What a person should see first after a training, the run's page last."""
+    contenders = [result.model, *reversed(result.baselines)]
+    blocks = [
+        corpus_text(result.corpus),
+        table(
+            ["on the test part", "accuracy", "macro F1", "loss", "accuracy, each text once"],
+            [
+                [
+                    c.name,
+                    f"{c.evaluation.rows.accuracy:.4f}",
+                    f"{c.evaluation.rows.macro_f1:.4f}",
+                    f"{c.evaluation.rows.loss:.4f}",
+                    f"{c.evaluation.texts.accuracy:.4f}",
+                ]
+                for c in contenders
+            ],
+        ),
+        labels_text(result.model.evaluation.rows, label_names),
+        result.verdict,
+        f"Saved model, proved in a fresh process: {result.bundle}",
+        f"Finished in {result.seconds['whole']:.1f} s. Run Details:\n{result.run.run_url}",
+    ]
+    return "\n\n".join(blocks)
+
+
+def corpus_text(corpus: Corpus) -> str:
+    """The split, and what a random split of the rows would have shared."""
+    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
+    counts = table(
+        ["part", "rows", "distinct texts"],
+        [[name, f"{part.rows:,}", f"{len(part):,}"] for name, part in parts.items()],
+    )
+    return (
+        f"{counts}\nsplit by {corpus.split.method}\n"
+        f"test texts that also stand in train: {corpus.test_texts_in_train:,} "
+        f"(a random split of the rows would share {corpus.random_split_share:.1%})"
+    )
+
+
+def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:
+    """Precision, recall and F1 of each label; of many labels the worst."""
+    shown = list(metrics.labels)
+    rest = ""
+    if len(shown) > _MOST_LABELS:
+        rest = f"\n(the {_MOST_LABELS} labels with the lowest F1 of {len(shown)})"
+        shown = sorted(shown, key=lambda label: label.f1)[:_MOST_LABELS]
+    rows = [
+        [
+            named(label.label, label_names),
+            f"{label.precision:.4f}",
+            f"{label.recall:.4f}",
+            f"{label.f1:.4f}",
+            f"{label.support:,}",
+        ]
+        for label in shown
+    ]
+    return table(["label", "precision", "recall", "F1", "rows"], rows) + rest
+
+
+def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> str:
+    """The figures of a saved model on another table."""
+    figures = [
+        [name, f"{m.accuracy:.4f}", f"{m.macro_f1:.4f}", f"{m.loss:.4f}"]
+        for name, m in (("rows", evaluation.rows), ("each text once", evaluation.texts))
+    ]
+    return "\n\n".join(
+        [
+            table(["over", "accuracy", "macro F1", "loss"], figures),
+            labels_text(evaluation.rows, label_names),
+        ]
+    )
+
+
+def named(label: str, label_names: Mapping[str, str]) -> str:
+    """A label with its name, where it has one.
+
+    >>> named("1", {"1": "non-compliant"}), named("x", {})
+    ('1 non-compliant', 'x')
+    """
+    return f"{label} {label_names[label]}" if label in label_names else label
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned by spaces: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "   ".join([first, *others]).rstrip()
+
+    return "\n".join([line(header), line(["─" * width for width in widths]), *map(line, rows)])

@@ -1,0 +1,149 @@
+"""Texts to the arrays that a model reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from .numbers import NumberScale
+from .tokens import is_number, normalise, number_value, tokenize
+from .vocabulary import NUMBER, UNKNOWN, Vocabulary
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded texts of different lengths, laid end to end.
+
+    Attributes:
+        ids: token ids, all texts one after another. Shape: (tokens,), int32.
+        positions: position on the number scale where the token is a number, else 0. Shape: as ids.
+        lengths: tokens of each text, at least 1. Shape: (texts,), int32.
+
+    """
+
+    ids: npt.NDArray[np.int32]
+    positions: npt.NDArray[np.float32]
+    lengths: npt.NDArray[np.int32]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each text begins in `ids`. Shape: (texts,)."""
+        return np.concatenate(([0], np.cumsum(self.lengths[:-1], dtype=np.int64)))
+
+    def padded(
+        self, rows: npt.NDArray[np.int64], starts: npt.NDArray[np.int64] | None = None
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+        """The chosen texts as rectangles, padded with id 0 behind the end.
+
+        Returns:
+            ids (n, longest), positions (n, longest) and lengths (n,).
+
+        """
+        starts = self.starts if starts is None else starts
+        lengths = self.lengths[rows].astype(np.int64)
+        column = np.arange(lengths.max(initial=1))
+        inside = column < lengths[:, None]
+        index = np.where(inside, starts[rows][:, None] + column, 0)
+        ids = np.where(inside, self.ids[index], 0).astype(np.int64)
+        positions = np.where(inside, self.positions[index], np.float32(0))
+        return ids, positions, lengths
+
+
+@dataclass(frozen=True)
+class TextEncoder:
+    """What was learned from the training texts, and how it turns any text into ids.
+
+    `numbers` is None where numbers are read as plain words.
+    """
+
+    vocabulary: Vocabulary
+    numbers: NumberScale | None
+    max_tokens: int
+
+    @classmethod
+    def learn(
+        cls,
+        normalised: pl.Series,
+        *,
+        read_numbers: bool,
+        number_bins: int,
+        min_texts: int,
+        max_words: int,
+        max_tokens: int,
+    ) -> TextEncoder:
+        """Learn the vocabulary and the number scale from the distinct training texts alone."""
+        tokens = tokenize(normalised, max_tokens)
+        scale = None
+        if read_numbers:
+            flat = tokens.explode().drop_nulls()
+            numeric = is_number(flat)
+            values = number_value(flat.filter(numeric)).to_numpy()
+            scale = NumberScale.learn(values, number_bins)
+            if scale is not None:
+                words = pl.element().filter(~pl.element().str.contains(r"^[0-9]"))
+                tokens = tokens.list.eval(words)
+        vocabulary = Vocabulary.learn(tokens, min_texts=min_texts, max_words=max_words)
+        return cls(vocabulary, scale, max_tokens)
+
+    def encode(self, texts: pl.Series) -> Encoded:
+        """Encode raw texts; a text without any token becomes one `<unk>`."""
+        return self.encode_normalised(normalise(texts))
+
+    def encode_normalised(self, normalised: pl.Series) -> Encoded:
+        """Encode texts that are already in normal form."""
+        tokens = tokenize(normalised.fill_null(""), self.max_tokens)
+        lengths = tokens.list.len().clip(lower_bound=1).cast(pl.Int32).to_numpy()
+        flat = tokens.explode(empty_as_null=True)  # An empty list leaves one null: an `<unk>`.
+        ids = self.vocabulary.ids(flat).to_numpy().copy()
+        positions = np.zeros(len(ids), dtype=np.float32)
+        if self.numbers is not None:
+            numeric = is_number(flat).fill_null(value=False).to_numpy()
+            values = number_value(flat.filter(pl.Series(numeric))).to_numpy()
+            ids[numeric] = NUMBER
+            positions[numeric] = self.numbers.positions(values)
+        return Encoded(ids, positions, lengths)
+
+    def describe(self, text: str) -> list[dict[str, Any]]:
+        """How one text is read, token by token: `token`, `id`, `known_as`, `value`, `position`."""
+        normalised = normalise(pl.Series([text]))
+        tokens = tokenize(normalised, self.max_tokens)[0].to_list() or [""]
+        encoded = self.encode_normalised(normalised)
+        rows = []
+        for token, token_id, position in zip(tokens, encoded.ids, encoded.positions, strict=True):
+            number = token_id == NUMBER and self.numbers is not None
+            rows.append(
+                {
+                    "token": token,
+                    "id": int(token_id),
+                    "known_as": self.vocabulary.words[token_id],
+                    "value": float(token.replace(",", "")) if number else None,
+                    "position": float(position) if number else None,
+                }
+            )
+        return rows
+
+    def unknown_share(self, encoded: Encoded) -> float:
+        """Share of tokens that have no id of their own, in [0, 1]."""
+        return float((encoded.ids == UNKNOWN).mean()) if len(encoded.ids) else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything needed to build this encoder again, as plain JSON values."""
+        return {
+            "words": list(self.vocabulary.words),
+            "number_edges": None if self.numbers is None else self.numbers.edges.tolist(),
+            "max_tokens": self.max_tokens,
+        }
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TextEncoder:
+        """The encoder that `to_json` described."""
+        edges = values["number_edges"]
+        scale = None if edges is None else NumberScale(edges)
+        return cls(Vocabulary(values["words"]), scale, int(values["max_tokens"]))

@@ -1,0 +1,20 @@
+"""What is learned from the training texts before any training."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from ..config import Config
+from .encoder import TextEncoder
+
+
+def learn_encoder(train_texts: pl.Series, config: Config) -> TextEncoder:
+    """Vocabulary and number scale, from the normalised training texts alone."""
+    return TextEncoder.learn(
+        train_texts,
+        read_numbers=config.numbers,
+        number_bins=config.number_bins,
+        min_texts=config.min_texts,
+        max_words=config.max_words,
+        max_tokens=config.max_tokens,
+    )

@@ -1,0 +1,65 @@
+"""Numbers read as magnitudes: a piecewise-linear encoding over the quantiles of train.
+
+Gorishniy, Rubachev and Babenko, "On Embeddings for Numerical Features in Tabular Deep Learning"
+(NeurIPS 2022), section 3.2, encode a value x over bin edges b_0 < b_1 < … < b_T as a vector whose
+component t is 1 where x lies beyond bin t, 0 where x lies before it, and
+(x - b_{t-1}) / (b_t - b_{t-1}) inside it.
+
+That vector is 1 up to some bin, a fraction there, and 0 after it, so the single number
+"bins passed + fraction" says the same: its *position*, between 0 and T. A linear layer on the
+vector is then linear interpolation between T + 1 rows of a table at that position, which
+is how models here apply it: a number costs as much as a word, and no (texts, tokens, T) array is
+made. `NumberScale.encode` gives the vector itself, and a test holds the two equal.
+
+Unlike the paper we stop at the outer edges: a value outside train's range is read as the nearest
+edge, so that a typing error of 10 digits can't drown the rest of the text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+class NumberScale:
+    """The bin edges; turns values into positions on train's quantiles."""
+
+    def __init__(self, edges: Sequence[float] | npt.NDArray[np.float64]) -> None:
+        self.edges = np.asarray(edges, dtype=np.float64)
+        if self.edges.ndim != 1 or len(self.edges) < 2 or not (np.diff(self.edges) > 0).all():
+            raise ValueError(f"edges must be two or more rising numbers, were {edges}")
+
+    @property
+    def bins(self) -> int:
+        """T, the number of bins."""
+        return len(self.edges) - 1
+
+    @classmethod
+    def learn(cls, values: npt.NDArray[np.float64], max_bins: int) -> NumberScale | None:
+        """Edges at the quantiles of the training texts' numbers; None if there are fewer than two.
+
+        Where there are no more than `max_bins` + 1 distinct values, each is an edge.
+        """
+        values = values[np.isfinite(values)]
+        distinct = np.unique(values)
+        if len(distinct) < 2:
+            return None
+        if len(distinct) <= max_bins + 1:
+            return cls(distinct)
+        return cls(np.unique(np.quantile(values, np.linspace(0, 1, max_bins + 1))))
+
+    def positions(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """Position of each value in [0, T]; 0 where the value is NaN. Shape: as `values`.
+
+        >>> NumberScale([1970, 1990, 2000]).positions(np.array([1970, 1980, 1995, 9999.0]))
+        array([0. , 0.5, 1.5, 2. ], dtype=float32)
+        """
+        known = np.nan_to_num(values, nan=self.edges[0], posinf=np.inf, neginf=-np.inf)
+        return np.interp(known, self.edges, np.arange(len(self.edges))).astype(np.float32)
+
+    def encode(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+        """The paper's vectors. Shape: (n,) -> (n, T), each component in [0, 1]."""
+        passed = self.positions(values)[:, None] - np.arange(self.bins, dtype=np.float32)
+        return np.clip(passed, 0.0, 1.0)

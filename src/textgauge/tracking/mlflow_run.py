@@ -1,0 +1,261 @@
+"""One run, written through `MlflowClient` with explicit ids: no state is shared with anybody.
+
+Runs in the tracking worker. Takes the events that `local.LocalTracker` sends, in order.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ..errors import TrackingError
+from .failures import deleted_experiment
+from .model_folder import make_model_folder
+from .protocol import MODEL_FOLDER
+from .sqlite_store import LOCK_PATIENCE, wait_until_unlocked
+from .ui import run_url
+
+Event = dict[str, Any]
+
+ENDED_TAG = "textgauge.ended"
+"""Says why a run ended without the training process saying so."""
+
+_METRICS_PER_BATCH = 1000
+_FIELDS_PER_BATCH = 100
+_LONGEST = {"params": 6000, "tags": 8000}
+"""Characters that MLflow keeps of a value; it cuts the rest off without a word."""
+
+_TYPES = {
+    "string": "string", "categorical": "string", "enum": "string", "boolean": "boolean",
+    "float32": "float", "float64": "double", "int8": "integer", "int16": "integer",
+    "int32": "integer", "uint8": "integer", "uint16": "integer", "int64": "long",
+    "uint32": "long", "uint64": "long", "date": "datetime", "datetime": "datetime",
+    "binary": "binary",
+}  # fmt: skip
+"""Polars' names of types to MLflow's."""
+
+
+class MlflowRun:
+    """A run in the store at `client`'s URI."""
+
+    def __init__(
+        self,
+        client: Any,
+        *,
+        tracking_uri: str,
+        experiment: str,
+        store: Path | None = None,
+        lock_patience: float = LOCK_PATIENCE,
+        run_id: str | None = None,
+        keep_open: bool = False,
+    ) -> None:
+        """Take the client for the store.
+
+        Args:
+            client: an `MlflowClient`.
+            tracking_uri: the store's address as users know it.
+            experiment: name of the experiment, created if there is none.
+            store: the store's file if it is a local one.
+            lock_patience: seconds to wait for another process's lock on it.
+            run_id: an existing run to go on with.
+            keep_open: leave the run as it is at the end: it is the user's own.
+
+        """
+        self._client = client
+        self._tracking_uri = tracking_uri
+        self._experiment = experiment
+        self._store = store
+        self._lock_patience = lock_patience
+        self._existing_run_id = run_id
+        self._keep_open = keep_open
+        self._experiment_id = ""
+        self._writers: dict[str, Callable[[str, Event], None]] = {
+            "params": self._log_params,
+            "tags": self._log_tags,
+            "metrics": self._log_metrics,
+            "artifact": self._log_artifact,
+            "dataset": self._log_dataset,
+            "model": self._log_model,
+        }
+        self.run_id: str | None = None
+        self.record: Event | None = None
+
+    def open(self) -> None:
+        """Find the experiment, or create it. Raises what MLflow raises, and TrackingError."""
+        if self._existing_run_id is not None:
+            run = self._client.get_run(self._existing_run_id)
+            if run.info.lifecycle_stage != "active":
+                raise TrackingError(
+                    f"The run {self._existing_run_id} is deleted. Restore it (mlflow runs restore "
+                    f"--run-id {self._existing_run_id}), or start a new one."
+                )
+            self._experiment_id = run.info.experiment_id
+            self._experiment = self._client.get_experiment(self._experiment_id).name
+            return
+        found = self._client.get_experiment_by_name(self._experiment)
+        if found is None:
+            try:
+                self._experiment_id = self._client.create_experiment(self._experiment)
+                return
+            except Exception:
+                # Another training may have created it in this very moment.
+                found = self._client.get_experiment_by_name(self._experiment)
+                if found is None:
+                    raise
+        if found.lifecycle_stage != "active":
+            raise deleted_experiment(self._experiment, found.experiment_id, self._tracking_uri)
+        self._experiment_id = found.experiment_id
+
+    def apply(self, event: Event) -> None:
+        """Write what one event says. Raises what MLflow raises, OSError and TrackingError."""
+        if self._store is not None:
+            # MLflow would wait 20 s for a lock; this waits as long as promised.
+            wait_until_unlocked(self._store, self._lock_patience)
+        if event["do"] == "start":
+            self._start(event)
+        elif self.run_id is None:
+            raise TrackingError("Something was logged before the run was started.")
+        else:
+            self._writers[event["do"]](self.run_id, event)
+
+    def end(self, status: str, time_ms: int) -> None:
+        """Set how the run ended; a run that the user opened is left as it is."""
+        if self.run_id is not None and not self._keep_open:
+            self._client.set_terminated(self.run_id, status, time_ms)
+
+    def _start(self, event: Event) -> None:
+        params, tags = event["params"], event["tags"]
+        if self._existing_run_id is not None:
+            self.run_id = self._existing_run_id
+            run = self._client.get_run(self.run_id)
+            params, changed = _new_params(params, run.data.params)
+            # Name, user and source stay those of whoever started the run.
+            tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
+            if changed:
+                tags["textgauge.resumed_with"] = json.dumps(changed)
+            if ENDED_TAG in run.data.tags:
+                self._client.delete_tag(self.run_id, ENDED_TAG)
+            if not self._keep_open:
+                self._client.update_run(self.run_id, status="RUNNING")
+        else:
+            run = self._client.create_run(
+                self._experiment_id, start_time=event["time"], run_name=event["name"]
+            )
+            self.run_id = run.info.run_id
+        folder = local_folder(run.info.artifact_uri)
+        if folder is not None:
+            # Here rather than with the first artifact, so that a folder that cannot be written
+            # is known before the training and not after it.
+            folder.mkdir(parents=True, exist_ok=True)
+        self.record = {
+            "run_id": self.run_id,
+            "experiment_id": self._experiment_id,
+            "experiment": self._experiment,
+            "tracking_uri": self._tracking_uri,
+            "run_url": run_url(self._tracking_uri, self._experiment_id, self.run_id),
+            "artifact_folder": None if folder is None else str(folder),
+        }
+        self._log_tags(self.run_id, {"values": tags})
+        self._log_params(self.run_id, {"values": params})
+
+    def _log_params(self, run_id: str, event: Event) -> None:
+        from mlflow.entities import Param
+
+        self._keep_long_values(run_id, "params", event["values"])
+        for part in _parts(event["values"].items(), _FIELDS_PER_BATCH):
+            self._client.log_batch(run_id, params=[Param(key, value) for key, value in part])
+
+    def _log_tags(self, run_id: str, event: Event) -> None:
+        from mlflow.entities import RunTag
+
+        self._keep_long_values(run_id, "tags", event["values"])
+        for part in _parts(event["values"].items(), _FIELDS_PER_BATCH):
+            self._client.log_batch(run_id, tags=[RunTag(key, value) for key, value in part])
+
+    def _log_metrics(self, run_id: str, event: Event) -> None:
+        from mlflow.entities import Metric
+
+        for part in _parts(event["rows"], _METRICS_PER_BATCH):
+            self._client.log_batch(
+                run_id, metrics=[Metric(key, value, time, step) for key, value, step, time in part]
+            )
+
+    def _log_artifact(self, run_id: str, event: Event) -> None:
+        self._client.log_artifact(run_id, event["path"], event["folder"] or None)
+
+    def _log_dataset(self, run_id: str, event: Event) -> None:
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        columns = [
+            {"type": mlflow_type(kind), "name": name, "required": True}
+            for name, kind in event["schema"].items()
+        ]
+        dataset = Dataset(
+            name=event["name"][:500],
+            digest=event["digest"][:36],
+            source_type="local",
+            source=json.dumps({"uri": event["source"]}),
+            schema=json.dumps({"mlflow_colspec": columns}),
+            profile=json.dumps({"num_rows": event["rows"], "digest": event["digest"]}),
+        )
+        tag = InputTag("mlflow.data.context", event["context"])
+        self._client.log_inputs(run_id, datasets=[DatasetInput(dataset, tags=[tag])])
+
+    def _log_model(self, run_id: str, event: Event) -> None:
+        folder = Path(event["folder"])
+        make_model_folder(
+            folder, run_id=run_id, artifact_path=MODEL_FOLDER, example=event["example"]
+        )
+        self._client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+
+    def _keep_long_values(self, run_id: str, kind: str, values: dict[str, str]) -> None:
+        """Store values whole that MLflow's field will cut off."""
+        long = {key: value for key, value in values.items() if len(value) > _LONGEST[kind]}
+        if long:
+            name = f"long_values/{kind}_{time.time_ns()}.json"
+            self._client.log_text(run_id, json.dumps(long, ensure_ascii=False, indent=1), name)
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """The folder on this machine that `artifact_uri` names, or None if it is elsewhere.
+
+    >>> local_folder("mlflow-artifacts:/1/ab/artifacts") is None
+    True
+    """
+    if artifact_uri.startswith("/"):
+        return Path(artifact_uri)
+    parts = urlsplit(artifact_uri)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def mlflow_type(polars_type: str) -> str:
+    """MLflow's name of a column type; `string` for what it has no name for.
+
+    >>> mlflow_type("Int64"), mlflow_type("Datetime(time_unit='us', time_zone=None)")
+    ('long', 'datetime')
+    """
+    return _TYPES.get(polars_type.partition("(")[0].strip().lower(), "string")
+
+
+def _new_params(
+    params: dict[str, str], known: dict[str, str]
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Those of `params` that an existing run lacks, and those that it holds with another value.
+
+    MLflow lets nobody change a parameter; such values are told in a tag.
+    """
+    new = {key: value for key, value in params.items() if key not in known}
+    cut = _LONGEST["params"]
+    changed = {k: v for k, v in params.items() if k in known and v[:cut] != known[k][:cut]}
+    return new, changed
+
+
+def _parts(values: Iterable[Any], size: int) -> Iterator[Sequence[Any]]:
+    everything = list(values)
+    for begin in range(0, len(everything), size):
+        yield everything[begin : begin + size]

@@ -1,0 +1,163 @@
+"""What a training run tells its tracking store, whichever store that is.
+
+`textgauge.run` knows only this file. A tracker for another kind of server (Azure ML, Databricks, a
+journal in front of either) is one more class with these methods. Nothing here imports MLflow.
+
+The order of calls, and what each promises:
+
+    with open_tracker(...) as tracker:     returns at once; the store is opened beside the training
+        tracker.start(plan)                the run is created as soon as the store is open
+        tracker.log_metrics({...}, step=1) handed over, never waited for
+        if (problem := tracker.failure()): what went wrong so far, without waiting
+            raise problem
+        tracker.log_model(folder)
+        record = tracker.end("FINISHED")   waits until everything has been written, or raises
+
+Leaving the block early ends the run as KILLED (Ctrl-C, exit) or FAILED (any other exception).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Protocol, Self
+
+from ..errors import TrackingError
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+"""How a run can end, in MLflow's words."""
+
+DEFAULT_EXPERIMENT = "textgauge"
+MODEL_FOLDER = "model"
+"""Where in a run's artifacts the model lies; `runs:/RUN_ID/model` is its address."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a run goes.
+
+    `run_id` is a run that exists already and is gone on with, in its own experiment. With
+    `keep_open` it is the user's own: it is written into, but never ended.
+    """
+
+    tracking_uri: str
+    experiment: str
+    run_id: str | None = None
+    keep_open: bool = False
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """What is known about a run before it starts.
+
+    `params` are all settings of the run, values of any kind (they are stored as text, nested ones
+    as JSON). Experiment and server are the tracker's own: it opened them before the plan existed.
+    """
+
+    name: str
+    params: Mapping[str, object] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class DatasetDescription:
+    """A table, described for the run without its contents.
+
+    `schema` maps column names to types (Polars' names: String, Int64, Float64, Boolean, Date …).
+    `digest` identifies the contents; MLflow keeps 36 characters of it in the field, the whole
+    stands in the profile beside `rows`.
+    """
+
+    name: str
+    source: str
+    digest: str
+    schema: Mapping[str, str]
+    rows: int
+    context: str = "training"
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """Where a run can be found.
+
+    `artifact_folder` is the run's folder on this machine, or None when a server keeps it.
+    `seconds` says where the tracking's own time went: import, store, run, and end (from the
+    moment that the end was asked for until everything was written).
+    """
+
+    run_id: str
+    experiment_id: str
+    experiment: str
+    tracking_uri: str
+    run_url: str
+    artifact_folder: Path | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def model_address(self) -> str:
+        """The address that `mlflow.pyfunc.load_model` and `textgauge.load` take."""
+        return f"runs:/{self.run_id}/{MODEL_FOLDER}"
+
+
+class Tracker(Protocol):
+    """Writes one run. Only `ready`, `end` and `close` wait; the others hand over and return.
+
+    Everything that is handed over is written in order. After a failure the rest is dropped, the
+    run is marked FAILED, and `failure` says why.
+    """
+
+    def start(self, run: RunPlan) -> None:
+        """Create the run, or go on with an existing one. Called once, before anything is logged."""
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Add settings; they cannot be changed later."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Add one value to each named curve, at `step` (None: step 0, for single values)."""
+
+    def set_tags(self, tags: Mapping[str, str]) -> None:
+        """Set tags; one that is there already is replaced."""
+
+    def log_artifact(self, path: Path, folder: str = "") -> None:
+        """Store the file under `folder`. It must stay as it is until `end` has returned."""
+
+    def log_dataset(self, dataset: DatasetDescription) -> None:
+        """Note which table the run used."""
+
+    def log_model(self, folder: Path, example: Sequence[str] = ()) -> None:
+        """Make a bundle folder an MLflow model folder (in place) and store it as `model/`.
+
+        `example` are a few raw texts that show a user what to send. The folder must stay as it is
+        until `end` has returned.
+        """
+
+    def failure(self) -> TrackingError | None:
+        """What went wrong so far, or None. Returns at once."""
+
+    def ready(self, timeout: float | None = None) -> RunRecord:
+        """Wait until the run is there.
+
+        Raises TrackingError if it could not be created, or is not there within `timeout` seconds;
+        the latter is no failure, and `timeout=0` merely asks.
+        """
+
+    def end(self, status: Status = "FINISHED") -> RunRecord:
+        """End the run and wait until everything is written.
+
+        Raises TrackingError if anything was lost; the run is then marked FAILED where that is
+        still possible.
+        """
+
+    def close(self, status: Status = "FAILED") -> None:
+        """End the run with `status` unless it has ended. Raises nothing; does no harm twice."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,1 @@
+"""From encoded texts to a model with the weights of its best epoch."""

@@ -1,0 +1,114 @@
+"""A corpus and a configuration in, a trained classifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ..config import Config
+from ..data.corpus import Corpus, LabelledTexts
+from ..models import build_model
+from ..models.lstm import LSTMClassifier
+from ..text.encoder import TextEncoder
+from ..text.vectors import WordVectors, read_vectors
+from .batches import EncodedTexts
+from .checkpoints import Checkpoint
+from .history import Epoch
+from .loop import Trained, TrainingPlan, train_model
+from .progress import NoProgress, Progress
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained classifier, still in torch.
+
+    Attributes:
+        model: with the weights of its best epoch.
+        encoder: what reads its texts.
+        architecture: name and sizes of the model.
+        trained: history and batch size.
+        vectors: the word vectors it started from, if any.
+        classes: number of labels.
+
+    """
+
+    model: LSTMClassifier
+    encoder: TextEncoder
+    architecture: dict[str, Any]
+    trained: Trained
+    vectors: WordVectors | None
+    classes: int
+
+    def encode(self, texts: LabelledTexts) -> EncodedTexts:
+        """Texts of the corpus as the model reads them."""
+        return EncodedTexts(self.encoder.encode_normalised(texts.texts), texts, self.classes)
+
+
+def fit(
+    corpus: Corpus,
+    encoder: TextEncoder,
+    config: Config,
+    *,
+    progress: Progress | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    start_from: Checkpoint | None = None,
+) -> Fitted:
+    """Train the configured model on the corpus' train part, stopping by its validation part.
+
+    Raises:
+        TableError: the word vectors cannot be read.
+
+    """
+    progress = progress or NoProgress()
+    vectors = None
+    if config.vectors is not None:
+        vectors = read_vectors(config.vectors, encoder.vocabulary.words)
+        progress.note(
+            f"word vectors: {vectors.width} wide, for {len(vectors.rows):,} of "
+            f"{vectors.vocabulary_size:,} known words ({vectors.coverage:.1%})"
+        )
+    classes = len(corpus.classes)
+    sizes: dict[str, int | float] = {
+        "vocabulary_size": len(encoder.vocabulary),
+        "outputs": 1 if classes == 2 else classes,
+        "number_bins": encoder.numbers.bins if encoder.numbers else 0,
+        "embedding_size": vectors.width if vectors else config.embedding_size,
+        "hidden_size": config.hidden_size,
+        "dropout": config.dropout,
+        "recurrent_dropout": config.recurrent_dropout,
+    }
+    torch.manual_seed(config.seed)
+    model = build_model(config.model, sizes)
+    if vectors is not None:
+        model.set_vectors(vectors.rows, vectors.vectors, freeze=config.freeze_vectors)
+
+    def encoded(texts: LabelledTexts) -> EncodedTexts:
+        return EncodedTexts(encoder.encode_normalised(texts.texts), texts, classes)
+
+    def after_epoch(epoch: Epoch) -> None:
+        progress.epoch(epoch)
+        on_epoch(epoch)
+
+    trained = train_model(
+        model,
+        encoded(corpus.train),
+        encoded(corpus.val),
+        TrainingPlan(
+            epochs=config.epochs,
+            patience=config.patience,
+            batch_size=config.batch_size,
+            lr=config.lr,
+            balanced=config.class_weights == "balanced",
+            seed=config.seed,
+            threads=config.threads,
+        ),
+        on_epoch=after_epoch,
+        on_step=progress.step,
+        on_checkpoint=on_checkpoint,
+        start_from=start_from,
+    )
+    return Fitted(model, encoder, {"name": config.model, **sizes}, trained, vectors, classes)

@@ -1,0 +1,230 @@
+"""The training loop: Adam, early stopping, the best weights kept, checkpoints."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from .batches import EncodedTexts, choose_batch_size
+from .checkpoints import Checkpoint
+from .history import Epoch, best_epoch
+from .loss import balanced_weights, correct_rows, row_losses, two_sided
+
+EVALUATION_BATCH = 1024
+GRADIENT_NORM = 5.0
+"""Longer gradients are shortened to this; an LSTM's can explode on a single odd text."""
+
+LEAST_GAIN = 0.001
+"""Nats a row: a smaller gain in validation loss is not worth another epoch."""
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What the loop needs to know.
+
+    `batch_size` None chooses by the number of texts; `balanced` weighs labels alike;
+    `patience` counts epochs without a validation loss that is better by `LEAST_GAIN`.
+    """
+
+    epochs: int
+    patience: int
+    batch_size: int | None
+    lr: float
+    balanced: bool
+    seed: int
+    threads: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of it: the model holds the weights of its best epoch."""
+
+    history: tuple[Epoch, ...]
+    batch_size: int
+
+    @property
+    def best(self) -> Epoch:
+        """The epoch whose weights were kept."""
+        return best_epoch(self.history)
+
+
+def train_model(
+    model: nn.Module,
+    train: EncodedTexts,
+    val: EncodedTexts,
+    plan: TrainingPlan,
+    *,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+    on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
+    start_from: Checkpoint | None = None,
+) -> Trained:
+    """Fit `model` in place and leave it with the weights of its best epoch.
+
+    Args:
+        model: returns logits from ids, positions and lengths.
+        train: texts to learn from.
+        val: texts to stop by.
+        plan: the settings.
+        on_epoch: called after each epoch with its figures.
+        on_step: called after each step with its number and the steps of the epoch.
+        on_checkpoint: called after each epoch, before `on_epoch`, with the state to go on from.
+        start_from: the state to go on from.
+
+    """
+    torch.set_num_threads(plan.threads)
+    torch.manual_seed(plan.seed)
+    shuffle = np.random.default_rng(plan.seed)
+    batch_size = plan.batch_size or choose_batch_size(len(train.encoded))
+    parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
+    optimizer = torch.optim.Adam(parameters.values(), lr=plan.lr, fused=True)
+    weights = _label_weights(train, plan.balanced)
+    history: list[Epoch] = []
+    best = _copy(model.state_dict())
+    if start_from is not None:
+        history = list(start_from.history)
+        best = dict(start_from.best_weights)
+        model.load_state_dict(dict(start_from.weights))
+        _load_optimizer(optimizer, parameters, start_from.optimizer)
+        torch.random.set_rng_state(start_from.torch_random)
+        shuffle.bit_generator.state = dict(start_from.shuffle_random)
+    while not finished(history, plan):
+        begin = time.perf_counter()
+        loss, accuracy = _one_epoch(model, train, batch_size, optimizer, weights, shuffle, on_step)
+        val_loss, val_accuracy = evaluate(model, val)
+        epoch = Epoch(
+            epoch=len(history) + 1,
+            train_loss=loss,
+            train_accuracy=accuracy,
+            val_loss=val_loss,
+            val_accuracy=val_accuracy,
+            lr=plan.lr,
+            seconds=time.perf_counter() - begin,
+        )
+        history.append(epoch)
+        if best_epoch(history) is epoch:
+            best = _copy(model.state_dict())
+        on_checkpoint(
+            Checkpoint(
+                weights=_copy(model.state_dict()),
+                best_weights=best,
+                optimizer=_optimizer_state(optimizer, parameters),
+                torch_random=torch.random.get_rng_state(),
+                shuffle_random=dict(shuffle.bit_generator.state),
+                history=tuple(history),
+            )
+        )
+        on_epoch(epoch)
+    model.load_state_dict(best)
+    model.eval()
+    return Trained(tuple(history), batch_size)
+
+
+def finished(history: Sequence[Epoch], plan: TrainingPlan) -> bool:
+    """Whether the last epoch was the last."""
+    if not history:
+        return False
+    return len(history) >= plan.epochs or epochs_without_gain(history) >= plan.patience
+
+
+def epochs_without_gain(history: Sequence[Epoch]) -> int:
+    """Epochs since the validation loss last fell by `LEAST_GAIN` below its earlier mark."""
+    mark, since = history[0].val_loss, 0
+    for epoch in history[1:]:
+        since += 1
+        if epoch.val_loss <= mark - LEAST_GAIN:
+            mark, since = epoch.val_loss, 0
+    return since
+
+
+def _one_epoch(
+    model: nn.Module,
+    train: EncodedTexts,
+    batch_size: int,
+    optimizer: torch.optim.Optimizer,
+    weights: Tensor,
+    shuffle: np.random.Generator,
+    on_step: Callable[[int, int], None],
+) -> tuple[float, float]:
+    """One pass; returns loss and accuracy over rows."""
+    model.train()
+    # Dividing by the mean weight of a text, not by the batch's own weight, keeps each step an
+    # unbiased estimate of the loss over rows.
+    mean_weight = float((weights * _label_rows(train)).sum()) / len(train.encoded)
+    steps = -(-len(train.encoded) // batch_size)
+    losses = correct = torch.zeros(())
+    for step, batch in enumerate(train.shuffled(batch_size, shuffle), start=1):
+        logits = model(batch.ids, batch.positions, batch.lengths)
+        per_text = row_losses(logits, batch.targets * weights)
+        optimizer.zero_grad(set_to_none=True)
+        (per_text.sum() / (mean_weight * len(per_text))).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+        optimizer.step()
+        losses = losses + per_text.detach().sum()
+        correct = correct + correct_rows(logits.detach(), batch.targets).sum()
+        on_step(step, steps)
+    weighted_rows = mean_weight * len(train.encoded)
+    return float(losses) / weighted_rows, float(correct) / train.labelled.rows
+
+
+def _label_rows(texts: EncodedTexts) -> Tensor:
+    return torch.from_numpy(texts.labelled.label_rows(texts.classes)).float()
+
+
+def _label_weights(train: EncodedTexts, balanced: bool) -> Tensor:
+    rows = train.labelled.label_rows(train.classes)
+    return torch.from_numpy(balanced_weights(rows)) if balanced else torch.ones(train.classes)
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, texts: EncodedTexts) -> tuple[float, float]:
+    """Loss (nats a row) and accuracy over rows, dropout off, all labels weighing alike."""
+    model.eval()
+    loss = correct = 0.0
+    for _, batch in texts.in_order(EVALUATION_BATCH):
+        logits = model(batch.ids, batch.positions, batch.lengths)
+        loss += float(row_losses(logits, batch.targets).sum())
+        correct += float(correct_rows(logits, batch.targets).sum())
+    return loss / texts.labelled.rows, correct / texts.labelled.rows
+
+
+@torch.no_grad()
+def predict_logits(model: nn.Module, texts: EncodedTexts) -> npt.NDArray[np.float32]:
+    """Logits with a column for every label. Shape: (texts, classes)."""
+    model.eval()
+    result = np.empty((len(texts.encoded), texts.classes), dtype=np.float32)
+    for rows, batch in texts.in_order(EVALUATION_BATCH):
+        logits = model(batch.ids, batch.positions, batch.lengths)
+        result[rows] = two_sided(logits).numpy()
+    return result
+
+
+def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor.detach().clone() for name, tensor in state.items()}
+
+
+def _optimizer_state(
+    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]
+) -> dict[str, Tensor]:
+    return {
+        f"{name}/{key}": value.detach().clone()
+        for name, parameter in parameters.items()
+        for key, value in optimizer.state[parameter].items()
+    }
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer,
+    parameters: dict[str, nn.Parameter],
+    saved: object,
+) -> None:
+    assert isinstance(saved, dict)
+    for full_name, value in saved.items():
+        name, _, key = full_name.rpartition("/")
+        optimizer.state[parameters[name]][key] = value.clone()

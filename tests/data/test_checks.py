@@ -1,0 +1,369 @@
+"""Every check: what it finds, with which rows and words, and what it leaves alone; the profile."""
+
+import json
+
+import polars as pl
+import pytest
+
+from textgauge.data.checks import CheckReport, Problem, Profile, Quantiles, check_table
+from textgauge.data.tables import Columns, Table, read_table
+
+TEXTS = [f"{kind} part number {n}" for n in range(6) for kind in ("good", "bad")]
+LABELS = ["0", "1"] * 6
+
+
+def table_of(texts, labels=None, **columns):
+    data = {"text": texts} | ({"label": labels} if labels else {})
+    wanted = {role: role for role in columns}
+    label = "label" if labels else None
+    return read_table(pl.DataFrame(data | columns, strict=False), Columns(label=label, **wanted))
+
+
+def check(texts, labels=None, *, columns=None, **options):
+    table = table_of(texts, labels, **(columns or {}))
+    normalised = table.frame["text"].str.to_lowercase()
+    return check_table(table, normalised=normalised, **options)
+
+
+def problem(report, code):
+    """The one problem of that code."""
+    (found,) = [p for p in report.problems if p.code == code]
+    return found
+
+
+def codes(report):
+    return [p.code for p in report.problems]
+
+
+# ---- a sound table, the profile, the report
+
+
+def test_a_sound_table_has_no_problems():
+    report = check(TEXTS, LABELS)
+    assert report.problems == ()
+    assert report.ok
+
+
+def test_a_worked_profile():
+    texts = ["a b", "A b", "c", None, "d e f", "a b"]
+    labels = ["x", "y", "x", "x", None, "x"]
+    profile = check(texts, labels, label_names={"x": "compliant"}).profile
+    assert (profile.rows, profile.missing_texts, profile.missing_labels) == (6, 1, 1)
+    assert profile.distinct_texts == 3  # "a b", "c", "d e f"
+    assert profile.duplicate_rows == 2
+    assert (profile.contradictory_texts, profile.contradictory_rows) == (1, 3)
+    assert profile.distinct_labels == 2
+    first, second = profile.labels
+    assert (first.label, first.name, first.rows, first.distinct_texts) == ("x", "compliant", 4, 2)
+    assert first.share == 4 / 5
+    assert (second.label, second.name, second.rows, second.distinct_texts) == ("y", None, 1, 1)
+    assert profile.imbalance == 4.0
+    assert profile.text_words == Quantiles(1, 2, 3, 3)
+    assert profile.text_characters == Quantiles(1, 3, 5, 5)
+
+
+def test_texts_without_labels_have_a_profile_too():
+    report = check(["a b", "c"])
+    assert report.ok
+    assert (report.profile.missing_labels, report.profile.labels) == (0, ())
+    assert report.profile.imbalance is None
+
+
+def test_texts_are_normalised_here_where_no_one_did():
+    table = table_of(["Good  Steel", "good steel"] * 2, ["a", "b"] * 2)
+    assert check_table(table).profile.distinct_texts == 1
+
+
+def test_the_report_as_json():
+    report = check([*TEXTS, None], [*LABELS, "1"])
+    plain = report.to_json()
+    assert json.loads(json.dumps(plain)) == plain
+    assert (plain["table"], plain["ok"]) == ("DataFrame", True)
+    assert plain["problems"][0]["rows"] == [13]
+    assert plain["problems"][0]["code"] == "missing-text"
+    assert plain["profile"]["labels"][0]["label"] == "1"
+    assert plain["profile"]["text_words"]["median"] == 4
+
+
+def test_only_the_thousand_largest_labels_are_listed():
+    labels = [str(n) for n in range(1500)]
+    report = check([f"text {n}" for n in range(1500)], labels)
+    assert len(report.profile.labels) == 1000
+    assert report.profile.distinct_labels == 1500
+
+
+def test_problems_found_while_reading_are_among_them_and_the_gravest_come_first():
+    base = table_of([*TEXTS, "x\0y", "good part number 0"], [*LABELS, "1", "0"])
+    note = Problem("note", "delimiter", "the columns are separated by tab")
+    report = check_table(
+        Table(base.frame, "notes.csv", base.columns, (note,)), normalised=base.frame["text"]
+    )
+    assert codes(report) == ["nul-bytes", "delimiter", "duplicate-texts"]
+    assert report.table == "notes.csv"
+    assert [p.code for p in report.errors] == ["nul-bytes"]
+    assert not report.ok
+
+
+def test_errors_and_warnings_are_told_apart():
+    problems = tuple(Problem(s, s, "x") for s in ("error", "warning", "note"))
+    profile = Profile(
+        0, 0, 0, 0, 0, 0, 0, 0, (), Quantiles(0, 0, 0, 0), Quantiles(0, 0, 0, 0), None
+    )
+    report = CheckReport("x", problems, profile)
+    assert [p.code for p in report.errors] == ["error"]
+    assert [p.code for p in report.warnings] == ["warning"]
+    assert CheckReport("x", problems[1:], profile).ok
+
+
+# ---- missing values
+
+
+def test_missing_texts_and_labels():
+    report = check([*TEXTS, None, " ", "x y z"], [*LABELS, "1", "0", None])
+    text, label = problem(report, "missing-text"), problem(report, "missing-label")
+    assert (text.severity, text.message) == ("warning", "the text is missing or empty")
+    assert (text.rows, text.count) == ((13, 14), 2)
+    assert text.advice == "Fill these rows in or delete them; training leaves them out."
+    assert (label.severity, label.rows, label.count) == ("warning", (15,), 1)
+
+
+def test_only_the_first_five_rows_are_named():
+    found = problem(check([*TEXTS, *[None] * 9], [*LABELS, *"111111111"]), "missing-text")
+    assert found.rows == (13, 14, 15, 16, 17)
+    assert found.count == 9
+
+
+def test_a_column_of_nothing():
+    report = check(TEXTS, [None] * 12)
+    found = problem(report, "missing-label")
+    assert found.severity == "error"
+    assert found.message == "column 'label' is empty: there are no labels at all"
+    assert found.advice == "Pass --label with the name of the column that holds the labels."
+    assert problem(check([None] * 12, LABELS), "missing-text").severity == "error"
+
+
+def test_words_that_stand_for_a_missing_value():
+    report = check([*TEXTS, "NaN", "nan grade"], [*LABELS, "N/A", "1"])
+    text = problem(report, "stand-in-text")
+    assert text.message == "the text is 'NaN' or the like, which often stands for a missing value"
+    assert (text.severity, text.rows) == ("warning", (13,))
+    assert problem(report, "stand-in-label").rows == (13,)
+
+
+@pytest.mark.parametrize("role", ["split", "time"])
+def test_rows_without_a_part(role):
+    found = problem(check(TEXTS, LABELS, columns={role: ["1"] * 11 + [None]}), f"missing-{role}")
+    assert found.severity == "error"
+    assert found.message == f"column {role!r} is empty, so the row belongs to no part of the split"
+    assert (found.rows, found.count) == ((12,), 1)
+
+
+def test_rows_without_a_group():
+    report = check(TEXTS, LABELS, columns={"group": ["1"] * 11 + [None]})
+    assert problem(report, "missing-group").severity == "warning"
+    assert "missing-group" not in codes(check(TEXTS, LABELS, columns={"group": ["1"] * 12}))
+
+
+# ---- characters
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "severity"),
+    [
+        ("a\0b", "nul-bytes", "error"),
+        ("a\x07b", "control-characters", "warning"),
+        ("a\x7fb", "control-characters", "warning"),
+        ("a\ufffdb", "lost-characters", "warning"),
+        ("GerÃ¤t", "mojibake", "warning"),
+        ("donâ€™t", "mojibake", "warning"),
+        ("20Â°C", "mojibake", "warning"),
+    ],
+)
+def test_damaged_characters_are_found_in_texts_and_labels(text, code, severity):
+    found = problem(check([*TEXTS, text, text], [*LABELS, "0", "1"]), code)
+    assert (found.severity, found.rows, found.count) == (severity, (13, 14), 2)
+    assert problem(check([*TEXTS, "good part"], [*LABELS, text]), code).rows == (13,)
+
+
+@pytest.mark.parametrize(
+    "text", ["tab\tnew\nline\r", "Gerät", "AÇÃO", "âge", "naïve – “ok” €5", "±5 °C"]
+)
+def test_sound_characters_are_left_alone(text):
+    assert codes(check([*TEXTS, text], [*LABELS, "0"])) == []
+
+
+def test_mojibake_shows_what_was_meant():
+    texts = [*TEXTS, "ein GerÃ¤t", "dâ€™Ã\u00a0"]
+    found = problem(check(texts, [*LABELS, "0", "1"]), "mojibake")
+    assert found.message == (
+        "the cell looks like UTF-8 that was read as cp1252: 'GerÃ¤t' for 'Gerät'"
+    )
+
+
+def test_a_megabyte_in_one_cell():
+    found = problem(check([*TEXTS, "word " * 200_000], [*LABELS, "1"]), "long-text")
+    assert (found.severity, found.rows) == ("warning", (13,))
+    assert found.message == "the text has more than 100,000 characters; the longest has 1,000,000"
+    assert codes(check([*TEXTS, "x" * 100_000], [*LABELS, "1"])) == []
+
+
+# ---- the text column
+
+
+@pytest.mark.parametrize(
+    ("texts", "code", "words"),
+    [
+        ([str(n / 7) for n in range(30)], "text-is-number", "holds numbers, not texts"),
+        (
+            [f"A-{n}" for n in range(30)],
+            "text-is-id",
+            "looks like ids: one word a row, with digits",
+        ),
+        (
+            ["ok", "bad"] * 15,
+            "text-is-label",
+            "looks like labels: one word a row, 2 different ones",
+        ),
+    ],
+)
+def test_a_text_column_that_holds_no_texts(texts, code, words):
+    found = problem(check(texts, ["0", "1", "1"] * 10), code)
+    assert found.severity == "warning"
+    assert f"column 'text' {words}" in found.message
+    assert found.advice == "Pass --text with the name of the column that holds the texts."
+
+
+def test_single_words_may_be_texts():
+    words = [f"{a}{b}" for a in "abcdef" for b in "uvwxyz"]
+    assert codes(check(words, ["0", "1", "1"] * 12)) == []
+
+
+# ---- labels
+
+
+def test_one_label_only():
+    found = problem(check(TEXTS, ["1"] * 12), "one-label")
+    assert found.severity == "error"
+    assert found.message == "every label in column 'label' is '1': nothing to learn"
+
+
+def test_labels_with_too_few_texts_are_a_warning_that_names_them():
+    texts = [*TEXTS, "rare one", "rare two", "RARE TWO"]
+    found = problem(check(texts, [*LABELS, "9", "9", "9"]), "few-texts")
+    assert found.severity == "warning"
+    assert found.message == (
+        "labels with fewer than 3 distinct texts, one for each part of the split: '9' (2)"
+    )
+    assert found.count == 3
+    assert codes(check([*TEXTS, "rare 1", "rare 2", "rare 3"], [*LABELS, "9", "9", "9"])) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"), [("aaab", "only one label has enough"), ("aabb", "no label has enough")]
+)
+def test_fewer_than_two_usable_labels_are_an_error(labels, words):
+    found = problem(check(["p q", "r s", "t u", "v w"], list(labels)), "few-texts")
+    assert found.severity == "error"
+    assert found.message.endswith(words)
+
+
+def test_how_many_texts_a_label_needs_depends_on_the_split():
+    texts, labels = [*TEXTS, "rare one", "rare two"], [*LABELS, "9", "9"]
+    assert "few-texts" in codes(check(texts, labels))
+    assert "few-texts" not in codes(check(texts, labels, fractions=(0.8, 0.2, 0.0)))
+    by_column = check(texts, labels, columns={"split": ["train"] * 14})
+    assert "few-texts" not in codes(by_column)
+
+
+def test_only_ten_rare_labels_are_named():
+    texts = [*TEXTS, *(f"rare {chr(97 + n)}" for n in range(12))]
+    found = problem(check(texts, [*LABELS, *map(chr, range(97, 109))]), "few-texts")
+    assert found.message.endswith("'j' (1) and 2 more")
+
+
+def test_contradictory_duplicates_have_rows_and_an_example():
+    texts = [*TEXTS, "Odd part", "odd part", "ODD part", "odd part"]
+    report = check(texts, [*LABELS, "1", "0", "0", None])
+    found = problem(report, "contradictory-texts")
+    assert found.severity == "warning"
+    assert found.message == (
+        "1 text stands under more than one label, for example 'Odd part': '1' in 1 row, '0' in 2 "
+        "rows"
+    )
+    assert (found.rows, found.count) == ((13, 14, 15), 3)
+
+
+def test_many_contradictions_are_counted_and_long_examples_cut():
+    texts = [*TEXTS, *["x " * 50] * 2, *["y z"] * 2]
+    found = problem(check(texts, [*LABELS, "0", "1", "0", "1"]), "contradictory-texts")
+    assert found.message.startswith(
+        f"2 texts stand under more than one label, for example '{'x ' * 28}x...'"
+    )
+    assert (found.rows, found.count) == ((13, 14), 4)
+
+
+def test_a_label_column_of_free_text():
+    labels = [f"the part number {n} is broken" for n in range(30)]
+    found = problem(check([f"text {n}" for n in range(30)], labels), "label-is-text")
+    assert found.severity == "error"
+    assert found.message == (
+        "column 'label' has 30 different values in 30 rows, of 6 words on average: it looks like "
+        "free text"
+    )
+    assert "Is it mixed up with --text?" in found.advice
+
+
+@pytest.mark.parametrize(("form", "words"), [("{}.25", "like measurements"), ("id{}", "like ids")])
+def test_a_label_column_of_measurements_or_ids(form, words):
+    labels = [form.format(n) for n in range(30)]
+    found = problem(check([f"text {n}" for n in range(30)], labels), "label-is-id")
+    assert found.severity == "warning"
+    assert found.message.endswith(f"it looks {words} rather than labels")
+
+
+def test_many_labels_with_enough_rows_are_labels():
+    texts = [f"text {n}" for n in range(300)]
+    assert codes(check(texts, [f"a b c {n % 25}" for n in range(300)])) == []
+
+
+def test_labels_that_differ_by_case_or_spaces():
+    texts = [*TEXTS, *(f"more {n} parts" for n in range(9))]
+    labels = [*LABELS, *["OK"] * 4, *["ok "] * 3, *["Ok"] * 2]
+    found = problem(check(texts, labels), "similar-labels")
+    assert found.severity == "warning"
+    assert found.message == ("labels that differ only by case or spaces: 'OK' and 'ok ' and 'Ok'")
+    assert (found.rows, found.count) == ((17, 18, 19, 20, 21), 5)
+
+
+@pytest.mark.parametrize(("many", "expected"), [(150, True), (149, False)])
+def test_great_imbalance(many, expected):
+    texts = [f"text {n}" for n in range(many + 3)]
+    report = check(texts, ["no"] * many + ["yes"] * 3)
+    assert ("imbalance" in codes(report)) is expected
+    if expected:
+        assert problem(report, "imbalance").message == (
+            "label 'no' has 50 times as many rows as 'yes' (150 and 3)"
+        )
+        assert "--class-weights balanced" in problem(report, "imbalance").advice
+
+
+def test_names_of_labels_that_are_not_there():
+    report = check(TEXTS, ["OK", "faulty"] * 6, label_names={"OK": "fine", "fault": "F", "x": "y"})
+    found = problem(report, "unknown-label-names")
+    assert found.severity == "error"
+    assert found.message == (
+        "column 'label' has no label 'fault' or 'x', but --label-names names it. Did you mean "
+        "'faulty'?"
+    )
+    assert found.advice == "The labels are 'OK', 'faulty'."
+    assert report.profile.labels[0].name == "fine"
+
+
+# ---- duplicates
+
+
+def test_repeated_texts_are_a_note():
+    found = problem(check([*TEXTS, *TEXTS[:4]], [*LABELS, *LABELS[:4]]), "duplicate-texts")
+    assert found.severity == "note"
+    assert found.message == "25.0% of the rows repeat the text of an earlier row"
+    assert found.count == 4

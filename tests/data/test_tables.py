@@ -1,0 +1,574 @@
+"""Tables from files, standard input and DataFrames; columns by name; the words of each error."""
+
+import datetime
+import gzip
+import io
+import pickle
+import subprocess
+import sys
+import zipfile
+
+import pandas as pd
+import polars as pl
+import pytest
+
+from textgauge.data.tables import Columns, read_frame, read_table
+from textgauge.errors import ColumnError, SettingsError, TableError
+
+NOTES = "text,label\ngood steel,0\nbad iron,01\n"
+FRAME = pl.DataFrame({"text": ["good steel", "bad iron"], "label": ["0", "01"]})
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write_file(content, name="notes.csv"):
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write_file
+
+
+def bytes_of(write_to, *args, **options):
+    buffer = io.BytesIO()
+    write_to(buffer, *args, **options)
+    return buffer.getvalue()
+
+
+def refused(source, kind=TableError, columns=None, **options):
+    """The message of the error that reading `source` ends in."""
+    with pytest.raises(kind) as error:
+        read_table(source, columns, **options)
+    assert type(error.value) is kind
+    return str(error.value)
+
+
+# ---- what is read
+
+
+FORMATS = {
+    "notes.csv": NOTES.encode(),
+    "notes.tsv": NOTES.replace(",", "\t").encode(),
+    "notes.txt": NOTES.replace(",", "|").encode(),
+    "notes.jsonl": bytes_of(FRAME.write_ndjson),
+    "notes.ndjson": bytes_of(FRAME.write_ndjson),
+    "notes.json-lines": bytes_of(FRAME.write_ndjson),
+    "notes.parquet": bytes_of(FRAME.write_parquet),
+    "notes.arrow": bytes_of(FRAME.write_ipc),
+    "notes.feather": bytes_of(FRAME.write_ipc),
+    "notes.ipc": bytes_of(FRAME.write_ipc_stream),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("packed", [False, True])
+def test_every_format_gives_the_same_table(write, name, packed):
+    data = FORMATS[name]
+    path = write(gzip.compress(data), f"{name}.gz") if packed else write(data, name)
+    table = read_table(path)
+    assert table.frame.rows() == [(1, "good steel", "0"), (2, "bad iron", "01")]
+    assert table.frame.schema == {"row": pl.Int64, "text": pl.String, "label": pl.String}
+    assert table.name == path.name
+    assert [p for p in table.problems if p.severity == "warning"] == []
+    assert read_table(str(path)).frame.equals(table.frame)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_standard_input_is_told_by_its_first_bytes(monkeypatch, name):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(FORMATS[name])))
+    table = read_table("-")
+    assert table.frame.select("text", "label").equals(FRAME)
+    assert table.name == "standard input"
+
+
+def test_a_pipe_is_read_once():
+    script = (
+        "from textgauge.data.tables import read_table; print(read_table('/dev/stdin').frame.height)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=NOTES.encode(), capture_output=True, check=True
+    )
+    assert done.stdout.strip() == b"2"
+
+
+def test_a_polars_frame_and_a_lazy_one():
+    for source in (FRAME, FRAME.lazy()):
+        table = read_table(source)
+        assert table.frame.select("text", "label").equals(FRAME)
+        assert table.name == "DataFrame"
+
+
+def test_a_frame_is_told_by_what_it_holds_and_a_misleading_name_is_reported(write):
+    cases = [
+        (FORMATS["notes.parquet"], "notes.csv", "the file is named .csv but holds Parquet, and"),
+        (FORMATS["notes.jsonl"], "notes.csv", "the file is named .csv but holds JSON lines, and"),
+        (NOTES, "notes.parquet", "the file is named .parquet but holds text, and was read so"),
+    ]
+    for data, name, message in cases:
+        table = read_table(write(data, name))
+        assert table.frame.height == 2
+        assert [p.code for p in table.problems] == ["format"]
+        assert table.problems[0].message.startswith(message)
+
+
+def test_every_asked_for_column_comes_under_the_name_of_its_role(write):
+    path = write("x,Note,Class,Key,Part,Owner,When\n9,a,b,k,test,o,3\n")
+    columns = Columns("Note", "Class", "Key", "Part", "Owner", "When")
+    frame = read_table(path, columns).frame
+    assert frame.row(0, named=True) == {
+        "row": 1,
+        "text": "a",
+        "label": "b",
+        "id": "k",
+        "split": "test",
+        "group": "o",
+        "time": 3,
+    }
+
+
+def test_one_column_may_serve_as_group_and_time(write):
+    frame = read_table(
+        write("text,label,year\na,1,1999\n"), Columns(group="year", time="year")
+    ).frame
+    assert frame.row(0) == (1, "a", "1", "1999", 1999)
+
+
+def test_texts_alone(write):
+    assert read_table(write("text,x\na,1\n"), Columns(label=None)).frame.columns == ["row", "text"]
+
+
+def test_missing_empty_and_blank_values_are_null(write):
+    frame = read_table(write('text,label\n,1\n"",\n"  \u00a0",0\nb," "\n')).frame
+    assert frame["text"].to_list() == [None, None, None, "b"]
+    assert frame["label"].to_list() == ["1", None, "0", None]
+
+
+def test_excel_in_german(write):
+    """Semicolons, cp1252, Windows line ends: one message, then the table as it is meant."""
+    path = write("text;label\r\nGerät für Öl;nicht konform\r\n".encode("cp1252"))
+    assert "--encoding cp1252" in refused(path)
+    table = read_table(path, encoding="cp1252")
+    assert table.frame.rows() == [(1, "Gerät für Öl", "nicht konform")]
+    assert [p.code for p in table.problems] == ["delimiter"]
+
+
+def test_the_index_column_of_pandas(write):
+    assert read_table(write(",text,label\n0,a,1\n1,b,0\n")).frame.rows() == [
+        (1, "a", "1"),
+        (2, "b", "0"),
+    ]
+
+
+def test_line_of_row(write):
+    assert read_table(write(NOTES)).line_of_row(2) == 3
+    table = read_table(write('text,label\n"two\nlines",1\nb,0\n'))
+    assert [table.line_of_row(row) for row in (1, 2)] == [2, 4]
+    assert read_table(FRAME).line_of_row(1) is None
+
+
+def test_reading_problems_come_with_the_table(write):
+    table = read_table(write("text;label\na;1\nb\n"))
+    assert [p.code for p in table.problems] == ["delimiter", "short-rows"]
+
+
+# ---- labels of any kind
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 0, None], ["1", "0", None]),
+        ([True, False, None], ["true", "false", None]),
+        ([1.0, 0.0, None], ["1", "0", None]),
+        ([1.0, float("nan"), 0.0], ["1", None, "0"]),
+        ([1.5, 2.0, None], ["1.5", "2.0", None]),
+        ([datetime.date(2024, 5, 1), None, None], ["2024-05-01", None, None]),
+        ([b"a", b"b", None], ["a", "b", None]),
+        ([None, None, None], [None, None, None]),
+    ],
+)
+def test_values_become_strings(values, expected):
+    frame = pl.DataFrame({"text": ["a", "b", "c"], "label": values})
+    assert read_table(frame).frame["label"].to_list() == expected
+
+
+def test_categories_become_strings():
+    frame = pl.DataFrame({"text": ["a", "b"], "label": pl.Series(["x", "y"], dtype=pl.Categorical)})
+    assert read_table(frame).frame["label"].to_list() == ["x", "y"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, None, 0], ["1", None, "0"]),
+        ([True, False, None], ["true", "false", None]),
+        (["a", 1, True], ["a", "1", "true"]),
+        (["a", None, float("nan")], ["a", None, None]),
+        (pd.array([1, None, 0], dtype="Int64"), ["1", None, "0"]),
+        (pd.array(["a", None, "b"], dtype="string"), ["a", None, "b"]),
+        (pd.Categorical(["a", None, "b"]), ["a", None, "b"]),
+    ],
+)
+def test_pandas_values_become_strings(values, expected):
+    frame = pd.DataFrame({"text": ["a", "b", "c"], "label": values})
+    table = read_table(frame)
+    assert table.frame["label"].to_list() == expected
+    assert table.name == "DataFrame"
+
+
+def test_pandas_columns_that_are_numbers_and_times():
+    when = pd.to_datetime(["2024-01-02", None])
+    frame = pd.DataFrame({0: ["a", "b"], 1: [1, 0], "when": when})
+    table = read_table(frame, Columns("0", "1", time="when"))
+    assert table.frame.row(0) == (1, "a", "1", datetime.datetime(2024, 1, 2))
+    zoned = pd.DataFrame({"text": ["a"], "when": when[:1].tz_localize("UTC")})
+    assert str(read_table(zoned, Columns(label=None, time="when")).frame["time"].dtype.time_zone)
+
+
+def test_pandas_is_not_imported():
+    script = (
+        "import sys, polars as pl; from textgauge.data.tables import read_table;"
+        "read_table(pl.DataFrame({'text': ['a'], 'label': [1]})); print('pandas' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert done.stdout.strip() == b"False"
+
+
+def test_nested_values_are_refused():
+    message = refused(pl.DataFrame({"text": ["a"], "label": [[1, 2]]}), ColumnError)
+    assert message == (
+        "column 'label' of DataFrame holds List(Int64), not single values. Make a column of plain "
+        "texts or labels from it."
+    )
+
+
+def test_bytes_that_are_no_text_are_refused():
+    message = refused(pl.DataFrame({"text": [b"\xff"], "label": [1]}))
+    assert (
+        message == "column 'text' of DataFrame holds bytes that are not UTF-8. Write it as strings."
+    )
+
+
+# ---- times
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1999", "2001"], [1999, 2001]),
+        (["1.5", "2"], [1.5, 2.0]),
+        (["2024-01-02", ""], [datetime.date(2024, 1, 2), None]),
+        (
+            ["2024-01-02T10:00", "2024-01-03 11:30"],
+            [datetime.datetime(2024, 1, 2, 10), datetime.datetime(2024, 1, 3, 11, 30)],
+        ),
+        (["2024-01-02 10:00:01.5"], [datetime.datetime(2024, 1, 2, 10, 0, 1, 500_000)]),
+        (
+            ["2024-01-02T10:00:00Z", "2024-01-02T10:00:00+02:00"],
+            [
+                datetime.datetime(2024, 1, 2, 10, tzinfo=datetime.UTC),
+                datetime.datetime(2024, 1, 2, 8, tzinfo=datetime.UTC),
+            ],
+        ),
+        (["31.01.2024"], [datetime.date(2024, 1, 31)]),
+        (["31.01.2024 10:00"], [datetime.datetime(2024, 1, 31, 10)]),
+        (["31/01/2024", "01/02/2024"], [datetime.date(2024, 1, 31), datetime.date(2024, 2, 1)]),
+        (["01/31/2024", "01/02/2024"], [datetime.date(2024, 1, 31), datetime.date(2024, 1, 2)]),
+        (["05/05/2024"], [datetime.date(2024, 5, 5)]),
+    ],
+)
+def test_times_are_understood(values, expected):
+    frame = pl.DataFrame({"text": values, "when": values})
+    assert read_table(frame, Columns(label=None, time="when")).frame["time"].to_list() == expected
+
+
+def test_times_that_have_a_type_keep_it():
+    frame = pl.DataFrame({"text": ["a"], "when": [datetime.date(2024, 1, 2)]})
+    assert read_table(frame, Columns(label=None, time="when")).frame["time"].dtype == pl.Date
+
+
+def test_what_is_no_time_is_named_with_its_row(write):
+    path = write("text,label,when\na,1,2024-01-02\nb,0,soon\nc,0,\nd,0,2024-01-04\n")
+    assert refused(path, ColumnError, Columns(time="when")) == (
+        "column 'when' of notes.csv does not hold times: 'soon' in row 2. Write times as "
+        "2024-05-31, as 2024-05-31 14:00 or as numbers."
+    )
+
+
+def test_days_and_months_that_could_be_swapped_are_refused(write):
+    path = write("text,label,when\na,1,01/02/2024\nb,0,03/04/2024\n")
+    message = refused(path, ColumnError, Columns(time="when"))
+    assert "can be read with the day first or the month first ('01/02/2024')" in message
+
+
+# ---- columns
+
+
+def test_a_missing_column_gets_the_nearest_name(write):
+    path = write("id,text,labels\n1,a,1\n")
+    assert refused(path, ColumnError) == (
+        "notes.csv has no column 'label'; it has 'id', 'text', 'labels'. Did you mean 'labels'? "
+        "Pass --label labels."
+    )
+
+
+def test_all_missing_columns_are_named_at_once(write):
+    path = write("note,kind\na,1\n")
+    assert refused(path, ColumnError) == (
+        "notes.csv has no columns 'text' and 'label'; it has 'note', 'kind'. Pass --text with the "
+        "name of the column that holds the texts. Pass --label with the name of the column that "
+        "holds the labels."
+    )
+
+
+def test_names_in_another_case_are_suggested(write):
+    message = refused(write("Text,LABEL\na,1\n"), ColumnError)
+    assert "For 'text' did you mean 'Text'? Pass --text Text." in message
+    assert "For 'label' did you mean 'LABEL'? Pass --label LABEL." in message
+
+
+def test_the_only_other_column_is_suggested_and_quoted_for_the_shell(write):
+    message = refused(write("text,is it good\na,1\n"), ColumnError)
+    assert message.endswith("Did you mean 'is it good'? Pass --label 'is it good'.")
+
+
+def test_the_option_of_each_role_is_named(write):
+    columns = Columns(id="i", split="s", group="g", time="t")
+    message = refused(write("text,label\na,1\n"), ColumnError, columns)
+    assert "no columns 'i' and 's' and 'g' and 't'; it has 'text', 'label'." in message
+    for option in ("--id", "--split-column", "--group-column", "--time-column"):
+        assert f"Pass {option} with the name of the column" in message
+
+
+def test_only_some_of_many_columns_are_listed(write):
+    names = [f"c{n}" for n in range(20)]
+    message = refused(write(f"text,{','.join(names)}\na{',1' * 20}\n"), ColumnError)
+    assert "'c10' and 9 more." in message
+
+
+def test_a_table_without_a_header_is_recognised(write):
+    path = write("good steel component,1\nbad iron,0\n")
+    assert refused(path, ColumnError) == (
+        "notes.csv seems to have no header: its first line is 'good steel component', '1'. Put a "
+        "line with the names of the columns above it, such as text,label"
+    )
+    assert "seems to have no header" in refused(write("good,yes\nbad,no\nfine,yes\n"), ColumnError)
+
+
+def test_a_delimiter_that_nobody_guesses_is_pointed_out(write):
+    path = write("text^label\na^1\n")
+    assert refused(path, ColumnError) == (
+        "notes.csv has no columns 'text' and 'label'; it has only 'text^label'. Are its columns "
+        "separated by '^'? Pass --delimiter '^'."
+    )
+    assert read_table(path, delimiter="^").frame.row(0) == (1, "a", "1")
+    message = refused(write(NOTES), ColumnError, delimiter=";")
+    assert message.endswith("Are its columns separated by ','? Pass --delimiter ','.")
+
+
+def test_duplicate_column_names(write):
+    path = write("text,label,text\na,1,b\n")
+    assert refused(path, ColumnError) == (
+        "notes.csv has more than one column 'text' (columns 1 and 3). Rename one of them."
+    )
+    with pytest.raises(ColumnError, match="more than one column 'x'"):
+        read_frame(write("text,label,x,x\na,1,b,c\n"))
+    assert read_table(write("text,label,x,x\na,1,b,c\n")).frame.height == 1
+
+
+def test_one_column_for_two_roles(write):
+    path = write(NOTES)
+    assert refused(path, ColumnError, Columns(text="label")) == (
+        "column 'label' was asked for twice, as text and as label. Pass another column with "
+        "--text or --label."
+    )
+    assert "as label and as group" in refused(path, ColumnError, Columns(group="label"))
+
+
+def test_json_keys_that_come_up_late_are_found_and_missing_ones_named(write):
+    lines = ['{"text":"a"}'] * 300 + ['{"text":"b","label":1}']
+    table = read_table(write("\n".join(lines), "n.jsonl"))
+    assert table.frame["label"].to_list()[-1] == "1"
+    message = refused(write('{"text":"a","lable":1}\n', "n.jsonl"), ColumnError)
+    assert message.endswith("Did you mean 'lable'? Pass --label lable.")
+
+
+def test_lists_in_json_are_refused_with_their_row(write):
+    path = write('{"text":"a","label":1}\n{"text":"b","label":[1]}\n', "n.jsonl")
+    assert refused(path, ColumnError) == (
+        "column 'label' of n.jsonl holds a list in row 2. Make a column of plain texts or labels "
+        "from it."
+    )
+
+
+# ---- bad input
+
+
+def test_a_missing_file_gets_the_nearest_name(write, tmp_path):
+    write(NOTES, "notes.csv")
+    assert refused(tmp_path / "note.csv") == (
+        f"there is no file 'note.csv' in {tmp_path}. Did you mean 'notes.csv'?"
+    )
+    message = refused(tmp_path / "other.parquet")
+    assert message.endswith(f"in {tmp_path}. The tables there: 'notes.csv'.")
+    assert refused(tmp_path / "x" / "y.csv").startswith(f"there is no folder '{tmp_path / 'x'}'")
+
+
+def test_a_folder_with_no_tables(tmp_path):
+    assert refused(tmp_path / "n.csv").endswith(f"in {tmp_path}. There are no tables in it.")
+
+
+def test_a_folder_is_no_table(write, tmp_path):
+    assert refused(tmp_path) == f"{tmp_path} is a folder, not a table. Name a file in it."
+    write(NOTES)
+    assert refused(tmp_path) == (
+        f"{tmp_path} is a folder, not a table. Name a file, for example {tmp_path / 'notes.csv'}."
+    )
+
+
+def test_a_file_that_may_not_be_read(write, monkeypatch):
+    path = write(NOTES)
+
+    def deny(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", deny)  # root may read whatever the mode says
+    assert refused(path) == (
+        f"{path} cannot be read: permission denied. Ask its owner, or run: chmod u+r {path}"
+    )
+
+
+def test_a_path_that_is_none(write):
+    assert "cannot be read: " in refused(write(NOTES) / "x.csv")
+    assert "cannot be read: embedded null byte." in refused("a\0b.csv")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "notes.csv is empty. See that it was written whole."),
+        (b"\n \n", "notes.csv is empty but for 3 blank characters. See that it was written whole."),
+        (b"\xef\xbb\xbf", "notes.csv is empty: it has no header and no rows."),
+        (b"text,label\n", "notes.csv has a header but no rows."),
+        (b"PK\x03\x04" + bytes(26) + b"xl/workbook.xml", "is an Excel workbook, not a table. Open"),
+        (b"PK\x03\x04" + bytes(26) + b"word/a.xml", "is a Word document, not a table. Open it and"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(50), "notes.csv is a PNG picture, not a table."),
+        (pickle.dumps({"a": 1}), "is a Python pickle, not a table. Pickles are not read; write it"),
+        (b"\xd0\xcf\x11\xe0" + bytes(50), "is an old Excel or Office file, not a table. Open it"),
+        (b"\x28\xb5\x2f\xfd" + bytes(50), "is a zstd file, not a table. Unpack it first: zstd -d"),
+        (b"x" * 257 + b"ustar" + bytes(250), "is a tar archive, not a table. Unpack it first: tar"),
+        (b"\n<!DOCTYPE HTML><html>", "is a web page, not a table. Was a log-in or an error page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is a Git LFS pointer, not a table."),
+        (bytes(range(256)) * 4, "is a binary file, not a table. Export the table as CSV, JSON"),
+        (b"\x7fELF" + bytes(100), "is a binary file, not a table."),
+        (
+            b"ARROW1\0\0" + bytes(30),
+            "is cut off: it begins as Arrow and has no end. Copy it again.",
+        ),
+    ],
+)
+def test_what_is_no_table_is_called_by_its_name(write, data, message):
+    assert message in refused(write(data))
+
+
+def test_a_zip_archive(write):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("notes.csv", NOTES)
+    assert refused(write(buffer.getvalue())) == (
+        "notes.csv is a zip archive, not a table. Unpack it first."
+    )
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf16_without_a_mark(write, encoding):
+    path = write(NOTES.encode(encoding))
+    assert refused(path) == (
+        f"notes.csv looks like UTF-16 without a mark at its beginning. Pass --encoding {encoding}, "
+        "or save the file as UTF-8."
+    )
+    assert read_table(path, encoding=encoding).frame.height == 2
+
+
+def test_a_few_nul_bytes_are_left_to_the_checks(write):
+    assert read_table(write("text,label\na\0b,1\n")).frame["text"][0] == "a\0b"
+
+
+def test_damaged_gzip(write):
+    packed = gzip.compress(NOTES.encode() * 50)
+    assert refused(write(packed[:-20], "n.csv.gz")) == (
+        "n.csv.gz is cut off: its gzip data ends too early. Copy it again."
+    )
+    wrong = packed[:-8] + bytes(4) + packed[-4:]
+    assert refused(write(wrong, "n.csv.gz")).startswith(
+        "n.csv.gz is damaged gzip (CRC check failed"
+    )
+    assert refused(write(gzip.compress(b""), "n.csv.gz")) == (
+        "n.csv.gz is empty once unpacked. See that it was written whole."
+    )
+
+
+def test_damaged_parquet_and_arrow(write):
+    parquet = FORMATS["notes.parquet"]
+    cut = "n.parquet is cut off: it begins as Parquet and has no end. Copy it again."
+    assert refused(write(parquet[:-30], "n.parquet")) == cut
+    assert refused(write(gzip.compress(parquet[:-30]), "n.parquet")) == cut
+    spoilt = parquet[:20] + bytes(len(parquet) - 28) + parquet[-8:]
+    message = refused(write(spoilt, "n.parquet"))
+    assert message.startswith("n.parquet is damaged Parquet: ")
+    assert message.endswith(". Copy it again, or write it again.")
+    stream = FORMATS["notes.ipc"]
+    assert "n.ipc is damaged Arrow stream: " in refused(write(stream[:100], "n.ipc"))
+
+
+def test_a_frame_that_cannot_be_collected():
+    broken = FRAME.lazy().with_columns(pl.col("text").cast(pl.Int64))
+    assert refused(broken).startswith("the DataFrame cannot be collected: conversion from `str`")
+
+
+def test_what_cannot_be_a_table():
+    assert refused([1, 2]) == (
+        "a table cannot be made of list. Pass the path of a file, '-' for standard input, or a "
+        "pandas or Polars DataFrame."
+    )
+
+
+def test_standard_input_that_is_empty_or_a_keyboard(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    assert refused("-").startswith("standard input is empty.")
+
+    class Keyboard:
+        def isatty(self):
+            return True
+
+    monkeypatch.setattr(sys, "stdin", Keyboard())
+    assert refused("-").startswith("nothing is sent to standard input. Send a table: textgauge")
+
+
+def test_a_wrong_delimiter_option(write):
+    assert "--delimiter must be one character" in refused(
+        write(NOTES), SettingsError, delimiter="::"
+    )
+
+
+# ---- every column
+
+
+def test_read_frame_keeps_every_column_as_a_string_in_delimited_text(write):
+    frame = read_frame(write("id,text,n,\n007,a,1.50,x\n"))
+    assert frame.rows() == [("007", "a", "1.50", "x")]
+    assert frame.columns == ["id", "text", "n", "column 4"]
+
+
+def test_read_frame_keeps_types_elsewhere(write):
+    typed = pl.DataFrame({"text": ["a"], "n": [1], "x": [None]})
+    assert read_frame(write(bytes_of(typed.write_parquet), "n.parquet")).equals(typed)
+    assert read_frame(typed).equals(typed)
+    assert read_frame(write('{"text":"a","n":1}\n', "n.jsonl")).row(0) == ("a", 1)
+    frame = read_frame(pd.DataFrame({"text": ["a", 2], "n": [1.5, None]}))
+    assert frame.rows() == [("a", 1.5), ("2", None)]
+
+
+def test_read_frame_refuses_a_header_alone(write):
+    with pytest.raises(TableError, match=r"^notes.csv has a header but no rows\.$"):
+        read_frame(write("text,label\n"))

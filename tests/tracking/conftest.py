@@ -1,0 +1,237 @@
+"""Stores, runs, a stand-in predictor and a browser for the tests of `textgauge.tracking`."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import struct
+import time
+import warnings
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import textgauge
+from textgauge.tracking.local import LocalTracker
+from textgauge.tracking.protocol import DatasetDescription, Destination, RunPlan, RunRecord
+from textgauge.tracking.sqlite_store import sqlite_uri
+from textgauge.tracking.ui import UiServer
+
+METRICS = {"lr": 0.001, "eval_loss": 0.0625, "eval_accuracy": 0.984375}
+EPOCHS = [{"train_loss": 0.5 / epoch, "val_loss": 0.75 / epoch} for epoch in (1, 2, 3)]
+SETTINGS = {"lr": 0.001, "model": "lstm", "vectors": None, "sizes": [3, 2], "note": "x" * 7000}
+TABLE = DatasetDescription(
+    name="notes.csv",
+    source="/data/notes.csv",
+    digest="0123456789abcdef" * 4,
+    schema={"text": "String", "label": "Int64"},
+    rows=90_000,
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+@pytest.fixture(autouse=True)
+def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tests apart from whatever tracking the person who runs them has set up."""
+    for name in list(os.environ):
+        if name.startswith(("MLFLOW_", "TEXTGAUGE_", "DATABRICKS_", "AZUREML_")):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def filled_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> LoggedRun:
+    """A store with one whole run, in a folder whose name needs care. Not to be changed."""
+    folder = tmp_path_factory.mktemp("Läufe von 2024")
+    picture = folder / "training_results.png"
+    picture.write_bytes(png(width=64, height=32))
+    history = folder / "history.json"
+    history.write_text(json.dumps(EPOCHS))
+    model = folder / "bundle"
+    shutil.copytree(bundle, model)
+    store = folder / "mlflow.db"
+    with LocalTracker(Destination(sqlite_uri(store), "notes")) as tracker:
+        tracker.start(RunPlan("a whole run", SETTINGS, {"textgauge.version": "0.1"}))
+        tracker.log_dataset(TABLE)
+        for step, figures in enumerate(EPOCHS, start=1):
+            tracker.log_metrics(figures, step)
+        tracker.log_metrics(METRICS)
+        tracker.log_params({"late": True})
+        tracker.set_tags({"textgauge.verdict": "worth it"})
+        tracker.log_artifact(picture)
+        tracker.log_artifact(history, "figures")
+        tracker.log_model(model, example=["M6 x 20 bolt"])
+        record = tracker.end("FINISHED")
+    return LoggedRun(store, record, model)
+
+
+@dataclass(frozen=True)
+class LoggedRun:
+    """A run that was logged for the tests, its store's file, and the bundle that it logged."""
+
+    store: Path
+    record: RunRecord
+    bundle: Path
+
+
+@pytest.fixture
+def store(filled_store: LoggedRun, tmp_path: Path) -> Path:
+    """A store of one's own, made in no time by copying one."""
+    return Path(shutil.copy(filled_store.store, tmp_path / "mlflow.db"))
+
+
+@pytest.fixture
+def open_store(store: Path) -> Callable[..., LocalTracker]:
+    """Open a tracker on `store` that does not wait long for locks."""
+
+    def open_it(**options: Any) -> LocalTracker:
+        destination = replace(Destination(sqlite_uri(store), "notes"), **options)
+        return LocalTracker(destination, lock_patience=0.5)
+
+    return open_it
+
+
+@pytest.fixture(scope="session")
+def connect(filled_store: LoggedRun) -> Callable[[Path], Any]:
+    """Open a store's file with MLflow."""
+    with warnings.catch_warnings():
+        # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        MlflowClient(sqlite_uri(filled_store.store))
+    return lambda store: MlflowClient(sqlite_uri(store))
+
+
+@pytest.fixture(scope="session")
+def read_run(connect: Callable[[Path], Any]) -> Callable[[Path, str], Any]:
+    """Read a run from a store's file, with MLflow."""
+    return lambda store, run_id: connect(store).get_run(run_id)
+
+
+@pytest.fixture(scope="session")
+def status_after(connect: Callable[[Path], Any]) -> Callable[..., str]:
+    """Give a run's status once it has stopped running, or after `patience` seconds."""
+
+    def wait(store: Path, run_id: str, patience: float = 20) -> str:
+        client, end = connect(store), time.monotonic() + patience
+        while True:
+            status = str(client.get_run(run_id).info.status)
+            if status != "RUNNING" or time.monotonic() > end:
+                return status
+            time.sleep(0.1)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A package laid out as textgauge, with the real loader and a predictor that needs no model."""
+    from textgauge.tracking.model_folder import CARRIED_FILES
+
+    package = tmp_path_factory.mktemp("source") / "textgauge"
+    real = Path(textgauge.__file__).parent
+    for name in CARRIED_FILES:
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('"""Stands in."""\n')
+    (package / "bundle" / "predictor.py").write_text(STAND_IN_PREDICTOR)
+    shutil.copy(real / "bundle" / "pyfunc.py", package / "bundle" / "pyfunc.py")
+    return package
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the stand-in predictor reads. Not to be changed."""
+    folder = tmp_path_factory.mktemp("bundle") / "model"
+    folder.mkdir()
+    (folder / "textgauge.json").write_text(json.dumps({"classes": ["ok", "faulty"]}))
+    (folder / "weights.safetensors").write_bytes(bytes(range(256)))
+    return folder
+
+
+STAND_IN_PREDICTOR = '''
+"""Calls a text faulty if it has the word in it."""
+import json
+from dataclasses import dataclass
+import numpy as np
+import polars as pl
+from .. import errors
+
+@dataclass
+class Prediction:
+    classes: list
+    label_index: np.ndarray
+
+    def frame(self):
+        labels = [self.classes[i] for i in self.label_index]
+        sure = np.where(self.label_index == 1, 0.875, 0.75)
+        return pl.DataFrame({"predicted_label": labels, "probability": sure, "decision": labels})
+
+class Predictor:
+    def __init__(self, classes):
+        self.classes = classes
+
+    @classmethod
+    def load(cls, folder):
+        return cls(json.loads((folder / "textgauge.json").read_text())["classes"])
+
+    def predict(self, texts):
+        assert all(text is None or isinstance(text, str) for text in texts)
+        faulty = pl.Series("text", texts, dtype=pl.String).fill_null("").str.contains("faulty")
+        return Prediction(self.classes, faulty.to_numpy().astype(int))
+'''
+
+
+def png(width: int, height: int) -> bytes:
+    """A grey picture, by the PNG specification (ISO/IEC 15948): 8 bits, greyscale."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"".join(b"\0" + b"\x80" * width for _ in range(height)))
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.fixture(scope="session")
+def ui_server(filled_store: LoggedRun) -> Iterator[UiServer]:
+    """MLflow's real server and UI on the store with the whole run."""
+    with UiServer(sqlite_uri(filled_store.store), port=5100) as server:
+        server.wait_until_up()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright. Skips where there is none, except in continuous integration."""
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    missing = (
+        f"no browser: none of {', '.join(BROWSERS)} is on the PATH (apt-get install chromium)"
+        if program is None
+        else "Playwright is not installed (pip install playwright)"
+        if importlib.util.find_spec("playwright") is None
+        else None
+    )
+    if missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{missing}; with CI=true the browser tests must run")
+        pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    switches = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=switches.split())
+        yield chromium
+        chromium.close()

@@ -1,0 +1,417 @@
+"""A run as MLflow shows it afterwards, and what happens to it when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import EPOCHS, METRICS, SETTINGS, LoggedRun, png
+
+from textgauge.errors import TrackingError
+from textgauge.tracking.local import LocalTracker
+from textgauge.tracking.protocol import Destination, RunPlan
+from textgauge.tracking.sqlite_store import sqlite_uri
+
+Open = Callable[..., LocalTracker]
+Connect = Callable[[Path], Any]
+ReadRun = Callable[[Path, str], Any]
+
+TRAINER = """
+import sys, time
+from textgauge.tracking.open import open_tracker
+from textgauge.tracking.protocol import RunPlan
+with open_tracker() as tracker:
+    tracker.start(RunPlan("interrupted"))
+    tracker.log_metrics({"train_loss": 0.5}, 1)
+    print(tracker.ready(30).run_id, flush=True)
+    tracker.log_metrics({"train_loss": 0.25}, 2)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def trainer(store: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A training process in the middle of its run, and the run's id."""
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": sqlite_uri(store)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", TRAINER],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        yield process, process.stdout.readline().strip()
+        process.kill()
+        process.wait()
+
+
+def test_a_whole_run_is_there(filled_store: LoggedRun, read_run: ReadRun) -> None:
+    record = filled_store.record
+    run = read_run(filled_store.store, record.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "a whole run"
+    assert run.info.end_time >= run.info.start_time
+    assert {key: run.data.metrics[key] for key in METRICS} == METRICS
+    assert run.data.params["lr"] == "0.001"
+    assert run.data.params["vectors"] == "None"
+    assert run.data.params["sizes"] == "[3, 2]"
+    assert run.data.params["late"] == "True"
+    assert run.data.tags["textgauge.version"] == "0.1"
+    assert run.data.tags["textgauge.verdict"] == "worth it"
+    assert run.data.tags["mlflow.source.name"] == "textgauge"
+
+
+def test_curves_are_there_by_step(filled_store: LoggedRun, connect: Connect) -> None:
+    client = connect(filled_store.store)
+    for name in EPOCHS[0]:
+        curve = client.get_metric_history(filled_store.record.run_id, name)
+        assert [(point.step, point.value) for point in curve] == [
+            (step, figures[name]) for step, figures in enumerate(EPOCHS, start=1)
+        ]
+
+
+def test_the_table_is_there_as_a_dataset(filled_store: LoggedRun, read_run: ReadRun) -> None:
+    run = read_run(filled_store.store, filled_store.record.run_id)
+    (found,) = run.inputs.dataset_inputs
+    assert found.dataset.name == "notes.csv"
+    assert found.dataset.digest == "0123456789abcdef0123456789abcdef0123"
+    assert json.loads(found.dataset.profile)["num_rows"] == 90_000
+    assert json.loads(found.dataset.profile)["digest"] == "0123456789abcdef" * 4
+    assert json.loads(found.dataset.source)["uri"] == "/data/notes.csv"
+    columns = json.loads(found.dataset.schema)["mlflow_colspec"]
+    assert [(c["name"], c["type"]) for c in columns] == [("text", "string"), ("label", "long")]
+    assert [(tag.key, tag.value) for tag in found.tags] == [("mlflow.data.context", "training")]
+
+
+def test_artifacts_are_there_byte_for_byte(filled_store: LoggedRun) -> None:
+    folder = filled_store.record.artifact_folder
+    assert folder is not None
+    assert (folder / "training_results.png").read_bytes() == png(width=64, height=32)
+    assert json.loads((folder / "figures" / "history.json").read_text()) == EPOCHS
+    logged = sorted(p.relative_to(folder / "model") for p in (folder / "model").rglob("*"))
+    made = sorted(p.relative_to(filled_store.bundle) for p in filled_store.bundle.rglob("*"))
+    assert logged == made
+    assert all(
+        (folder / "model" / path).read_bytes() == (filled_store.bundle / path).read_bytes()
+        for path in made
+        if (filled_store.bundle / path).is_file()
+    )
+
+
+def test_a_value_too_long_for_its_field_is_kept_whole(filled_store: LoggedRun) -> None:
+    folder = filled_store.record.artifact_folder
+    assert folder is not None
+    (kept,) = (folder / "long_values").iterdir()
+    assert json.loads(kept.read_text()) == {"note": SETTINGS["note"]}
+
+
+def test_the_record_says_where_the_run_is(filled_store: LoggedRun) -> None:
+    record, store = filled_store.record, filled_store.store
+    assert record.experiment == "notes"
+    assert record.tracking_uri == f"sqlite:///{store}"
+    assert record.run_url == (
+        f"http://127.0.0.1:5000/#/experiments/{record.experiment_id}/runs/{record.run_id}"
+        "?workflowType=machine_learning"
+    )
+    assert record.model_address == f"runs:/{record.run_id}/model"
+    assert record.artifact_folder is not None
+    assert record.artifact_folder.is_relative_to(store.parent / "mlruns")
+    assert set(record.seconds) == {"import", "store", "run", "end"}
+    assert not list(store.parent.glob(".*")), "the half-made store was left behind"
+
+
+def test_killing_the_trainer_marks_the_run(
+    trainer: tuple[subprocess.Popen[str], str],
+    store: Path,
+    status_after: Callable[..., str],
+    read_run: ReadRun,
+) -> None:
+    process, run_id = trainer
+    process.kill()
+    assert status_after(store, run_id) == "KILLED"
+    run = read_run(store, run_id)
+    assert run.data.metrics["train_loss"] == 0.25
+    assert "without a word" in run.data.tags["textgauge.ended"]
+
+
+def test_ctrl_c_ends_the_run_as_killed(
+    trainer: tuple[subprocess.Popen[str], str], store: Path, read_run: ReadRun
+) -> None:
+    process, run_id = trainer
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(20) == -signal.SIGINT
+    run = read_run(store, run_id)
+    assert run.info.status == "KILLED"
+    assert run.data.metrics["train_loss"] == 0.25
+    assert "textgauge.ended" not in run.data.tags
+
+
+def test_an_interrupted_run_can_be_gone_on_with(
+    open_store: Open, store: Path, read_run: ReadRun
+) -> None:
+    with pytest.raises(ZeroDivisionError), open_store() as tracker:
+        tracker.start(RunPlan("first", {"epochs": 1, "lr": 0.5}, {"textgauge.version": "1"}))
+        tracker.log_metrics({"val_loss": 0.5}, 1)
+        run_id = tracker.ready(30).run_id
+        raise ZeroDivisionError
+    assert read_run(store, run_id).info.status == "FAILED"
+    with open_store(run_id=run_id, experiment="another") as tracker:
+        plan = RunPlan("second", {"epochs": 2, "lr": 0.5, "more": 1}, {"textgauge.version": "2"})
+        tracker.start(plan)
+        tracker.ready(30)
+        assert read_run(store, run_id).info.status == "RUNNING"
+        tracker.log_metrics({"val_loss": 0.25}, 2)
+        record = tracker.end()
+    run = read_run(store, run_id)
+    assert record.run_id == run_id
+    assert record.experiment == "notes"
+    assert run.info.status == "FINISHED"
+    assert run.info.run_name == "first"
+    assert run.data.metrics["val_loss"] == 0.25
+    assert run.data.params == {"epochs": "1", "lr": "0.5", "more": "1"}
+    assert json.loads(run.data.tags["textgauge.resumed_with"]) == {"epochs": "2"}
+    assert run.data.tags["textgauge.version"] == "2"
+
+
+def test_a_run_of_the_users_is_written_into_and_left_open(store: Path, read_run: ReadRun) -> None:
+    import mlflow
+
+    from textgauge.tracking.open import open_tracker
+
+    mlflow.set_tracking_uri(sqlite_uri(store))
+    try:
+        with mlflow.start_run(run_name="theirs") as theirs:
+            before = (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI"))
+            with open_tracker(experiment="ignored") as tracker:
+                tracker.start(RunPlan("ours", {"lr": 0.5}))
+                tracker.log_metrics({"eval_loss": 0.25})
+                record = tracker.end("FINISHED")
+            assert record.run_id == theirs.info.run_id
+            assert mlflow.active_run().info.run_id == record.run_id
+            assert (mlflow.get_tracking_uri(), os.environ.get("MLFLOW_TRACKING_URI")) == before
+            run = read_run(store, record.run_id)
+            assert run.info.status == "RUNNING"
+            assert run.info.run_name == "theirs"
+            assert run.data.metrics["eval_loss"] == 0.25
+            assert run.data.params["lr"] == "0.5"
+        assert read_run(store, record.run_id).info.status == "FINISHED"
+    finally:
+        mlflow.set_tracking_uri(None)
+
+
+def test_a_lock_delays_nothing_but_the_worker(
+    open_store: Open, store: Path, read_run: ReadRun
+) -> None:
+    with open_store() as tracker:
+        tracker.start(RunPlan("patient"))
+        tracker.ready(30)
+        with closing(sqlite3.connect(store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            begun = time.monotonic()
+            for step in range(2000):
+                # Far more than a pipe holds: the trainer must not wait for the reader.
+                tracker.log_metrics({"a_metric_with_a_long_name": step / 2000}, step)
+            assert time.monotonic() - begun < 0.4
+            time.sleep(0.2)
+            assert tracker.failure() is None
+            other.execute("ROLLBACK")
+        record = tracker.end()
+    run = read_run(store, record.run_id)
+    assert run.data.metrics["a_metric_with_a_long_name"] == 1999 / 2000
+
+
+def test_a_store_that_stays_locked_fails_the_run(
+    open_store: Open, store: Path, read_run: ReadRun
+) -> None:
+    with open_store() as tracker:
+        tracker.start(RunPlan("impatient"))
+        run_id = tracker.ready(30).run_id
+        with closing(sqlite3.connect(store, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            tracker.log_metrics({"val_loss": 0.5}, 1)
+            told = wait_for_failure(tracker)
+            assert f"The tracking store {store} is locked" in told
+            other.execute("ROLLBACK")
+        with pytest.raises(TrackingError, match="is locked"):
+            tracker.end("FINISHED")
+    assert read_run(store, run_id).info.status == "FAILED"
+
+
+def test_no_database_is_told_before_mlflow_is_imported(tmp_path: Path) -> None:
+    path = tmp_path / "mlflow.db"
+    path.write_text("id,text\n1,bolt\n" * 10)
+    with LocalTracker(Destination(sqlite_uri(path), "notes")) as tracker:
+        begun = time.monotonic()
+        assert "is not an MLflow store" in wait_for_failure(tracker)
+        assert time.monotonic() - begun < 1
+        tracker.start(RunPlan("never"))
+        with pytest.raises(TrackingError, match="is not an MLflow store"):
+            tracker.ready(30)
+    assert path.read_text().startswith("id,text")
+
+
+def test_a_deleted_experiment_is_told(store: Path, open_store: Open, connect: Connect) -> None:
+    client = connect(store)
+    client.delete_experiment(client.get_experiment_by_name("notes").experiment_id)
+    with open_store() as tracker:
+        tracker.start(RunPlan("never"))
+        assert "The experiment 'notes'" in wait_for_failure(tracker)
+        assert "is deleted" in wait_for_failure(tracker)
+        with pytest.raises(TrackingError, match="experiments restore"):
+            tracker.end()
+
+
+def test_a_store_of_another_mlflow_is_told_and_left_alone(store: Path, open_store: Open) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'f0f0f0f0f0f0'")
+        connection.commit()
+    before = store.read_bytes()
+    with open_store() as tracker:
+        assert "another version of MLflow (its schema is f0f0" in wait_for_failure(tracker)
+    assert store.read_bytes() == before
+
+
+def test_an_artifact_that_is_gone_is_told(open_store: Open, store: Path, tmp_path: Path) -> None:
+    with open_store() as tracker:
+        tracker.start(RunPlan("careless"))
+        tracker.log_artifact(tmp_path / "gone.png")
+        with pytest.raises(TrackingError, match=r"gone\.png was to be stored .* not there"):
+            tracker.end()
+
+
+def test_two_trainings_can_make_the_store_at_the_same_time(
+    tmp_path: Path, read_run: ReadRun
+) -> None:
+    folder = tmp_path / "100% neu #1"
+    folder.mkdir()
+    where = Destination(sqlite_uri(folder / "mlflow.db"), "shared")
+    with LocalTracker(where) as first, LocalTracker(where) as second:
+        records = []
+        for tracker in (first, second):
+            tracker.start(RunPlan("one of two"))
+            tracker.log_metrics({"lr": 0.5})
+        for tracker in (first, second):
+            records.append(tracker.end())
+    assert records[0].experiment_id == records[1].experiment_id
+    assert records[0].run_id != records[1].run_id
+    with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
+        found = connection.execute("SELECT run_uuid, status FROM runs").fetchall()
+    assert sorted(found) == sorted((record.run_id, "FINISHED") for record in records)
+    assert sorted(path.name for path in folder.iterdir()) == ["mlflow.db", "mlruns"]
+
+
+def test_leaving_before_the_start_leaves_nothing(tmp_path: Path) -> None:
+    begun = time.monotonic()
+    with LocalTracker(Destination(sqlite_uri(tmp_path / "mlflow.db"), "notes")) as tracker:
+        time.sleep(0.3)
+        with pytest.raises(TrackingError, match="not started"):
+            tracker.ready(0)
+    assert time.monotonic() - begun < 2
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_asking_whether_the_run_is_there_is_no_failure(open_store: Open) -> None:
+    with open_store() as tracker:
+        tracker.start(RunPlan("soon"))
+        with pytest.raises(TrackingError, match="has not taken the run yet"):
+            tracker.ready(0)
+        assert tracker.failure() is None
+        assert tracker.ready(30).run_id
+        assert tracker.ready(0) == tracker.ready(30)
+
+
+def test_a_worker_that_dies_is_told_and_not_waited_for(open_store: Open) -> None:
+    with open_store() as tracker:
+        tracker.start(RunPlan("orphan"))
+        tracker._process.kill()
+        begun = time.monotonic()
+        with pytest.raises(TrackingError, match="ended unexpectedly"):
+            tracker.end()
+        assert time.monotonic() - begun < 5
+
+
+def test_a_worker_that_is_stuck_is_not_waited_for_forever(store: Path) -> None:
+    where = Destination(sqlite_uri(store), "notes")
+    tracker = LocalTracker(where, silence_patience=0.5)
+    os.kill(tracker._process.pid, signal.SIGSTOP)
+    try:
+        tracker.start(RunPlan("stuck"))
+        begun = time.monotonic()
+        with pytest.raises(TrackingError, match="has not taken the run yet"):
+            tracker.end()
+        assert time.monotonic() - begun < 3
+    finally:
+        tracker._process.kill()
+        tracker._process.wait()
+
+
+def test_a_full_disk_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
+    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mount).returncode:
+        pytest.skip("a small disk can only be made as root, with the right to mount")
+    big = tmp_path / "big.bin"
+    big.write_bytes(bytes(8 << 20))
+    try:
+        with LocalTracker(Destination(sqlite_uri(disk / "mlflow.db"), "notes")) as tracker:
+            tracker.start(RunPlan("too big"))
+            tracker.log_artifact(big)
+            with pytest.raises(TrackingError, match="no space left"):
+                tracker.end()
+            run_id = tracker.ready(0).run_id if tracker.failure() is None else ""
+        with closing(sqlite3.connect(disk / "mlflow.db")) as connection:
+            assert connection.execute("SELECT status FROM runs").fetchall() == [("FAILED",)]
+        assert run_id == ""
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_an_exit_in_the_middle_neither_hangs_nor_crashes(store: Path) -> None:
+    script = (
+        "from textgauge.tracking.open import open_tracker\n"
+        "from textgauge.tracking.protocol import RunPlan\n"
+        "tracker = open_tracker()\n"
+        "tracker.start(RunPlan('forgotten'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "MLFLOW_TRACKING_URI": sqlite_uri(store)},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_importing_the_tracker_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, textgauge.tracking.open\n"
+        "print([m for m in ('mlflow', 'sqlalchemy', 'pandas', 'numpy', 'polars', 'torch') "
+        "if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def wait_for_failure(tracker: LocalTracker, patience: float = 20) -> str:
+    end = time.monotonic() + patience
+    while (problem := tracker.failure()) is None:
+        assert time.monotonic() < end, "no failure was told"
+        time.sleep(0.02)
+    return str(problem)
