@@ -8,7 +8,7 @@ from typing import Any
 
 from .bundle.predictor import Predictor
 from .config import Config
-from .run import TrainResult
+from .result import TrainResult
 from .run import train as train_run
 from .scoring import load_predictor
 from .terminal.progress import close, progress_for

@@ -77,7 +77,7 @@ class Config:
     # Training
     epochs: int = 40
     """Passes over the training texts at most; early stopping usually ends before."""
-    patience: int = 3
+    patience: int = 4
     """Stop after so many epochs without a better validation loss."""
     batch_size: int | None = None
     """Texts a step; None chooses by the number of training texts."""

@@ -49,7 +49,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         freeze_vectors: bool = False,
         numbers: bool = True,
         epochs: int = 40,
-        patience: int = 3,
+        patience: int = 4,
         batch_size: int | None = None,
         lr: float = 0.001,
         class_weight: str | None = None,

@@ -13,128 +13,37 @@ import hashlib
 import json
 import shutil
 import tempfile
-import time
 from contextlib import ExitStack
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import describe
 from .config import Config
 from .data.checks import CheckReport, check_table
 from .data.corpus import Corpus, build_corpus
 from .data.tables import Columns, Table, read_table
 from .errors import ProofError, StorageError, TableError, TextgaugeError, TrackingError
-from .review import baselines as baseline_process
-from .review.baselines import TFIDF_LR, Baseline, Baselines
-from .review.metrics import Evaluation, evaluate
-from .review.verdict import verdict
+from .result import Clock, TrainResult
+from .review import baselines
+from .review.contenders import Review, judge
 from .text.learn import learn_encoder
 from .tracking.model_folder import carry_code
 from .tracking.open import open_tracker
-from .tracking.protocol import DatasetDescription, RunPlan, RunRecord, Tracker
-from .training.checkpoints import Checkpoint, CheckpointKeeper
+from .tracking.protocol import RunRecord, Tracker
 from .training.history import Epoch
 from .training.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
+    from .bundle.proof import RunningProof
     from .text.encoder import TextEncoder
+    from .training.checkpoints import CheckpointKeeper
     from .training.fit import Fitted
 
-CHECKPOINTS = Path(".textgauge")
-"""Where an interrupted run waits to be resumed, below the working folder."""
+WAITING = Path(".textgauge")
+"""Where interrupted runs wait to be resumed, below the working folder."""
 
 PROOF_TEXTS = 20_000
 """Test texts that the round-trip proof predicts again at most."""
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A classifier with its figures on the test texts."""
-
-    name: str
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """What a training run came to.
-
-    Attributes:
-        run: where the run is tracked.
-        bundle: the folder with the saved model.
-        corpus: what was trained on.
-        check: what was found in the table.
-        model: the trained model and its figures.
-        baselines: the simple classifiers beside it, the best last.
-        verdict: whether the model is worth it, in one sentence.
-        history: every epoch.
-        best_epoch: the epoch whose weights were kept.
-        proved: the largest difference of a probability in the round-trip proof.
-        seconds: wall time of the whole, and of each stage.
-
-    """
-
-    run: RunRecord
-    bundle: Path
-    corpus: Corpus
-    check: CheckReport
-    model: Contender
-    baselines: tuple[Contender, ...]
-    verdict: str
-    history: tuple[Epoch, ...]
-    best_epoch: Epoch
-    proved: float
-    seconds: dict[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as `textgauge train --json` prints it."""
-        parts = {name: self.corpus.part(name) for name in ("train", "val", "test")}
-        best = self.baselines[-1]
-        return {
-            "run_id": self.run.run_id,
-            "experiment": self.run.experiment,
-            "tracking_uri": self.run.tracking_uri,
-            "run_url": self.run.run_url,
-            "bundle": str(self.bundle),
-            "eval_loss": self.model.evaluation.rows.loss,
-            "eval_accuracy": self.model.evaluation.rows.accuracy,
-            "eval_macro_f1": self.model.evaluation.rows.macro_f1,
-            "eval_text_accuracy": self.model.evaluation.texts.accuracy,
-            "baseline": {
-                "name": best.name,
-                "eval_accuracy": best.evaluation.rows.accuracy,
-                "eval_macro_f1": best.evaluation.rows.macro_f1,
-            },
-            "verdict": self.verdict,
-            "rows": {name: part.rows for name, part in parts.items()},
-            "unique_texts": {name: len(part) for name, part in parts.items()},
-            "test_texts_in_train": self.corpus.test_texts_in_train,
-            "random_split_share": self.corpus.random_split_share,
-            "epochs": len(self.history),
-            "best_epoch": self.best_epoch.epoch,
-            "seconds": round(self.seconds["whole"], 3),
-            "stages": {name: round(value, 3) for name, value in self.seconds.items()},
-        }
-
-
-class _Clock:
-    """Notes how long each stage took."""
-
-    def __init__(self, started: float | None) -> None:
-        self._start = time.monotonic() if started is None else started
-        self._last = self._start
-        self.seconds: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.monotonic()
-        self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
-        self._last = now
-        self.seconds["whole"] = now - self._start
 
 
 def train(
@@ -162,101 +71,68 @@ def train(
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
         progress: is told how far it is.
-        started: `time.monotonic()` at the start of the process, for the figure in `seconds`.
+        started: `time.monotonic()` at the start of the process, for the figures in `seconds`.
 
     Raises:
         TableError: the table cannot be read, or not be trained on.
         TrackingError: the tracking store refused.
         StorageError: a file cannot be written.
         ProofError: the saved model does not predict what the trained one did.
-
     """
-    config, progress, clock = config or Config(), progress or NoProgress(), _Clock(started)
+    config, progress, clock = config or Config(), progress or NoProgress(), Clock(started)
     target = _refuse_full_folder(out)
+    clock.lap("start")
     with ExitStack() as stack:
         tracker = stack.enter_context(open_tracker(tracking_uri, experiment, run_id=resume))
+        staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textgauge-")))
+
         progress.stage("reading")
         table = read_table(source, columns_of(config), encoding=encoding, delimiter=delimiter)
-        corpus, report = checked_corpus(table, config, progress)
-        identity = _identity(config, corpus)
+        corpus, check = checked_corpus(table, config, progress)
+        tracker.start(describe.plan(table, config, corpus))
+        tracker.log_dataset(describe.dataset(table, corpus))
+        simple = baselines.start(corpus.train, corpus.test.texts, len(corpus.classes))
+        stack.callback(simple.stop)
+        encoder = learn_encoder(corpus.train.texts, config)
         clock.lap("data")
 
-        simple = baseline_process.start(corpus.train, corpus.test.texts, len(corpus.classes))
-        stack.callback(simple.stop)
-        tracker.start(_plan(table, config, corpus))
-        tracker.log_dataset(_dataset(table, corpus))
-
         progress.stage("loading torch")
-        from .training.fit import fit
+        from .training import checkpoints, loop  # noqa: F401 - here, so that the clock sees it
 
-        clock.lap("imports")
-        encoder = learn_encoder(corpus.train.texts, config)
+        clock.lap("loading torch")
         progress.stage("training")
-        keeper = CheckpointKeeper(lambda: _checkpoint_path(tracker), identity)
-        stack.enter_context(_SaveOnFailure(keeper, tracker, progress))
-
-        def after_epoch(epoch: Epoch) -> None:
-            tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
-            _raise_if_failed(tracker)
-
-        fitted = fit(
-            corpus,
-            encoder,
-            config,
-            progress=progress,
-            on_epoch=after_epoch,
-            on_checkpoint=keeper.keep,
-            start_from=_checkpoint_of(resume, identity),
+        keeper = checkpoints.CheckpointKeeper(
+            lambda: _checkpoint_path(tracker), _identity(config, corpus)
         )
+        stack.enter_context(_SaveOnFailure(keeper, tracker, progress))
+        fitted = _fit(corpus, encoder, config, tracker, keeper, resume, progress)
         clock.lap("training")
 
         progress.stage("testing")
-        probabilities = _probabilities(fitted, corpus)
-        model = Contender(
-            f"{config.model.upper()}, epoch {fitted.trained.best.epoch}",
-            evaluate(corpus.test, probabilities, corpus.classes),
-        )
-        staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textgauge-")))
-        history = fitted.trained.history
-        _write_history(staging / "history.json", history, fitted)
-        tracker.log_artifact(staging / "history.json")
-
-        progress.stage("waiting for the baselines")
+        review = _review(fitted, config, corpus, simple)
         clock.lap("testing")
-        fitted_baselines, ranked = _judged_baselines(simple, corpus)
-        clock.lap("baselines")
-        best = next(b for b in fitted_baselines if b.name == ranked[-1].name)
-        sentence = verdict(
-            corpus.test,
-            (config.model.upper(), probabilities, model.evaluation),
-            (best.name, best.probabilities, ranked[-1].evaluation),
-        )
 
         progress.stage("saving")
         bundle = target or staging / "model"
-        settings = _bundle_settings(table, config, corpus, fitted, model, ranked)
-        _save(bundle, fitted, encoder, settings)
-        clock.lap("saving")
-        proof = _start_proof(bundle, corpus, probabilities)
+        _save(
+            bundle, fitted, encoder, describe.bundle_settings(table, config, corpus, fitted, review)
+        )
+        proof = _start_proof(bundle, corpus, review)
         stack.callback(proof.stop)
         tracker.log_model(bundle, example=corpus.test.texts.head(3).to_list())
-        from .review.curves import draw_curves
-
-        picture = staging / "training_results.png"
-        draw_curves(history, picture, title=f"{config.model.upper()} on {table.name}")
-        tracker.log_artifact(picture)
-        tracker.log_metrics(_final_metrics(model, ranked, corpus, fitted, encoder))
-        tracker.set_tags({"textgauge.verdict": sentence})
-        clock.lap("picture")
+        for path in _pictures_and_history(
+            staging, fitted, f"{config.model.upper()} on {table.name}"
+        ):
+            tracker.log_artifact(path)
+        tracker.log_metrics(describe.final_metrics(review, corpus, fitted, encoder))
+        tracker.set_tags({"textgauge.verdict": review.verdict})
+        clock.lap("saving")
 
         progress.stage("proving the saved model")
-        try:
-            proved = proof.wait()
-        except ProofError:
-            tracker.close("FAILED")
-            raise
+        proved = proof.wait().largest_difference
+        tracker.log_metrics({"proof_largest_difference": proved})
         clock.lap("proof")
-        tracker.log_metrics({"proof_largest_difference": proved.largest_difference})
+        progress.stage("waiting for the tracking store")
         record = tracker.end("FINISHED")
         clock.lap("tracking")
         keeper.discard()
@@ -265,15 +141,56 @@ def train(
         run=record,
         bundle=kept,
         corpus=corpus,
-        check=report,
-        model=model,
-        baselines=tuple(ranked),
-        verdict=sentence,
-        history=history,
+        check=check,
+        review=review,
+        history=fitted.trained.history,
         best_epoch=fitted.trained.best,
-        proved=proved.largest_difference,
+        proved=proved,
         seconds=clock.seconds,
     )
+
+
+def _fit(
+    corpus: Corpus,
+    encoder: TextEncoder,
+    config: Config,
+    tracker: Tracker,
+    keeper: CheckpointKeeper,
+    resume: str | None,
+    progress: Progress,
+) -> Fitted:
+    """Train, tell the tracker each epoch, and stop if the tracker can't go on."""
+    from .training.checkpoints import Checkpoint
+    from .training.fit import fit
+
+    def after_epoch(epoch: Epoch) -> None:
+        tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
+        problem = tracker.failure()
+        if problem is not None:
+            raise problem
+
+    start_from = None
+    if resume is not None:
+        start_from = Checkpoint.load(_checkpoint_of(resume), keeper.identity)
+        progress.note(f"going on after epoch {len(start_from.history)}")
+    return fit(
+        corpus,
+        encoder,
+        config,
+        progress=progress,
+        on_epoch=after_epoch,
+        on_checkpoint=keeper.keep,
+        start_from=start_from,
+    )
+
+
+def _review(fitted: Fitted, config: Config, corpus: Corpus, simple: baselines.Baselines) -> Review:
+    """Judge model and baselines: the one time that the test texts are looked at."""
+    from .bundle.predictor import to_probabilities
+    from .training.loop import predict_logits
+
+    probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.test)))
+    return judge(config.model.upper(), probabilities, simple.wait(), corpus.test, corpus.classes)
 
 
 def columns_of(config: Config) -> Columns:
@@ -344,23 +261,15 @@ class _SaveOnFailure:
             pass  # The first error is the one to tell.
 
 
-def _raise_if_failed(tracker: Tracker) -> None:
-    problem = tracker.failure()
-    if problem is not None:
-        raise problem
-
-
 def _checkpoint_path(tracker: Tracker) -> Path | None:
     try:
-        return CHECKPOINTS / tracker.ready(timeout=0).run_id / "checkpoint.safetensors"
+        return _checkpoint_of(tracker.ready(timeout=0).run_id)
     except TrackingError:
         return None
 
 
-def _checkpoint_of(resume: str | None, identity: str) -> Checkpoint | None:
-    if resume is None:
-        return None
-    return Checkpoint.load(CHECKPOINTS / resume / "checkpoint.safetensors", identity)
+def _checkpoint_of(run_id: str) -> Path:
+    return WAITING / run_id / "checkpoint.safetensors"
 
 
 def _identity(config: Config, corpus: Corpus) -> str:
@@ -393,89 +302,20 @@ def _refuse_full_folder(out: Path | str | None) -> Path | None:
     return folder
 
 
-def _plan(table: Table, config: Config, corpus: Corpus) -> RunPlan:
-    params = {**config.to_json(), "label_names": dict(config.label_names)}
-    return RunPlan(
-        name=f"{config.model} on {table.name}",
-        params=params,
-        tags={
-            "textgauge.version": metadata.version("textgauge"),
-            "textgauge.data_digest": corpus.digest,
-            "textgauge.split": corpus.split.method,
-        },
-    )
+def _pictures_and_history(folder: Path, fitted: Fitted, title: str) -> tuple[Path, Path]:
+    """Write `training_results.png` and `history.json`."""
+    from .review.curves import draw_curves
 
-
-def _dataset(table: Table, corpus: Corpus) -> DatasetDescription:
-    return DatasetDescription(
-        name=table.name,
-        source=table.name,
-        digest=corpus.digest,
-        schema={name: str(kind) for name, kind in table.frame.schema.items() if name != "row"},
-        rows=len(table.frame),
-    )
-
-
-def _probabilities(fitted: Fitted, corpus: Corpus) -> npt.NDArray[np.float32]:
-    from .bundle.predictor import to_probabilities
-    from .training.loop import predict_logits
-
-    return to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.test)))
-
-
-def _judged_baselines(simple: Baselines, corpus: Corpus) -> tuple[list[Baseline], list[Contender]]:
-    fitted = simple.wait()
-    judged = [
-        Contender(b.name, evaluate(corpus.test, b.probabilities, corpus.classes)) for b in fitted
-    ]
-    # The best stands last; logistic regression wins a draw, for it reads the text.
-    judged.sort(key=lambda c: (c.evaluation.rows.macro_f1, c.name == TFIDF_LR))
-    return fitted, judged
-
-
-def _write_history(path: Path, history: tuple[Epoch, ...], fitted: Fitted) -> None:
+    trained = fitted.trained
+    picture, history = folder / "training_results.png", folder / "history.json"
+    draw_curves(trained.history, picture, title=title)
     content = {
-        "best_epoch": fitted.trained.best.epoch,
-        "batch_size": fitted.trained.batch_size,
-        "epochs": [epoch.to_json() for epoch in history],
+        "best_epoch": trained.best.epoch,
+        "batch_size": trained.batch_size,
+        "epochs": [epoch.to_json() for epoch in trained.history],
     }
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-
-
-def _bundle_settings(
-    table: Table,
-    config: Config,
-    corpus: Corpus,
-    fitted: Fitted,
-    model: Contender,
-    ranked: list[Contender],
-) -> dict[str, Any]:
-    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
-    return {
-        "version": metadata.version("textgauge"),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "classes": list(corpus.classes),
-        "label_names": dict(config.label_names),
-        "architecture": fitted.architecture,
-        "config": config.to_json(),
-        "data": {
-            "name": table.name,
-            "digest": corpus.digest,
-            "rows": len(table.frame),
-            "distinct_texts": sum(len(part) for part in parts.values()),
-            "parts": {n: {"rows": p.rows, "texts": len(p)} for n, p in parts.items()},
-            "split": corpus.split.method,
-            "test_texts_in_train": corpus.test_texts_in_train,
-            "random_split_share": corpus.random_split_share,
-        },
-        "figures": {
-            contender.name: {
-                "rows": contender.evaluation.rows.to_json(),
-                "texts": contender.evaluation.texts.to_json(),
-            }
-            for contender in (model, *reversed(ranked))
-        },
-    }
+    history.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return picture, history
 
 
 def _save(bundle: Path, fitted: Fitted, encoder: TextEncoder, settings: dict[str, Any]) -> None:
@@ -486,46 +326,18 @@ def _save(bundle: Path, fitted: Fitted, encoder: TextEncoder, settings: dict[str
     carry_code(bundle)
 
 
-def _start_proof(bundle: Path, corpus: Corpus, expected: npt.NDArray[np.float32]) -> Any:
+def _start_proof(bundle: Path, corpus: Corpus, review: Review) -> RunningProof:
     from .bundle.proof import start_proof
 
-    return start_proof(bundle, corpus.test.texts.head(PROOF_TEXTS), expected[:PROOF_TEXTS])
-
-
-def _final_metrics(
-    model: Contender,
-    ranked: list[Contender],
-    corpus: Corpus,
-    fitted: Fitted,
-    encoder: TextEncoder,
-) -> dict[str, float]:
-    rows, texts = model.evaluation.rows, model.evaluation.texts
-    best = ranked[-1].evaluation.rows
-    figures = {
-        "eval_loss": rows.loss,
-        "eval_accuracy": rows.accuracy,
-        "eval_macro_f1": rows.macro_f1,
-        "eval_text_loss": texts.loss,
-        "eval_text_accuracy": texts.accuracy,
-        "eval_text_macro_f1": texts.macro_f1,
-        "baseline_eval_loss": best.loss,
-        "baseline_eval_accuracy": best.accuracy,
-        "baseline_eval_macro_f1": best.macro_f1,
-        "best_epoch": float(fitted.trained.best.epoch),
-        "test_texts_in_train": float(corpus.test_texts_in_train),
-        "random_split_share": corpus.random_split_share,
-        "unknown_token_share": encoder.unknown_share(encoder.encode_normalised(corpus.test.texts)),
-    }
-    if fitted.vectors is not None:
-        figures["vector_coverage"] = fitted.vectors.coverage
-    return figures
+    expected = review.model.probabilities[:PROOF_TEXTS]
+    return start_proof(bundle, corpus.test.texts.head(PROOF_TEXTS), expected)
 
 
 def _kept_bundle(record: RunRecord, bundle: Path) -> Path:
     """Where the model stays once the temporary folder is gone."""
     if record.artifact_folder is not None:
         return record.artifact_folder / "model"
-    kept = CHECKPOINTS / "models" / record.run_id
+    kept = WAITING / record.run_id / "model"
     kept.parent.mkdir(parents=True, exist_ok=True)
     shutil.copytree(bundle, kept, dirs_exist_ok=True)
     return kept

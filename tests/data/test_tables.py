@@ -152,6 +152,17 @@ def test_excel_in_german(write):
     assert [p.code for p in table.problems] == ["delimiter"]
 
 
+def test_a_parquet_file_is_not_taken_into_memory_whole(write, monkeypatch):
+    path = write(FORMATS["notes.parquet"], "notes.parquet")
+    monkeypatch.setattr(type(path), "read_bytes", lambda _: pytest.fail("it was read whole"))
+    assert read_table(path).frame.height == 2
+
+
+def test_a_name_that_promises_the_delimiter_leaves_nothing_to_report(write):
+    assert read_table(write(FORMATS["notes.tsv"], "notes.tsv")).problems == ()
+    assert [p.code for p in read_table(write(FORMATS["notes.tsv"])).problems] == ["delimiter"]
+
+
 def test_the_index_column_of_pandas(write):
     assert read_table(write(",text,label\n0,a,1\n1,b,0\n")).frame.rows() == [
         (1, "a", "1"),
@@ -202,7 +213,7 @@ def test_categories_become_strings():
     [
         ([1, None, 0], ["1", None, "0"]),
         ([True, False, None], ["true", "false", None]),
-        (["a", 1, True], ["a", "1", "true"]),
+        (["A", 1, True], ["A", "1", "true"]),
         (["a", None, float("nan")], ["a", None, None]),
         (pd.array([1, None, 0], dtype="Int64"), ["1", None, "0"]),
         (pd.array(["a", None, "b"], dtype="string"), ["a", None, "b"]),
@@ -285,6 +296,15 @@ def test_times_are_understood(values, expected):
 def test_times_that_have_a_type_keep_it():
     frame = pl.DataFrame({"text": ["a"], "when": [datetime.date(2024, 1, 2)]})
     assert read_table(frame, Columns(label=None, time="when")).frame["time"].dtype == pl.Date
+    exact = frame.with_columns(pl.col("when").cast(pl.Datetime("ns")))
+    time = read_table(exact, Columns(label=None, time="when")).frame["time"]
+    assert time.dtype == pl.Datetime("ns")
+
+
+def test_a_column_without_any_time_is_left_to_the_checks():
+    frame = pl.DataFrame({"text": ["a", "b"], "when": ["", None]})
+    table = read_table(frame, Columns(label=None, time="when"))
+    assert table.frame["time"].to_list() == [None, None]
 
 
 def test_what_is_no_time_is_named_with_its_row(write):
@@ -366,6 +386,13 @@ def test_a_delimiter_that_nobody_guesses_is_pointed_out(write):
     assert message.endswith("Are its columns separated by ','? Pass --delimiter ','.")
 
 
+def test_a_single_column_that_is_neither(write):
+    message = refused(write("note\nabc\n"), ColumnError)
+    assert message.startswith(
+        "notes.csv has no columns 'text' and 'label'; it has only 'note'. Pass"
+    )
+
+
 def test_duplicate_column_names(write):
     path = write("text,label,text\na,1,b\n")
     assert refused(path, ColumnError) == (
@@ -399,6 +426,8 @@ def test_lists_in_json_are_refused_with_their_row(write):
         "column 'label' of n.jsonl holds a list in row 2. Make a column of plain texts or labels "
         "from it."
     )
+    path = write('{"text":{"en":"a"},"label":1}\n', "n.jsonl")
+    assert "column 'text' of n.jsonl holds an object in row 1." in refused(path, ColumnError)
 
 
 # ---- bad input
@@ -412,6 +441,11 @@ def test_a_missing_file_gets_the_nearest_name(write, tmp_path):
     message = refused(tmp_path / "other.parquet")
     assert message.endswith(f"in {tmp_path}. The tables there: 'notes.csv'.")
     assert refused(tmp_path / "x" / "y.csv").startswith(f"there is no folder '{tmp_path / 'x'}'")
+
+
+def test_a_missing_file_in_the_working_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused("n.csv").startswith("there is no file 'n.csv' in this folder.")
 
 
 def test_a_folder_with_no_tables(tmp_path):

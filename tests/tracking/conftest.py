@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import struct
+import subprocess
+import sys
 import time
 import warnings
 import zlib
@@ -21,7 +23,7 @@ import textgauge
 from textgauge.tracking.local import LocalTracker
 from textgauge.tracking.protocol import DatasetDescription, Destination, RunPlan, RunRecord
 from textgauge.tracking.sqlite_store import sqlite_uri
-from textgauge.tracking.ui import UiServer
+from textgauge.tracking.ui import free_port
 
 METRICS = {"lr": 0.001, "eval_loss": 0.0625, "eval_accuracy": 0.984375}
 EPOCHS = [{"train_loss": 0.5 / epoch, "val_loss": 0.75 / epoch} for epoch in (1, 2, 3)]
@@ -202,17 +204,40 @@ def png(width: int, height: int) -> bytes:
     )
 
 
+@dataclass(frozen=True)
+class ServedUi:
+    """What `serve_ui` printed, and its port."""
+
+    lines: list[str]
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
 @pytest.fixture(scope="session")
-def ui_server(filled_store: LoggedRun) -> Iterator[UiServer]:
-    """MLflow's real server and UI on the store with the whole run."""
-    with UiServer(sqlite_uri(filled_store.store), port=5100) as server:
-        server.wait_until_up()
-        yield server
+def served_ui(filled_store: LoggedRun) -> Iterator[ServedUi]:
+    """MLflow's real UI on the store with the whole run, served as the command does it."""
+    port = free_port("127.0.0.1", 5100)
+    script = f"import sys; from textgauge.tracking.ui import *; serve_ui(sys.argv[1], port={port})"
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", script, sqlite_uri(filled_store.store)],
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        lines = [process.stdout.readline().strip() for _ in range(3)]
+        yield ServedUi(lines, port)
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright. Skips where there is none, except in continuous integration."""
+    """Chromium, driven by Playwright; where there is none a skip, or with CI=true a failure."""
     program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     missing = (
         f"no browser: none of {', '.join(BROWSERS)} is on the PATH (apt-get install chromium)"

@@ -160,33 +160,6 @@ def test_ctrl_c_ends_the_run_as_killed(
     assert "textgauge.ended" not in run.data.tags
 
 
-def test_an_interrupted_run_can_be_gone_on_with(
-    open_store: Open, store: Path, read_run: ReadRun
-) -> None:
-    with pytest.raises(ZeroDivisionError), open_store() as tracker:
-        tracker.start(RunPlan("first", {"epochs": 1, "lr": 0.5}, {"textgauge.version": "1"}))
-        tracker.log_metrics({"val_loss": 0.5}, 1)
-        run_id = tracker.ready(30).run_id
-        raise ZeroDivisionError
-    assert read_run(store, run_id).info.status == "FAILED"
-    with open_store(run_id=run_id, experiment="another") as tracker:
-        plan = RunPlan("second", {"epochs": 2, "lr": 0.5, "more": 1}, {"textgauge.version": "2"})
-        tracker.start(plan)
-        tracker.ready(30)
-        assert read_run(store, run_id).info.status == "RUNNING"
-        tracker.log_metrics({"val_loss": 0.25}, 2)
-        record = tracker.end()
-    run = read_run(store, run_id)
-    assert record.run_id == run_id
-    assert record.experiment == "notes"
-    assert run.info.status == "FINISHED"
-    assert run.info.run_name == "first"
-    assert run.data.metrics["val_loss"] == 0.25
-    assert run.data.params == {"epochs": "1", "lr": "0.5", "more": "1"}
-    assert json.loads(run.data.tags["textgauge.resumed_with"]) == {"epochs": "2"}
-    assert run.data.tags["textgauge.version"] == "2"
-
-
 def test_a_run_of_the_users_is_written_into_and_left_open(store: Path, read_run: ReadRun) -> None:
     import mlflow
 
@@ -218,7 +191,10 @@ def test_a_lock_delays_nothing_but_the_worker(
 ) -> None:
     with open_store() as tracker:
         tracker.start(RunPlan("patient"))
-        tracker.ready(30)
+        with pytest.raises(TrackingError, match="has not taken the run yet"):
+            tracker.ready(0)
+        assert tracker.failure() is None, "asking whether the run is there is no failure"
+        assert tracker.ready(30) == tracker.ready(0)
         with closing(sqlite3.connect(store, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             begun = time.monotonic()
@@ -264,35 +240,6 @@ def test_no_database_is_told_before_mlflow_is_imported(tmp_path: Path) -> None:
     assert path.read_text().startswith("id,text")
 
 
-def test_a_deleted_experiment_is_told(store: Path, open_store: Open, connect: Connect) -> None:
-    client = connect(store)
-    client.delete_experiment(client.get_experiment_by_name("notes").experiment_id)
-    with open_store() as tracker:
-        tracker.start(RunPlan("never"))
-        assert "The experiment 'notes'" in wait_for_failure(tracker)
-        assert "is deleted" in wait_for_failure(tracker)
-        with pytest.raises(TrackingError, match="experiments restore"):
-            tracker.end()
-
-
-def test_a_store_of_another_mlflow_is_told_and_left_alone(store: Path, open_store: Open) -> None:
-    with closing(sqlite3.connect(store)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = 'f0f0f0f0f0f0'")
-        connection.commit()
-    before = store.read_bytes()
-    with open_store() as tracker:
-        assert "another version of MLflow (its schema is f0f0" in wait_for_failure(tracker)
-    assert store.read_bytes() == before
-
-
-def test_an_artifact_that_is_gone_is_told(open_store: Open, store: Path, tmp_path: Path) -> None:
-    with open_store() as tracker:
-        tracker.start(RunPlan("careless"))
-        tracker.log_artifact(tmp_path / "gone.png")
-        with pytest.raises(TrackingError, match=r"gone\.png was to be stored .* not there"):
-            tracker.end()
-
-
 def test_two_trainings_can_make_the_store_at_the_same_time(
     tmp_path: Path, read_run: ReadRun
 ) -> None:
@@ -300,12 +247,10 @@ def test_two_trainings_can_make_the_store_at_the_same_time(
     folder.mkdir()
     where = Destination(sqlite_uri(folder / "mlflow.db"), "shared")
     with LocalTracker(where) as first, LocalTracker(where) as second:
-        records = []
         for tracker in (first, second):
             tracker.start(RunPlan("one of two"))
             tracker.log_metrics({"lr": 0.5})
-        for tracker in (first, second):
-            records.append(tracker.end())
+        records = [tracker.end() for tracker in (first, second)]
     assert records[0].experiment_id == records[1].experiment_id
     assert records[0].run_id != records[1].run_id
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
@@ -322,16 +267,6 @@ def test_leaving_before_the_start_leaves_nothing(tmp_path: Path) -> None:
             tracker.ready(0)
     assert time.monotonic() - begun < 2
     assert list(tmp_path.iterdir()) == []
-
-
-def test_asking_whether_the_run_is_there_is_no_failure(open_store: Open) -> None:
-    with open_store() as tracker:
-        tracker.start(RunPlan("soon"))
-        with pytest.raises(TrackingError, match="has not taken the run yet"):
-            tracker.ready(0)
-        assert tracker.failure() is None
-        assert tracker.ready(30).run_id
-        assert tracker.ready(0) == tracker.ready(30)
 
 
 def test_a_worker_that_dies_is_told_and_not_waited_for(open_store: Open) -> None:
@@ -363,7 +298,7 @@ def test_a_full_disk_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
     disk = tmp_path / "small"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(disk)]
-    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mount).returncode:
+    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.call(mount):
         pytest.skip("a small disk can only be made as root, with the right to mount")
     big = tmp_path / "big.bin"
     big.write_bytes(bytes(8 << 20))
@@ -373,10 +308,8 @@ def test_a_full_disk_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
             tracker.log_artifact(big)
             with pytest.raises(TrackingError, match="no space left"):
                 tracker.end()
-            run_id = tracker.ready(0).run_id if tracker.failure() is None else ""
         with closing(sqlite3.connect(disk / "mlflow.db")) as connection:
             assert connection.execute("SELECT status FROM runs").fetchall() == [("FAILED",)]
-        assert run_id == ""
     finally:
         subprocess.run(["umount", str(disk)], check=True)
 
@@ -405,8 +338,8 @@ def test_importing_the_tracker_imports_nothing_heavy() -> None:
         "print([m for m in ('mlflow', 'sqlalchemy', 'pandas', 'numpy', 'polars', 'torch') "
         "if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout.strip() == "[]"
+    done = subprocess.check_output([sys.executable, "-c", script], text=True)
+    assert done.strip() == "[]"
 
 
 def wait_for_failure(tracker: LocalTracker, patience: float = 20) -> str:

@@ -37,13 +37,18 @@ def read_only(database: Path) -> Iterator[Path]:
     """A file that not even root can write."""
     database.chmod(0o444)
     if os.access(database, os.W_OK):
-        if not shutil.which("chattr") or subprocess.run(["chattr", "+i", database]).returncode:
-            pytest.skip("running as root on a file system without chattr: nothing is read-only")
+        freeze(database)
         yield database
-        subprocess.run(["chattr", "-i", database], check=True)
+        subprocess.check_call(["chattr", "-i", database])
     else:
         yield database
         database.chmod(0o644)
+
+
+def freeze(path: Path) -> None:
+    """Make `path` unchangeable even for root, to whom rights say nothing."""
+    if not shutil.which("chattr") or subprocess.call(["chattr", "+i", path]):
+        pytest.skip("running as root on a file system without chattr: nothing is read-only")
 
 
 def problem(path: Path, patience: float = 0.1) -> str:
@@ -106,12 +111,11 @@ def test_a_folder_where_no_journal_can_be_written_is_told(database: Path) -> Non
     folder.chmod(0o555)
     try:
         if os.access(folder, os.W_OK):
-            if not shutil.which("chattr") or subprocess.run(["chattr", "+i", folder]).returncode:
-                pytest.skip("running as root on a file system without chattr")
+            freeze(folder)
         assert f"Nothing can be written to the folder {folder}" in problem(database)
     finally:
         if os.geteuid() == 0:
-            subprocess.run(["chattr", "-i", folder], check=False)
+            subprocess.call(["chattr", "-i", folder])
         folder.chmod(0o755)
 
 

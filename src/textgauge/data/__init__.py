@@ -1,0 +1,1 @@
+"""Tables in: reading, checking, distinct texts, and a split that does not leak."""

@@ -23,6 +23,7 @@ Severity = Literal["error", "warning", "note"]
 SHOWN_ROWS = 5  # row numbers kept with a problem
 SHOWN_LABELS = 1000  # labels kept in a profile, the largest
 LONG_TEXT = 100_000  # characters
+MANY_LABELS = 0.3  # different labels for each row from which on they are hardly labels
 IMBALANCE = 50.0  # rows of the largest label for one row of the smallest
 
 _SEVERITIES = {"error": 0, "warning": 1, "note": 2}
@@ -408,7 +409,7 @@ def _few_labels(labels: pl.DataFrame, parts: int, column: str) -> list[Problem]:
 def _label_column(labels: pl.DataFrame, column: str) -> list[Problem]:
     """Tell whether the label column holds free text, measurements or ids rather than labels."""
     rows = int(labels["rows"].sum())
-    if labels.height < 20 or labels.height <= 0.1 * rows:
+    if labels.height < 20 or labels.height <= MANY_LABELS * rows:
         return []
     values = labels["label"]
     words = int(values.str.count_matches(r"\S+").sum()) / labels.height
@@ -444,7 +445,8 @@ def _unknown_names(labels: pl.DataFrame, names: Mapping[str, str], column: str) 
     if not unknown:
         return []
     message = f"column {column!r} has no label {' or '.join(map(repr, unknown[:5]))}"
-    message += f", but --label-names names it.{did_you_mean(unknown[0], known)}"
+    message += f", but --label-names names {'it' if len(unknown) == 1 else 'them'}."
+    message += did_you_mean(unknown[0], known)
     more = f" and {len(known) - 10:,} more" if len(known) > 10 else ""
     advice = f"The labels are {', '.join(map(repr, known[:10]))}{more}."
     return [Problem("error", "unknown-label-names", message, (), 0, advice)]

@@ -1,7 +1,7 @@
 """The distinct texts of a table with their labels, cut into train, validation and test.
 
-A catalogue repeats itself: 100,000 component notes hold 2,400 different texts. Everything after this
-stage works on distinct texts and weighs each by how often it occurs, which gives the same
+A catalogue repeats itself: 100,000 component notes hold 2,400 different texts. Everything after
+this stage works on distinct texts and weighs each by how often it occurs, which gives the same
 loss and the same metrics as working on the rows. A text that stands in the table with different
 labels keeps them all, with their counts: a soft label.
 """
@@ -217,8 +217,9 @@ def _normalise_once(texts: pl.Series) -> pl.Series:
 
 
 def _gather(rows: pl.DataFrame, *, distinct: bool) -> LabelledTexts:
-    """Count the labels of each distinct text; texts in alphabetical order, so that the order of
-    the rows in the table changes nothing.
+    """Count the labels of each distinct text.
+
+    Texts come in alphabetical order, so that the order of the rows in the table changes nothing.
     """
     if not distinct:
         order = rows.sort(["key", "label"])

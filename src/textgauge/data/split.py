@@ -236,8 +236,9 @@ def _refuse_empty_parts(split: Split, rows: pl.DataFrame, fractions: Fractions) 
 
 
 def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) -> float:
-    """Share of the test's distinct texts that would also stand in train if rows were drawn at
-    random, as is usual: the expected number of texts in both, over the expected number in test.
+    """Share of the test's distinct texts that a random split of the rows would also put in train.
+
+    The expected number of texts in both, over the expected number in test.
 
     Args:
         counts: how many rows each distinct text has. Shape: (texts,).

@@ -445,7 +445,7 @@ def _from_pandas(source: Any, names: list[str], chosen: Sequence[str]) -> pl.Dat
         try:
             series.append(pl.Series(name, values))
         except (TypeError, pl.exceptions.PolarsError):  # values of several kinds
-            texts = [None if gap else _written(v) for v, gap in zip(values, gaps, strict=True)]
+            texts = [None if value is None else _written(value) for value in values]
             series.append(pl.Series(name, texts, pl.String))
     return pl.DataFrame(series)
 

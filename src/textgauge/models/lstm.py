@@ -15,13 +15,15 @@ from .numbers import NumberEmbedding
 if TYPE_CHECKING:
     import onnx
 
+    from .onnx_graph import GraphBuilder
+
 
 class LSTMClassifier(nn.Module):
     """Token ids and number positions -> logits.
 
-    Dropout follows Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in Recurrent
-    Neural Networks" (NIPS 2016), as Keras' `LSTM(dropout, recurrent_dropout)` does: one mask a
-    text for the inputs and one for the state, the same at every step.
+    Dropout follows Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in
+    Recurrent Neural Networks" (NIPS 2016), as Keras' `LSTM(dropout, recurrent_dropout)` does: one
+    mask a text for the inputs and one for the state, the same at every step.
 
     Args:
         vocabulary_size: known words, the special ones included.
@@ -53,12 +55,23 @@ class LSTMClassifier(nn.Module):
         self.output = nn.Linear(hidden_size, outputs)
         # Glorot and orthogonal first weights, and an open forget gate, are Keras' choices; torch's
         # own uniform ones learn more slowly in the first epochs.
-        nn.init.xavier_uniform_(self.lstm.weight_ih_l0)
-        nn.init.orthogonal_(self.lstm.weight_hh_l0)
-        nn.init.zeros_(self.lstm.bias_ih_l0)
-        nn.init.zeros_(self.lstm.bias_hh_l0)
+        input_weight, state_weight, input_bias, state_bias = self._lstm_weights()
+        nn.init.xavier_uniform_(input_weight)
+        nn.init.orthogonal_(state_weight)
+        nn.init.zeros_(input_bias)
+        nn.init.zeros_(state_bias)
         with torch.no_grad():
-            self.lstm.bias_ih_l0[hidden_size : 2 * hidden_size] = 1.0
+            input_bias[hidden_size : 2 * hidden_size] = 1.0
+
+    def _lstm_weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Weights of input and state (4 hidden, width), biases of both (4 hidden,)."""
+        weight = self.lstm.get_parameter
+        return (
+            weight("weight_ih_l0"),
+            weight("weight_hh_l0"),
+            weight("bias_ih_l0"),
+            weight("bias_hh_l0"),
+        )
 
     def set_vectors(
         self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
@@ -104,17 +117,15 @@ class LSTMClassifier(nn.Module):
         """All states. Shape: (tokens, texts, embedding) -> (tokens, texts, hidden)."""
         tokens, texts, width = inputs.shape
         inputs = inputs * _mask(inputs, (texts, width), self.dropout)
+        input_weight, state_weight, input_bias, state_bias = self._lstm_weights()
         projected = torch.addmm(
-            self.lstm.bias_ih_l0 + self.lstm.bias_hh_l0,
-            inputs.reshape(tokens * texts, width),
-            self.lstm.weight_ih_l0.t(),
+            input_bias + state_bias, inputs.reshape(tokens * texts, width), input_weight.t()
         ).view(tokens, texts, -1)
         state = cell = inputs.new_zeros(texts, self.lstm.hidden_size)
         mask = _mask(inputs, (texts, self.lstm.hidden_size), self.recurrent_dropout)
-        recurrent = self.lstm.weight_hh_l0.t()
         states = []
         for step in projected.unbind(0):
-            gates = torch.addmm(step, state * mask, recurrent)
+            gates = torch.addmm(step, state * mask, state_weight.t())
             into, forget, new, out = gates.chunk(4, 1)  # torch's order
             cell = torch.sigmoid(forget) * cell + torch.sigmoid(into) * torch.tanh(new)
             state = torch.sigmoid(out) * torch.tanh(cell)
@@ -134,10 +145,8 @@ class LSTMClassifier(nn.Module):
         vectors = graph.node("Gather", graph.weight(self.embedding.weight), "ids")
         if self.numbers is not None:
             vectors = graph.node("Add", vectors, self._number_nodes(graph))
-        weights = [self.lstm.weight_ih_l0, self.lstm.weight_hh_l0]
-        both_biases = torch.cat(
-            [_onnx_gates(self.lstm.bias_ih_l0), _onnx_gates(self.lstm.bias_hh_l0)]
-        )
+        *weights, input_bias, state_bias = self._lstm_weights()
+        both_biases = torch.cat([_onnx_gates(input_bias), _onnx_gates(state_bias)])
         _, last = graph.nodes(
             "LSTM",
             graph.node("Transpose", vectors, perm=[1, 0, 2]),

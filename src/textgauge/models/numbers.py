@@ -22,8 +22,9 @@ class NumberEmbedding(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(bins, width))
         nn.init.uniform_(self.weight, -1.0 / bins, 1.0 / bins)
-        # A threshold between two neighbouring numbers is carried by one column alone, and Adam moves
-        # each weight by about the learning rate a step: scaled up, it is found several times faster.
+        # A threshold between two neighbouring numbers is carried by one column alone, and Adam
+        # moves each weight by about the learning rate a step: scaled up, it is found several times
+        # faster.
         self.scale = bins**0.5
 
     def knots(self) -> Tensor:

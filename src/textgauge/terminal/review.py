@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..data.corpus import Corpus
+from ..result import TrainResult
 from ..review.metrics import Evaluation, Metrics
-from ..run import TrainResult
 
 _MOST_LABELS = 30
 
 
 def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
     """What a person should see first after a training, the run's page last."""
-    contenders = [result.model, *reversed(result.baselines)]
+    contenders = [result.review.model, *reversed(result.review.baselines)]
     blocks = [
         corpus_text(result.corpus),
         table(
@@ -29,8 +29,8 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
                 for c in contenders
             ],
         ),
-        labels_text(result.model.evaluation.rows, label_names),
-        result.verdict,
+        labels_text(result.review.model.evaluation.rows, label_names),
+        result.review.verdict,
         f"Saved model, proved in a fresh process: {result.bundle}",
         f"Finished in {result.seconds['whole']:.1f} s. Run Details:\n{result.run.run_url}",
     ]

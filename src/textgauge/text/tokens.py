@@ -12,8 +12,8 @@ import polars as pl
 NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
 """A decimal number, with optional commas between thousands. A sign is a token of its own."""
 
-WORD = r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"
-"""A run of letters in any script, apostrophes inside it included (don't)."""
+WORD = r"[\p{L}\p{M}]+(?:['\x{2019}][\p{L}\p{M}]+)*"
+"""A run of letters in any script, straight and curly apostrophes inside it included (don't)."""
 
 SYMBOL = r"[^\s\p{L}\p{M}0-9]"
 """Any other single character: punctuation and signs carry meaning too."""
@@ -24,12 +24,12 @@ _SPACES_TO_FOLD = r"^\s|\s$|\s\s|[^\S ]"
 
 
 def normalise(texts: pl.Series) -> pl.Series:
-    """The normal form of each text: Unicode NFKC, lower case, single spaces, no outer spaces.
+    r"""Give the normal form of each text: Unicode NFKC, lower case, single spaces, no outer spaces.
 
     Nulls stay null. Shape: as `texts`. The costly steps run only on the texts that need them
     (NFKC where there are non-ASCII characters, folding where there are odd spaces).
 
-    >>> normalise(pl.Series(["  Steel\\tCOMPONENT ", "ﬁne", None])).to_list()
+    >>> normalise(pl.Series(["  Steel\tCOMPONENT ", "ﬁne", None])).to_list()
     ['steel component', 'fine', None]
     """
     text = pl.col("text")

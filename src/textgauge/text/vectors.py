@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 import numpy.typing as npt
@@ -194,14 +193,10 @@ def _from_text(path: Path, wanted: dict[str, int]) -> _Found:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    opened: IO[str]
+    open_file = gzip.open if path.suffix == ".gz" else open
     try:
-        if path.suffix == ".gz":
-            opened = gzip.open(path, "rt", encoding="utf-8")
-        else:
-            opened = path.open(encoding="utf-8")
-        with opened:
-            yield from enumerate(opened, start=1)
+        with open_file(path, "rt", encoding="utf-8") as lines:
+            yield from enumerate(lines, start=1)
     except (OSError, UnicodeDecodeError, EOFError) as error:
         raise TableError(
             f"{path} cannot be read as a text file of word vectors: {error}."

@@ -103,7 +103,6 @@ class UiServer:
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
     def __enter__(self) -> Self:
-        store = self._store
         environment = {
             **os.environ,
             # Its job runner starts eight more processes, for features that a run page has not.
@@ -111,18 +110,10 @@ class UiServer:
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
         }
-        command = [
-            # -P: a file of the user's that is called like a module must not be imported.
-            *(sys.executable, "-P", "-m", "mlflow", "server"),
-            *("--backend-store-uri", f"sqlite:///{store.name}"),
-            *("--default-artifact-root", str(artifact_root(store))),
-            *("--host", self.host, "--port", str(self.port), "--workers", "1"),
-        ]
         self._log = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            command,
-            # Started in the store's folder, so that no path needs encoding into a URI.
-            cwd=store.parent,
+            _command(self._store, self.host, self.port),
+            cwd=self._store.parent,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=self._log,
@@ -218,6 +209,17 @@ class UiServer:
         self._log.seek(0)
         lines = self._log.read().decode(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing."
+
+
+def _command(store: Path, host: str, port: int) -> list[str]:
+    """What starts the server; run in the store's folder, so that its path needs no encoding."""
+    return [
+        # -P: a file of the user's that is called like a module must not be imported.
+        *(sys.executable, "-P", "-m", "mlflow", "server"),
+        *("--backend-store-uri", f"sqlite:///{store.name}"),
+        *("--default-artifact-root", str(artifact_root(store))),
+        *("--host", host, "--port", str(port), "--workers", "1"),
+    ]
 
 
 def free_port(host: str, port: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -63,7 +62,7 @@ class Checkpoint:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             partial.write_bytes(save(tensors, metadata={"state": json.dumps(state)}))
-            os.replace(partial, path)
+            partial.replace(path)
         except OSError as error:
             partial.unlink(missing_ok=True)
             raise StorageError(
@@ -123,7 +122,7 @@ class CheckpointKeeper:
     def __init__(
         self, place: Callable[[], Path | None], identity: str, every: float = 20.0
     ) -> None:
-        self._place, self._identity, self._every = place, identity, every
+        self._place, self.identity, self._every = place, identity, every
         self._newest: Checkpoint | None = None
         self._written_at = time.monotonic()
 
@@ -138,7 +137,7 @@ class CheckpointKeeper:
         place = self._place()
         if self._newest is None or place is None:
             return None
-        self._newest.save(place, self._identity)
+        self._newest.save(place, self.identity)
         self._written_at = time.monotonic()
         return place
 

@@ -163,7 +163,8 @@ def _one_epoch(
         logits = model(batch.ids, batch.positions, batch.lengths)
         per_text = row_losses(logits, batch.targets * weights)
         optimizer.zero_grad(set_to_none=True)
-        (per_text.sum() / (mean_weight * len(per_text))).backward()
+        loss = per_text.sum() / (mean_weight * len(per_text))
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
         optimizer.step()
         losses = losses + per_text.detach().sum()

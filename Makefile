@@ -1,0 +1,44 @@
+# make demo   sets up .venv, makes component notes, trains on them, tracks the run
+# make test   sets up what the tests need, then lint, types, layers and tests
+# make clean  removes what these made
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint format clean
+
+demo: .venv/.demo
+	$(BIN)/textgauge demo
+
+test: .venv/.test lint
+	$(BIN)/pytest
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.venv/.created:
+	@test -n "$(PYTHON)" || { echo "textgauge needs Python 3.11 or newer; install it, or name it: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.demo: .venv/.created pyproject.toml constraints.txt
+	@echo "installing textgauge into .venv (a few minutes the first time) ..."
+	$(PIP) -e '.[ui]'
+	@touch $@
+
+.venv/.test: .venv/.created pyproject.toml constraints.txt
+	@echo "installing textgauge and what its tests need into .venv (a few minutes the first time) ..."
+	$(PIP) -e '.[test]'
+	@touch $@ .venv/.demo
+
+clean:
+	rm -rf .venv mlflow.db mlruns .textgauge component_notes.csv dist

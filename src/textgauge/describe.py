@@ -1,0 +1,104 @@
+"""What a run says of itself: its settings, its data, its figures."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from .config import Config
+from .data.corpus import Corpus
+from .data.tables import Table
+from .review.contenders import Review
+from .text.encoder import TextEncoder
+from .tracking.protocol import DatasetDescription, RunPlan
+
+if TYPE_CHECKING:
+    from .training.fit import Fitted
+
+
+def plan(table: Table, config: Config, corpus: Corpus) -> RunPlan:
+    """The run's name, settings and tags."""
+    params = {**config.to_json(), "label_names": dict(config.label_names)}
+    return RunPlan(
+        name=f"{config.model} on {table.name}",
+        params=params,
+        tags={
+            "textgauge.version": metadata.version("textgauge"),
+            "textgauge.data_digest": corpus.digest,
+            "textgauge.split": corpus.split.method,
+        },
+    )
+
+
+def dataset(table: Table, corpus: Corpus) -> DatasetDescription:
+    """The table, for the run's list of datasets."""
+    return DatasetDescription(
+        name=table.name,
+        source=table.name,
+        digest=corpus.digest,
+        schema={name: str(kind) for name, kind in table.frame.schema.items() if name != "row"},
+        rows=len(table.frame),
+    )
+
+
+def bundle_settings(
+    table: Table,
+    config: Config,
+    corpus: Corpus,
+    fitted: Fitted,
+    review: Review,
+) -> dict[str, Any]:
+    """What the saved model says of itself (`textgauge.json`)."""
+    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
+    return {
+        "version": metadata.version("textgauge"),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "classes": list(corpus.classes),
+        "label_names": dict(config.label_names),
+        "architecture": fitted.architecture,
+        "config": config.to_json(),
+        "data": {
+            "name": table.name,
+            "digest": corpus.digest,
+            "rows": len(table.frame),
+            "distinct_texts": sum(len(part) for part in parts.values()),
+            "parts": {n: {"rows": p.rows, "texts": len(p)} for n, p in parts.items()},
+            "split": corpus.split.method,
+            "test_texts_in_train": corpus.test_texts_in_train,
+            "random_split_share": corpus.random_split_share,
+        },
+        "figures": {
+            contender.name: {
+                "rows": contender.evaluation.rows.to_json(),
+                "texts": contender.evaluation.texts.to_json(),
+            }
+            for contender in (review.model, *reversed(review.baselines))
+        },
+    }
+
+
+def final_metrics(
+    review: Review, corpus: Corpus, fitted: Fitted, encoder: TextEncoder
+) -> dict[str, float]:
+    """The figures that the run shows: of the model, of the best baseline, of the split."""
+    rows, texts = review.model.evaluation.rows, review.model.evaluation.texts
+    best = review.best_baseline.evaluation.rows
+    figures = {
+        "eval_loss": rows.loss,
+        "eval_accuracy": rows.accuracy,
+        "eval_macro_f1": rows.macro_f1,
+        "eval_text_loss": texts.loss,
+        "eval_text_accuracy": texts.accuracy,
+        "eval_text_macro_f1": texts.macro_f1,
+        "baseline_eval_loss": best.loss,
+        "baseline_eval_accuracy": best.accuracy,
+        "baseline_eval_macro_f1": best.macro_f1,
+        "best_epoch": float(fitted.trained.best.epoch),
+        "test_texts_in_train": float(corpus.test_texts_in_train),
+        "random_split_share": corpus.random_split_share,
+        "unknown_token_share": encoder.unknown_share(encoder.encode_normalised(corpus.test.texts)),
+    }
+    if fitted.vectors is not None:
+        figures["vector_coverage"] = fitted.vectors.coverage
+    return figures

@@ -1,0 +1,180 @@
+"""What is written through MLflow's client, without a worker process in between."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from textgauge.errors import TrackingError
+from textgauge.tracking.failures import explain
+from textgauge.tracking.mlflow_run import ENDED_TAG, MlflowRun, local_folder
+from textgauge.tracking.sqlite_store import sqlite_uri
+
+Opened = Callable[..., MlflowRun]
+Connect = Callable[[Path], Any]
+
+
+@pytest.fixture
+def opened(store: Path, connect: Connect) -> Opened:
+    def open_it(**options: Any) -> MlflowRun:
+        settings = {"experiment": "notes", "store": store, **options}
+        run = MlflowRun(connect(store), tracking_uri=sqlite_uri(store), **settings)
+        run.open()
+        return run
+
+    return open_it
+
+
+def start(name: str, params: dict[str, str], tags: dict[str, str] | None = None) -> dict[str, Any]:
+    return {"do": "start", "name": name, "params": params, "tags": tags or {}, "time": 1}
+
+
+def test_an_existing_run_is_gone_on_with(opened: Opened, store: Path, connect: Connect) -> None:
+    first = opened()
+    tags = {"textgauge.version": "1", "mlflow.user": "ann", ENDED_TAG: "killed"}
+    first.apply(start("first", {"epochs": "1", "lr": "0.5", "long": "x" * 7000}, tags))
+    first.end("KILLED", 2)
+    client = connect(store)
+    run_id = str(first.run_id)
+    assert client.get_run(run_id).info.status == "KILLED"
+
+    second = opened(run_id=run_id, experiment="another")
+    params = {"epochs": "2", "lr": "0.5", "long": "x" * 7000, "more": "1"}
+    second.apply(start("second", params, {"textgauge.version": "2", "mlflow.user": "bob"}))
+    run = client.get_run(run_id)
+    assert run.info.status == "RUNNING"
+    assert run.info.run_name == "first"
+    assert {k: run.data.params[k] for k in ("epochs", "lr", "more")} == {
+        "epochs": "1",
+        "lr": "0.5",
+        "more": "1",
+    }
+    assert json.loads(run.data.tags["textgauge.resumed_with"]) == {"epochs": "2"}
+    assert run.data.tags["textgauge.version"] == "2"
+    assert run.data.tags["mlflow.user"] == "ann"
+    assert ENDED_TAG not in run.data.tags
+    assert second.record is not None
+    assert second.record["experiment"] == "notes"
+    assert client.get_experiment_by_name("another") is None
+    second.end("FINISHED", 3)
+    assert client.get_run(run_id).info.status == "FINISHED"
+
+
+def test_a_run_that_is_to_stay_open_does(opened: Opened, store: Path, connect: Connect) -> None:
+    client = connect(store)
+    run_id = client.create_run("1").info.run_id
+    run = opened(run_id=run_id, keep_open=True)
+    run.apply(start("ours", {}))
+    run.end("FAILED", 2)
+    assert client.get_run(run_id).info.status == "RUNNING"
+
+
+def test_more_fields_than_fit_into_one_request_all_arrive(
+    opened: Opened, store: Path, connect: Connect
+) -> None:
+    run = opened()
+    run.apply(start("many", {f"p{i}": str(i) for i in range(250)}))
+    run.apply({"do": "tags", "values": {f"t{i}": str(i) for i in range(250)}})
+    rows = [["loss", i / 4, i, 1] for i in range(2500)]
+    run.apply({"do": "metrics", "rows": rows})
+    client = connect(store)
+    found = client.get_run(str(run.run_id))
+    assert {f"p{i}" for i in range(250)} <= set(found.data.params)
+    assert {f"t{i}" for i in range(250)} <= set(found.data.tags)
+    with closing(sqlite3.connect(store)) as connection:
+        query = "SELECT count(*), max(value) FROM metrics WHERE run_uuid = ?"
+        assert connection.execute(query, (run.run_id,)).fetchone() == (2500, 2499 / 4)
+
+
+def test_a_deleted_experiment_is_told(opened: Opened, store: Path, connect: Connect) -> None:
+    client = connect(store)
+    client.delete_experiment(client.get_experiment_by_name("notes").experiment_id)
+    with pytest.raises(TrackingError, match=r"The experiment 'notes' .* is deleted\. Restore it"):
+        opened()
+
+
+def test_a_deleted_run_is_told(opened: Opened, store: Path, connect: Connect) -> None:
+    client = connect(store)
+    run_id = client.create_run("1").info.run_id
+    client.delete_run(run_id)
+    with pytest.raises(TrackingError, match=f"The run {run_id} is deleted"):
+        opened(run_id=run_id)
+
+
+def test_an_unknown_run_is_told(opened: Opened, store: Path) -> None:
+    with pytest.raises(Exception, match="not found") as caught:
+        opened(run_id="feedbeef")
+    assert "has no run feedbeef" in explain(caught.value, sqlite_uri(store), store)
+
+
+def test_an_experiment_that_another_training_just_made_is_used() -> None:
+    answers = [None, SimpleNamespace(experiment_id="7", lifecycle_stage="active")]
+
+    class Client:
+        def get_experiment_by_name(self, name: str) -> Any:
+            return answers.pop(0)
+
+        def create_experiment(self, name: str) -> str:
+            raise RuntimeError("RESOURCE_ALREADY_EXISTS")
+
+    run = MlflowRun(Client(), tracking_uri="http://x", experiment="notes")
+    run.open()
+    assert run._experiment_id == "7"
+
+
+def test_an_artifact_that_is_gone_is_told(opened: Opened, store: Path, tmp_path: Path) -> None:
+    run = opened()
+    run.apply(start("careless", {}))
+    path = tmp_path / "gone.png"
+    with pytest.raises(Exception, match=r"gone\.png") as caught:
+        run.apply({"do": "artifact", "path": str(path), "folder": ""})
+    sentence = explain(caught.value, sqlite_uri(store), store)
+    assert sentence.startswith(f"{path} was to be stored with the run")
+
+
+def test_a_folder_for_artifacts_that_cannot_be_made_is_told_at_the_start(
+    opened: Opened, store: Path, connect: Connect
+) -> None:
+    blocked = store.parent / "blocked"
+    blocked.write_text("a file where a folder should be")
+    connect(store).create_experiment("elsewhere", artifact_location=str(blocked / "here"))
+    with pytest.raises(NotADirectoryError):
+        opened(experiment="elsewhere").apply(start("never", {}))
+
+
+def test_logging_before_the_start_is_told(opened: Opened) -> None:
+    with pytest.raises(TrackingError, match="before the run was started"):
+        opened().apply({"do": "tags", "values": {"a": "b"}})
+
+
+def test_a_store_of_another_mlflow_is_told(store: Path, connect: Connect) -> None:
+    with closing(sqlite3.connect(store)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'f0f0f0f0f0f0'")
+        connection.commit()
+    before = store.read_bytes()
+    with pytest.raises(Exception, match="schema") as caught:
+        connect(store)
+    sentence = explain(caught.value, sqlite_uri(store), store)
+    assert "another version of MLflow (its schema is f0f0f0f0f0f0)" in sentence
+    assert f"mlflow db upgrade {sqlite_uri(store)}" in sentence
+    assert store.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("uri", "folder"),
+    [
+        ("/data/mlruns/1/ab/artifacts", Path("/data/mlruns/1/ab/artifacts")),
+        ("file:///data/a%20b", Path("/data/a b")),
+        ("mlflow-artifacts:/1/ab/artifacts", None),
+        ("s3://bucket/1/ab", None),
+    ],
+)
+def test_which_artifacts_lie_on_this_machine(uri: str, folder: Path | None) -> None:
+    assert local_folder(uri) == folder

@@ -1,0 +1,220 @@
+"""A bundle as an MLflow model: what is added, what is carried, and that it predicts raw texts."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import LoggedRun
+
+import textgauge
+from textgauge.tracking.model_folder import (
+    CARRIED_FILES,
+    REQUIREMENTS,
+    carry_code,
+    make_model_folder,
+)
+
+SOURCE = Path(textgauge.__file__).parent
+ENTRY = "bundle/pyfunc.py"
+
+
+@pytest.fixture
+def folder(bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle, tmp_path / "model"))
+
+
+def imported(path: Path) -> tuple[set[str], set[str]]:
+    """The files of the package that a file imports, and the other packages' names."""
+    ours, others = set(), set()
+    for node in ast.walk(ast.parse((SOURCE / path).read_text())):
+        if isinstance(node, ast.Import):
+            others |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            others.add(str(node.module).partition(".")[0])
+        elif isinstance(node, ast.ImportFrom):
+            base = path.parents[node.level - 1] / str(node.module or "").replace(".", "/")
+            if (SOURCE / base.with_suffix(".py")).is_file():
+                ours.add(base.with_suffix(".py").as_posix())
+            else:
+                ours |= {(base / f"{alias.name}.py").as_posix() for alias in node.names}
+    return ours, others
+
+
+def test_exactly_the_code_that_the_loader_reaches_is_carried() -> None:
+    reached, todo, others = set(), {ENTRY}, set()
+    while todo:
+        name = todo.pop()
+        reached.add(name)
+        ours, theirs = imported(Path(name))
+        others |= theirs
+        todo |= ours - reached
+    assert sorted(reached) == sorted(CARRIED_FILES), "adapt CARRIED_FILES in model_folder.py"
+    foreign = others - set(sys.stdlib_module_names) - {"__future__"}
+    assert foreign <= set(REQUIREMENTS), "adapt REQUIREMENTS in model_folder.py"
+
+
+def test_the_carried_code_needs_no_textgauge(folder: Path) -> None:
+    package = carry_code(folder)
+    script = (
+        "import sys, importlib\n"
+        "sys.modules['textgauge'] = None\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "module = importlib.import_module(sys.argv[2] + '.bundle.pyfunc')\n"
+        "assert callable(module._load_pyfunc)\n"
+        "print([m for m in ('torch', 'sklearn', 'mlflow') if m in sys.modules])"
+    )
+    out = subprocess.check_output(
+        [sys.executable, "-I", "-c", script, str(folder / "code"), package], text=True
+    )
+    assert out.strip() == "[]"
+
+
+def test_the_packages_name_follows_its_contents(stand_in: Path, tmp_path: Path) -> None:
+    source = Path(shutil.copytree(stand_in, tmp_path / "textgauge"))
+    first = carry_code(tmp_path, source)
+    assert carry_code(tmp_path, source) == first
+    with (source / "errors.py").open("a") as file:
+        file.write("# changed\n")
+    second = carry_code(tmp_path, source)
+    assert second != first
+    assert [path.name for path in (tmp_path / "code").iterdir()] == [second]
+    assert second.startswith("textgauge_predictor_")
+    assert len(second.removeprefix("textgauge_predictor_")) == 8
+
+
+def test_the_bundles_own_files_stay_as_they_are(filled_store: LoggedRun, bundle: Path) -> None:
+    for path in bundle.iterdir():
+        assert (filled_store.bundle / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_model_is_described_as_mlflow_itself_would(folder: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow warns about its own type hints
+        import mlflow.pyfunc
+        from mlflow.models import Model, ModelSignature
+        from mlflow.types import ColSpec, Schema
+    make_model_folder(folder, run_id="ab12", artifact_path="model", example=["M6 bolt"])
+    written = yaml.safe_load((folder / "MLmodel").read_text())
+    (package,) = (path.name for path in (folder / "code").iterdir())
+    expected = Model(
+        run_id="ab12",
+        artifact_path="model",
+        utc_time_created=written["utc_time_created"],
+        model_uuid=written["model_uuid"],
+        signature=ModelSignature(
+            Schema([ColSpec("string")]),
+            Schema(
+                [
+                    ColSpec("string", "predicted_label"),
+                    ColSpec("double", "probability"),
+                    ColSpec("string", "decision"),
+                ]
+            ),
+        ),
+        saved_input_example_info={
+            "artifact_path": "input_example.json",
+            "serving_input_path": "serving_input_example.json",
+            "type": "json_object",
+        },
+    )
+    mlflow.pyfunc.add_to_model(
+        expected,
+        loader_module=f"{package}.bundle.pyfunc",
+        code="code",
+        conda_env="conda.yaml",
+        python_env="python_env.yaml",
+    )
+    described = expected.to_dict()
+    for key in ("is_signature_from_type_hint", "type_hint_from_example"):
+        assert described.pop(key) is False
+    assert written == described
+    loaded = Model.load(str(folder / "MLmodel"))
+    assert loaded.signature == expected.signature
+    assert loaded.load_input_example(str(folder)) == ["M6 bolt"]
+
+
+def test_the_environment_is_pinned_to_what_is_installed(folder: Path) -> None:
+    make_model_folder(folder)
+    pinned = [f"{name}=={version(name)}" for name in REQUIREMENTS]
+    assert (folder / "requirements.txt").read_text().split() == pinned
+    conda = yaml.safe_load((folder / "conda.yaml").read_text())
+    assert conda["dependencies"][-1] == {"pip": pinned}
+    python = yaml.safe_load((folder / "python_env.yaml").read_text())
+    assert python["dependencies"] == ["-r requirements.txt"]
+    assert python["python"] == sys.version.partition(" ")[0]
+
+
+def test_nothing_is_pickled(folder: Path) -> None:
+    make_model_folder(folder)
+    suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
+    assert suffixes <= {"", ".json", ".py", ".safetensors", ".txt", ".yaml"}
+    assert "cloudpickle" not in (folder / "MLmodel").read_text()
+
+
+LOADS_AND_PREDICTS = """
+import json, sys
+sys.modules["textgauge"] = None
+import mlflow, pandas as pd
+mlflow.set_tracking_uri(sys.argv[1])
+model = mlflow.pyfunc.load_model(sys.argv[2])
+texts = ["a sound bolt", "a faulty bolt", ""]
+def rows(answer):
+    assert list(answer.columns) == ["predicted_label", "probability", "decision"], answer.columns
+    return answer.values.tolist()
+table = pd.DataFrame({"note": texts})
+print(json.dumps({
+    "list": rows(model.predict(texts)),
+    "one": rows(model.predict("a faulty bolt")),
+    "series": rows(model.predict(pd.Series(texts, name="anything"))),
+    "table": rows(model.predict(table)),
+    "index": model.predict(table.set_index(pd.Index([7, 8, 9]))).index.tolist(),
+    "missing": rows(model.predict(pd.DataFrame({"text": [None, "faulty"]}))),
+    "columns": rows(model._model_impl.predict(pd.DataFrame(
+        {"id": ["1", "2"], "text": ["faulty", "sound"]}
+    ))),
+    "example": rows(model.predict(model.input_example)),
+    "types": [str(kind) for kind in model.predict(texts).dtypes],
+}))
+try:
+    model._model_impl.predict(pd.DataFrame({"a": ["1"], "b": ["2"]}))
+except ValueError as error:
+    print(error)
+"""
+
+
+def test_a_logged_model_predicts_raw_texts_without_textgauge(
+    filled_store: LoggedRun, stand_in: Path, tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(filled_store.bundle, tmp_path / "model"))
+    make_model_folder(model, example=["faulty"], source=stand_in)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", LOADS_AND_PREDICTS, f"sqlite:///{filled_store.store}", str(model)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    first, complaint = done.stdout.strip().splitlines()
+    got: dict[str, Any] = json.loads(first)
+    sound, faulty = ["ok", 0.75, "ok"], ["faulty", 0.875, "faulty"]
+    assert got["list"] == got["series"] == got["table"] == [sound, faulty, sound]
+    assert got["one"] == [faulty]
+    assert got["index"] == [7, 8, 9]
+    assert got["missing"] == [sound, faulty]
+    assert got["columns"] == [faulty, sound]
+    assert got["example"] == [faulty]
+    assert got["types"] == ["object", "float64", "object"]
+    assert "the table has the columns ['a', 'b'], none of them 'text'" in complaint
