@@ -91,9 +91,8 @@ class Config:
     """CPU threads of the training. Small models gain nothing from more."""
 
     def __post_init__(self) -> None:
-        problems = list(_type_problems(self))
-        if not problems:
-            problems = list(_value_problems(self))
+        wrong = dict(_type_problems(self))
+        problems = [*wrong.values(), *_value_problems(self, sound=_names() - wrong.keys())]
         if problems:
             raise SettingsError("\n".join(problems))
 
@@ -111,15 +110,19 @@ class Config:
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], origin: str = "settings") -> Config:
         """Build from a mapping; unknown keys are errors that name the nearest known one."""
-        known = [f.name for f in dataclasses.fields(cls)]
-        unknown = [
+        known = sorted(_names())
+        problems = [
             f"{origin} has no setting {key!r}.{did_you_mean(key, known)}"
             for key in values
             if key not in known
         ]
-        if unknown:
-            raise SettingsError("\n".join(unknown))
-        return cls(**values)
+        try:
+            config = cls(**{key: value for key, value in values.items() if key in known})
+        except SettingsError as error:
+            problems.append(str(error))
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return config
 
     @classmethod
     def read_toml(cls, path: Path) -> dict[str, Any]:
@@ -159,7 +162,12 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
 }
 
 
-def _type_problems(config: Config) -> typing.Iterator[str]:
+def _names() -> set[str]:
+    return {f.name for f in dataclasses.fields(Config)}
+
+
+def _type_problems(config: Config) -> typing.Iterator[tuple[str, str]]:
+    """Name and problem of each field whose value has another type."""
     hints = typing.get_type_hints(Config)
     for f in dataclasses.fields(Config):
         value, hint = getattr(config, f.name), hints[f.name]
@@ -167,14 +175,14 @@ def _type_problems(config: Config) -> typing.Iterator[str]:
             if not isinstance(value, Mapping) or not all(
                 isinstance(part, str) for item in value.items() for part in item
             ):
-                yield f"label_names must map label values to names, was {value!r}."
+                yield f.name, f"label_names must map label values to names, was {value!r}."
             continue
         options = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
         if typing.get_origin(hint) is Literal:
             if value not in options:
                 choice = ", ".join(repr(option) for option in options)
                 hint_text = did_you_mean(str(value), map(str, options))
-                yield f"{f.name} must be one of {choice}, was {value!r}.{hint_text}"
+                yield f.name, f"{f.name} must be one of {choice}, was {value!r}.{hint_text}"
             continue
         # An int is a fine float, but True is no number.
         fits = (
@@ -188,15 +196,17 @@ def _type_problems(config: Config) -> typing.Iterator[str]:
             names = " or ".join(
                 "nothing" if option is type(None) else option.__name__ for option in options
             )
-            yield f"{f.name} must be of type {names}, was {value!r}."
+            yield f.name, f"{f.name} must be of type {names}, was {value!r}."
 
 
-def _value_problems(config: Config) -> typing.Iterator[str]:
+def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
+    """What is wrong with the values of the fields whose type is right, `sound`."""
     for name, (low, high, words) in _BOUNDS.items():
         value = getattr(config, name)
-        if value is not None and not low <= value <= high:
+        if name in sound and value is not None and not low <= value <= high:
             yield f"{name} must be {words}, was {value!r}."
-    if config.val_fraction + config.test_fraction >= 1:
+    fractions = {"val_fraction", "test_fraction"}
+    if fractions <= sound and config.val_fraction + config.test_fraction >= 1:
         yield (
             "val_fraction and test_fraction must leave something to train on: "
             f"{config.val_fraction} + {config.test_fraction} is 1 or more."

@@ -102,3 +102,25 @@ def final_metrics(
     if fitted.vectors is not None:
         figures["vector_coverage"] = fitted.vectors.coverage
     return figures
+
+
+def note(review: Review, corpus: Corpus) -> str:
+    """The description on the run's page, in Markdown: the verdict and the figures behind it."""
+    lines = [
+        review.verdict,
+        "",
+        "| on the test part | accuracy | macro F1 | loss |",
+        "| --- | --- | --- | --- |",
+    ]
+    for contender in (review.model, *reversed(review.baselines)):
+        rows = contender.evaluation.rows
+        lines.append(
+            f"| {contender.name} | {rows.accuracy:.4f} | {rows.macro_f1:.4f} | {rows.loss:.4f} |"
+        )
+    lines += [
+        "",
+        f"Split: {corpus.split.method}. Test texts that also stand in train: "
+        f"{corpus.test_texts_in_train:,} (a random split of the rows would share "
+        f"{corpus.random_split_share:.1%}).",
+    ]
+    return "\n".join(lines)

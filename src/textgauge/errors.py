@@ -65,6 +65,7 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     >>> nearest("lable", ["text", "label"])
     'label'
     """
+    known = list(known)
     found = difflib.get_close_matches(name.lower(), [k.lower() for k in known], n=1, cutoff=0.6)
     if not found:
         return None
@@ -73,6 +74,5 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A ready piece of message, " Did you mean 'label'?", or "" if nothing is close."""
-    known = list(known)
     close = nearest(name, known)
     return f" Did you mean {close!r}?" if close is not None else ""

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .bundle.predictor import Predictor
 from .config import ClassWeights, Config
@@ -78,8 +78,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on texts X (n,) and labels y (n,).
 
         Raises:
-            ValueError: X is not one-dimensional, not of strings, or not as long as y.
-            TableError: there are fewer than two labels, or too few texts.
+            ValueError: X is not one-dimensional, not of strings, or not as long as y; y has missing
+                values, values of different kinds, or fewer than two labels.
+            SettingsError: a parameter has a value that cannot be used.
+            TableError: there are too few different texts.
 
         """
         from .bundle.predictor import session_from_bytes
@@ -87,15 +89,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from .training.fit import fit
 
         texts = _texts(X)
-        labels = np.asarray(y)
-        if labels.shape != (len(texts),):
-            raise ValueError(
-                f"X and y must be equally long, were {len(texts)} texts and labels of shape "
-                f"{labels.shape}."
-            )
-        self.classes_, codes = np.unique(labels, return_inverse=True)
+        classes, codes = _labels(y, len(texts))
         config = self._config()
-        frame = pl.DataFrame({"text": texts, "label": pl.Series(codes).cast(pl.String)})
+        names = [str(label) for label in classes.tolist()]
+        frame = pl.DataFrame({"text": texts, "label": [names[code] for code in codes]})
         fractions = (1 - config.val_fraction, config.val_fraction, 0.0)
         corpus = build_corpus(frame, seed=config.seed, fractions=fractions)
         encoder = learn_encoder(corpus.train.texts, config)
@@ -103,9 +100,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
         self.n_iter_ = len(self.history_)
         network = fitted.model.to_onnx().SerializeToString()
+        self.classes_ = classes
         settings = {"classes": corpus.classes, "label_names": {}}
         self._predictor = Predictor(settings, encoder, session_from_bytes(network))
-        self._columns = [int(code) for code in corpus.classes]
+        self._columns = [names.index(name) for name in corpus.classes]
         self._network = network
         return self
 
@@ -119,25 +117,29 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Sequence[str]) -> npt.NDArray[Any]:  # noqa: N803
         """The most probable label of each text. Shape: (n,) -> (n,)."""
-        labels: npt.NDArray[Any] = self.classes_[self.predict_proba(X).argmax(1)]
+        places = self.predict_proba(X).argmax(1)
+        labels: npt.NDArray[Any] = self.classes_[places]
         return labels
 
     def _config(self) -> Config:
         weights: ClassWeights = "balanced" if self.class_weight == "balanced" else "none"
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f'class_weight must be None or "balanced", was {self.class_weight!r}.')
-        return Config(
-            vectors=self.vectors,
-            freeze_vectors=self.freeze_vectors,
-            numbers=self.numbers,
-            epochs=self.epochs,
-            patience=self.patience,
-            batch_size=self.batch_size,
-            lr=self.lr,
-            class_weights=weights,
-            val_fraction=self.val_fraction,
-            seed=self.random_state,
-        )
+        values = {
+            "vectors": self.vectors,
+            "freeze_vectors": self.freeze_vectors,
+            "numbers": self.numbers,
+            "epochs": self.epochs,
+            "patience": self.patience,
+            "batch_size": self.batch_size,
+            "lr": self.lr,
+            "class_weights": weights,
+            "val_fraction": self.val_fraction,
+            "seed": self.random_state,
+        }
+        # A search over parameters hands in numpy's numbers.
+        plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in values.items()}
+        return Config.from_mapping(plain)
 
     def __getstate__(self) -> dict[str, Any]:
         state: dict[str, Any] = dict(super().__getstate__())
@@ -164,11 +166,36 @@ def _texts(values: Any) -> pl.Series:
     """A column of strings from whatever X is."""
     if isinstance(values, str):
         raise ValueError("X must be a sequence of texts, was a single string; pass [text].")
-    array = values if isinstance(values, pl.Series) else np.asarray(values)
-    if array.ndim != 1 if isinstance(array, np.ndarray) else False:
+    # As objects: numpy would turn [1, "a"] into two strings, and give all the longest one's width.
+    array = np.asarray(values, dtype=object)
+    if array.ndim != 1:
         raise ValueError(f"X must be one-dimensional, a text each, was of shape {array.shape}.")
-    items = array.to_list() if isinstance(array, pl.Series) else array.tolist()
-    odd = next((item for item in items if not isinstance(item, str)), None)
-    if odd is not None or any(item is None for item in items):
-        raise ValueError(f"X must hold strings, found {odd!r} of type {type(odd).__name__}.")
-    return pl.Series("text", items, dtype=pl.String)
+    odd = [item for item in array if not isinstance(item, str)][:1]
+    if odd:
+        raise ValueError(f"X must hold strings, found {odd[0]!r} of type {type(odd[0]).__name__}.")
+    return pl.Series("text", array.tolist(), dtype=pl.String)
+
+
+def _labels(values: Any, texts: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.int64]]:
+    """The different labels, sorted, and the place of each text's. Shapes: (classes,), (texts,)."""
+    if values is None:
+        raise ValueError("TextClassifier requires y to be passed, but the target y is None.")
+    labels = column_or_1d(values, warn=True)
+    if len(labels) != texts:
+        raise ValueError(f"X and y must be equally long, were {texts} and {len(labels)}.")
+    # Looked for among the objects: numpy would turn [nan, "a"] into two strings.
+    objects = np.asarray(values, dtype=object).ravel()
+    strings = {isinstance(label, str): label for label in objects}
+    if len(strings) > 1:
+        raise ValueError(
+            f"y must hold labels of one kind, found {strings[True]!r} and {strings[False]!r}."
+        )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise ValueError("y must have a label for every text; input y contains NaN or infinity.")
+    try:
+        classes, codes = np.unique(labels, return_inverse=True)
+    except TypeError as error:
+        raise ValueError(f"y must hold labels that can be sorted: {error}.") from None
+    if len(classes) < 2:
+        raise ValueError(f"y must hold two labels or more, found one class: {classes.tolist()}.")
+    return classes, codes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,13 +23,16 @@ class Parser(argparse.ArgumentParser):
         start = "unrecognized arguments: "
         if message.startswith(start):
             options = [o for action in self._actions for o in action.option_strings]
-            message += "." + did_you_mean(message.removeprefix(start).split()[0], options)
+            first = message.removeprefix(start).split()[0].partition("=")[0]
+            message += "." + did_you_mean(first, options)
         elif "invalid choice" in message:
             known = [name for action in self._actions for name in (action.choices or ())]
             found = message.partition("invalid choice: '")[2].partition("'")[0]
-            message += did_you_mean(found, known)
-        self.print_usage(sys.stderr)
-        self.exit(SettingsError.exit_status, f"{self.prog}: error: {message}\n")
+            message = f"there is no command {found!r}.{did_you_mean(found, known)}"
+        self.exit(
+            SettingsError.exit_status,
+            f"{self.prog}: error: {message}\nSee what there is with: {self.prog} --help\n",
+        )
 
 
 class ShowVersion(argparse.Action):

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import describe
 from .config import Config
-from .data.checks import CheckReport, check_table
+from .data.checks import CheckReport, Problem, check_table
 from .data.corpus import Corpus, build_corpus
 from .data.tables import Columns, Table, read_table
 from .errors import ProofError, StorageError, TableError, TextgaugeError, TrackingError
@@ -36,7 +36,7 @@ from .training.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from .bundle.proof import RunningProof
     from .text.encoder import TextEncoder
-    from .training.checkpoints import CheckpointKeeper
+    from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
 
 WAITING = Path(".textgauge")
@@ -83,12 +83,15 @@ def train(
     target = _refuse_full_folder(out)
     clock.lap("start")
     with ExitStack() as stack:
+        # Before the tracker, so that this is there until the tracker has stored what lies in it.
+        staging = Path(stack.enter_context(_staging(target)))
         tracker = stack.enter_context(open_tracker(tracking_uri, experiment, run_id=resume))
-        staging = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="textgauge-")))
 
         progress.stage("reading")
         table = read_table(source, columns_of(config), encoding=encoding, delimiter=delimiter)
         corpus, check = checked_corpus(table, config, progress)
+        # Before the run is touched: one that cannot be gone on with stays as it is.
+        start_from = _checkpoint_to_go_on_from(resume, config, corpus)
         tracker.start(describe.plan(table, config, corpus))
         tracker.log_dataset(describe.dataset(table, corpus))
         simple = baselines.start(corpus.train, corpus.test.texts, len(corpus.classes))
@@ -105,7 +108,7 @@ def train(
             lambda: _checkpoint_path(tracker), _identity(config, corpus)
         )
         stack.enter_context(_SaveOnFailure(keeper, tracker, progress))
-        fitted = _fit(corpus, encoder, config, tracker, keeper, resume, progress)
+        fitted = _fit(corpus, encoder, config, tracker, keeper, start_from, progress)
         clock.lap("training")
 
         progress.stage("testing")
@@ -113,7 +116,7 @@ def train(
         clock.lap("testing")
 
         progress.stage("saving")
-        bundle = target or staging / "model"
+        bundle = staging / "model"
         _save(
             bundle, fitted, encoder, describe.bundle_settings(table, config, corpus, fitted, review)
         )
@@ -125,7 +128,7 @@ def train(
         ):
             tracker.log_artifact(path)
         tracker.log_metrics(describe.final_metrics(review, corpus, fitted, encoder))
-        tracker.set_tags({"textgauge.verdict": review.verdict})
+        tracker.set_tags({"mlflow.note.content": describe.note(review, corpus)})
         clock.lap("saving")
 
         progress.stage("proving the saved model")
@@ -136,7 +139,7 @@ def train(
         record = tracker.end("FINISHED")
         clock.lap("tracking")
         keeper.discard()
-        kept = target or _kept_bundle(record, bundle)
+        kept = bundle.rename(target) if target else _kept_bundle(record, bundle)
     return TrainResult(
         run=record,
         bundle=kept,
@@ -156,11 +159,10 @@ def _fit(
     config: Config,
     tracker: Tracker,
     keeper: CheckpointKeeper,
-    resume: str | None,
+    start_from: Checkpoint | None,
     progress: Progress,
 ) -> Fitted:
     """Train, tell the tracker each epoch, and stop if the tracker can't go on."""
-    from .training.checkpoints import Checkpoint
     from .training.fit import fit
 
     def after_epoch(epoch: Epoch) -> None:
@@ -169,9 +171,7 @@ def _fit(
         if problem is not None:
             raise problem
 
-    start_from = None
-    if resume is not None:
-        start_from = Checkpoint.load(_checkpoint_of(resume), keeper.identity)
+    if start_from is not None:
         progress.note(f"going on after epoch {len(start_from.history)}")
     return fit(
         corpus,
@@ -214,9 +214,9 @@ def checked_corpus(table: Table, config: Config, progress: Progress) -> tuple[Co
     progress.stage("checking")
     report = check_table(table, label_names=config.label_names, fractions=config.fractions)
     for problem in report.warnings:
-        progress.warn(f"{problem.message} {problem.advice}".strip())
+        progress.warn(_told(problem, table))
     if report.errors:
-        raise TableError("\n".join(f"{p.message} {p.advice}".strip() for p in report.errors))
+        raise TableError("\n".join(_told(problem, table) for problem in report.errors))
     progress.stage("splitting")
     frame = table.frame
     corpus = build_corpus(
@@ -233,6 +233,17 @@ def checked_corpus(table: Table, config: Config, progress: Progress) -> tuple[Co
             "in an earlier part."
         )
     return corpus, report
+
+
+def _told(problem: Problem, table: Table) -> str:
+    """A problem as a sentence or two: where it is, what it is, what to do."""
+    where = table.name
+    if problem.rows:
+        rows = ", ".join(f"{row:,}" for row in problem.rows)
+        more = problem.count - len(problem.rows)
+        where += f", row{'s' if problem.count > 1 else ''} {rows}"
+        where += f" and {more:,} more" if more > 0 else ""
+    return f"{where}: {problem.message}. {problem.advice}".strip()
 
 
 def encode_example(table: Table, config: Config, text: str) -> list[dict[str, Any]]:
@@ -268,6 +279,16 @@ def _checkpoint_path(tracker: Tracker) -> Path | None:
         return None
 
 
+def _checkpoint_to_go_on_from(
+    resume: str | None, config: Config, corpus: Corpus
+) -> Checkpoint | None:
+    if resume is None:
+        return None
+    from .training.checkpoints import Checkpoint
+
+    return Checkpoint.load(_checkpoint_of(resume), _identity(config, corpus))
+
+
 def _checkpoint_of(run_id: str) -> Path:
     return WAITING / run_id / "checkpoint.safetensors"
 
@@ -280,18 +301,23 @@ def _identity(config: Config, corpus: Corpus) -> str:
 
 
 def _refuse_full_folder(out: Path | str | None) -> Path | None:
+    """`out` as a path, if a model can be put there. Raises StorageError otherwise."""
     if out is None:
         return None
     folder = Path(out)
     try:
-        if folder.is_dir() and not any(folder.iterdir()):
-            folder.rmdir()
-        elif folder.exists():
+        if folder.is_dir() and any(folder.iterdir()):
             raise StorageError(
                 f"{folder} is not empty; give a new folder with --out, or remove it first."
             )
-        folder.parent.mkdir(parents=True, exist_ok=True)
         # Find out now, not after the training, whether anything can be written there.
+        in_the_way = next((p for p in (folder, *folder.parents) if p.exists()), folder)
+        if not in_the_way.is_dir():
+            raise StorageError(
+                f"{in_the_way} is a file, so there can be no folder {folder}. "
+                "Give another folder with --out."
+            )
+        folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder.parent):
             pass
     except OSError as error:
@@ -300,6 +326,16 @@ def _refuse_full_folder(out: Path | str | None) -> Path | None:
             "Give another folder with --out."
         ) from error
     return folder
+
+
+def _staging(target: Path | None) -> tempfile.TemporaryDirectory[str]:
+    """A folder that lasts as long as the training, where renaming to `target` is possible.
+
+    The model lies there until it is proved and tracked: `target` holds a good model or nothing.
+    """
+    if target is None:
+        return tempfile.TemporaryDirectory(prefix="textgauge-")
+    return tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
 
 
 def _pictures_and_history(folder: Path, fitted: Fitted, title: str) -> tuple[Path, Path]:

@@ -17,6 +17,7 @@ from .data.corpus import LabelledTexts, gather_texts
 from .data.tables import Columns, read_frame, read_table
 from .errors import ColumnError, StorageError, TableError, did_you_mean
 from .review.metrics import Evaluation, evaluate
+from .text.tokens import normalise
 from .tracking.addresses import resolve_model
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
@@ -133,7 +134,8 @@ def score_table(
         raise TableError(f"the table already has a column {taken[0]!r}; rename or drop it first.")
     predicted = predicted.with_columns(pl.when(texts.is_not_null()).then(pl.all()))
     _write_whole(pl.concat([frame, predicted], how="horizontal"), out, write)
-    return Scored(len(frame), texts.n_unique(), time.perf_counter() - begin, out)
+    distinct = normalise(texts.drop_nulls().unique()).n_unique()
+    return Scored(len(frame), distinct, time.perf_counter() - begin, out)
 
 
 def evaluate_table(

@@ -74,6 +74,12 @@ def test_texts_are_normalised_here_where_no_one_did():
     assert check_table(table).profile.distinct_texts == 1
 
 
+def test_the_given_normal_forms_decide_what_is_equal():
+    table = table_of(TEXTS, LABELS)
+    same = pl.Series(["x"] * 12)
+    assert check_table(table, normalised=same).profile.distinct_texts == 1
+
+
 def test_the_report_as_json():
     report = check([*TEXTS, None], [*LABELS, "1"])
     plain = report.to_json()
@@ -359,6 +365,16 @@ def test_names_of_labels_that_are_not_there():
     )
     assert found.advice == "The labels are 'OK', 'faulty'."
     assert report.profile.labels[0].name == "fine"
+
+
+def test_one_unknown_name_and_many_labels():
+    labels = [f"l{n % 12:02}" for n in range(48)]
+    report = check([f"text {n} x" for n in range(48)], labels, label_names={"l12": "x"})
+    found = problem(report, "unknown-label-names")
+    assert found.message.startswith(
+        "column 'label' has no label 'l12', but --label-names names it."
+    )
+    assert found.advice.endswith("'l08', 'l09' and 2 more.")
 
 
 # ---- duplicates

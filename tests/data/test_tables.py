@@ -420,6 +420,12 @@ def test_json_keys_that_come_up_late_are_found_and_missing_ones_named(write):
     assert message.endswith("Did you mean 'lable'? Pass --label lable.")
 
 
+def test_blank_lines_between_json_lines(write):
+    table = read_table(write('{"text":"a","label":1}\n\n{"text":"b","label":0}\n', "n.jsonl"))
+    assert table.frame.rows() == [(1, "a", "1"), (2, "b", "0")]
+    assert table.line_of_row(2) is None
+
+
 def test_lists_in_json_are_refused_with_their_row(write):
     path = write('{"text":"a","label":1}\n{"text":"b","label":[1]}\n', "n.jsonl")
     assert refused(path, ColumnError) == (

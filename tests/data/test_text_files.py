@@ -113,6 +113,15 @@ def test_a_wrong_encoding_option_says_that_the_file_is_utf8():
     )
 
 
+def test_a_wrong_encoding_option_for_a_file_that_is_no_utf8_either():
+    with pytest.raises(TableError) as error:
+        decode(b"text\nf\x81r\n", "notes.csv", "cp1252")
+    assert str(error.value) == (
+        r"notes.csv cannot be read as cp1252: line 2 has the byte 0x81 in 'f\x81r'. "
+        "Pass the encoding that the file was saved in, or save it again as UTF-8."
+    )
+
+
 def test_an_encoding_that_reads_valid_utf8_as_something_else_is_a_warning():
     _, problems = decode("text\nä\n".encode(), "notes.csv", "cp1252")
     assert [(p.severity, p.message) for p in problems] == [
@@ -192,6 +201,12 @@ def test_excels_sep_line_names_the_delimiter():
     rows = read("sep=;\r\ntext;label\r\na, b;1\r\n")
     assert rows.frame.rows() == [("a, b", "1")]
     assert rows.lines == 3
+    assert layout_of("sep=^\n\ntext^label\na^1\n").header == ("text", "label")
+
+
+def test_a_line_that_the_sample_cuts_is_no_record():
+    assert layout_of(f"text,label\n{'x' * 70_000},1\n").sample == ()
+    assert layout_of(f"text,label\n{'x' * 60_000},1\n").sample == (("x" * 60_000, "1"),)
 
 
 def test_header_names_lose_stray_spaces_and_quotes_and_empty_ones_get_a_number():
@@ -202,6 +217,7 @@ def test_header_names_lose_stray_spaces_and_quotes_and_empty_ones_get_a_number()
 def test_spaces_after_each_delimiter_are_no_part_of_the_cells():
     rows = read('"text", "label"\n"a, b", "01"\nc,  1\n')
     assert rows.frame.rows() == [("a, b", "01"), ("c", "1")]
+    assert read("text, label\na, 1\n").frame.rows() == [("a", "1")]
     assert read("text,label\na, 1\n").frame.rows() == [("a", " 1")]
 
 
@@ -263,6 +279,13 @@ def test_cells_of_several_lines_and_blank_lines_keep_row_and_line_apart():
     assert rows.lines.to_list() == [2, 5, 6]
 
 
+def test_blank_lines_in_a_single_column():
+    rows = read('text\nab\n\n""\ncd\n', ("text",))
+    assert rows.frame["text"].to_list() == ["ab", None, "cd"]
+    assert rows.lines.to_list() == [2, 4, 5]
+    assert read("text\r\nab\r\n\r\ncd\r\n", ("text",)).frame["text"].to_list() == ["ab", "cd"]
+
+
 def test_a_cell_of_a_megabyte_is_read_on_both_ways():
     cell = "word " * 210_000
     assert read(f"text,label\n{cell},1\n").frame["text"][0] == cell
@@ -275,6 +298,12 @@ def test_pieces_do_not_cut_lines(monkeypatch):
     rows = read("\ntext,label\nGerät,1\nÖl,0\n")
     assert rows.frame.rows() == [("Gerät", "1"), ("Öl", "0")]
     assert rows.lines == 3
+
+
+def test_rows_that_polars_would_lose_are_read_with_care(monkeypatch):
+    whole = text_files.pl.read_csv
+    monkeypatch.setattr(text_files.pl, "read_csv", lambda *a, **k: whole(*a, **k).head(1))
+    assert read("text,label\na,1\nb,0\n").frame.rows() == [("a", "1"), ("b", "0")]
 
 
 def test_many_rows_with_care():
@@ -348,6 +377,7 @@ def test_a_quote_that_swallows_some_rows_is_a_warning():
 def test_a_long_cell_of_prose_is_no_open_quote():
     cell = "\n".join(["a line of prose"] * 2000)
     assert read(f'text,label\n"{cell}",1\n').problems == ()
+    assert read(f'text\n"{cell}"\n', ("text",)).problems == ()
 
 
 def test_a_carriage_return_in_the_middle_of_a_line():

@@ -158,6 +158,32 @@ def test_a_terminal_shows_the_same_content():
     assert words(drawn(report_of())) == words(check_text(report_of()))
 
 
+def test_texts_without_labels_on_a_terminal():
+    assert "distinct texts" not in drawn(report_of((), ())).partition("distinct texts")[2]
+
+
+def test_a_single_row_is_singular():
+    problems = (Problem("note", "x", "odd", (3,), 1), Problem("note", "y", "odd", (), 1))
+    text = check_text(report_of(problems))
+    assert "\n      row 3\n" in text
+    assert "\n      1 row\n" in text
+
+
+def test_a_terminal_aligns_numbers_to_the_right_and_names_to_the_left():
+    lines = drawn(report_of()).splitlines()
+    (heading,) = [line for line in lines if "share" in line]
+    rows = [line for line in lines if "█" in line]
+    assert {line.index("%") for line in rows} == {heading.index("share") + 4}
+    assert [line[:4] for line in rows] == ["  0 ", "  1 "]
+
+
+def test_the_verdict_is_green_or_red():
+    for problems, colour in ((), "\x1b[32m"), (PROBLEMS, "\x1b[1;31m"):
+        stream = Terminal()
+        show_check(report_of(problems), stream)
+        assert stream.getvalue().splitlines()[-1].startswith(f"{colour}notes.csv can")
+
+
 def test_a_terminal_gets_bars_in_proportion():
     lines = drawn(report_of()).splitlines()
     bars = [line.count("█") for line in lines if "█" in line]

@@ -13,7 +13,7 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -89,11 +89,10 @@ def store(filled_store: LoggedRun, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def open_store(store: Path) -> Callable[..., LocalTracker]:
-    """Open a tracker on `store` that does not wait long for locks."""
+    """Open a tracker on `store`."""
 
-    def open_it(**options: Any) -> LocalTracker:
-        destination = replace(Destination(sqlite_uri(store), "notes"), **options)
-        return LocalTracker(destination, lock_patience=0.5)
+    def open_it(lock_patience: float = 0.5) -> LocalTracker:
+        return LocalTracker(Destination(sqlite_uri(store), "notes"), lock_patience=lock_patience)
 
     return open_it
 

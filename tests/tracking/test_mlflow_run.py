@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +16,7 @@ import pytest
 from textgauge.errors import TrackingError
 from textgauge.tracking.failures import explain
 from textgauge.tracking.mlflow_run import ENDED_TAG, MlflowRun, local_folder
+from textgauge.tracking.model_folder import carry_code
 from textgauge.tracking.sqlite_store import sqlite_uri
 
 Opened = Callable[..., MlflowRun]
@@ -137,6 +139,24 @@ def test_an_artifact_that_is_gone_is_told(opened: Opened, store: Path, tmp_path:
         run.apply({"do": "artifact", "path": str(path), "folder": ""})
     sentence = explain(caught.value, sqlite_uri(store), store)
     assert sentence.startswith(f"{path} was to be stored with the run")
+
+
+def test_byte_code_beside_the_carried_code_is_not_stored(
+    opened: Opened, bundle: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "model"))
+    run = opened()
+    run.apply(start("compiled", {}))
+    package = carry_code(folder)
+    cache = folder / "code" / package / "__pycache__"
+    cache.mkdir()
+    (cache / "errors.cpython-311.pyc").write_bytes(b"comes and goes")
+    run.apply({"do": "model", "folder": str(folder), "example": []})
+    assert run.record is not None
+    stored = Path(run.record["artifact_folder"]) / "model"
+    assert (stored / "MLmodel").is_file()
+    assert (stored / "code" / package / "errors.py").is_file()
+    assert not (stored / "code" / package / "__pycache__").exists()
 
 
 def test_a_folder_for_artifacts_that_cannot_be_made_is_told_at_the_start(

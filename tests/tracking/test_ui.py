@@ -148,13 +148,15 @@ def test_the_command_ends_with_all_its_processes(
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        env={**os.environ, "http_proxy": "http://127.0.0.1:9"},
     )
     assert process.stdout is not None
     try:
         with process.stdout:
             lines = [process.stdout.readline().strip() for _ in range(4)]
             assert lines[0].startswith(f"Port {taken_port} is in use; taking ")
-            assert lines[3] == f"http://127.0.0.1:{lines[0].split()[-1].rstrip('.')}"
+            port = lines[0].split()[-1].rstrip(".")
+            assert lines[3] == f"http://127.0.0.1:{port}/#/experiments"
             servers = children(process.pid)
             assert len(servers) == 2
             os.kill(process.pid, number)
@@ -216,7 +218,7 @@ def test_the_run_page_shows_metrics_and_picture(browser: Any, served_ui: ServedU
             row = page.get_by_role("row").filter(has=page.get_by_text(name, exact=True)).first
             row.wait_for(timeout=60_000)
             assert str(value) in row.inner_text()
-        page.goto(printed.partition("?")[0] + "/artifacts/training_results.png")
+        page.goto(printed.replace("?", "/artifacts/training_results.png?"))
         picture = page.locator("img[src^='blob:'], img[src*='training_results.png']").first
         picture.wait_for(timeout=60_000)
         assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 64

@@ -112,10 +112,33 @@ class Predictor:
             session = session_from_bytes(path.read_bytes(), cores)
         except Exception as error:  # onnxruntime's errors share no class of their own.
             raise _damaged(path, error) from None
-        return cls(settings, encoder, session)
+        try:
+            predictor = cls(settings, encoder, session)
+        except (KeyError, TypeError, ValueError) as error:
+            raise _damaged(folder / files.SETTINGS, error) from None
+        predictor._refuse_mixed(folder)
+        return predictor
+
+    def _refuse_mixed(self, folder: Path) -> None:
+        """Files of two models, copied over each other, would predict without any sense."""
+        outputs = self._session.get_outputs()[0].shape[-1]
+        words, read = self.settings["architecture"]["vocabulary_size"], len(self.encoder.vocabulary)
+        if max(outputs, 2) != len(self.classes) or words != read:
+            raise BundleError(
+                f"{folder} holds files of different models: {files.SETTINGS} says "
+                f"{len(self.classes)} labels and {words} words, {files.ONNX} has {outputs} outputs "
+                f"and {files.VOCABULARY} {read} words; copy the model again or train again."
+            )
 
     def predict(self, texts: Sequence[str | None] | pl.Series) -> Prediction:
-        """Predict raw texts; each distinct text is computed once. Null is read as an empty text."""
+        """Predict raw texts; each distinct text is computed once. Null is read as an empty text.
+
+        Raises:
+            ValueError: `texts` is a single string.
+
+        """
+        if isinstance(texts, str):
+            raise ValueError("texts must be a sequence of texts, was a single string; pass [text].")
         column = pl.Series("text", texts, dtype=pl.String).fill_null("")
         probabilities = self._distinct(
             column, lambda raw: self._distinct(normalise(raw), self._run)
@@ -212,5 +235,8 @@ def _missing(folder: Path, name: str) -> BundleError:
 
 
 def _damaged(path: Path, error: Exception) -> BundleError:
-    first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if isinstance(error, KeyError):
+        first_line = f"it has no {error}"
+    else:
+        first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
     return BundleError(f"{path} is damaged ({first_line}); copy the model again or train again.")

@@ -91,8 +91,7 @@ def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -
     """Hold two arrays of probabilities against each other. Shapes: (texts, classes).
 
     Raises:
-        ProofError: a probability is off by more than `TOLERANCE`, or a label that is not a draw
-            differs.
+        ProofError: the shapes differ, or a probability is off by more than `TOLERANCE` or is NaN.
 
     """
     if expected.shape != found.shape:

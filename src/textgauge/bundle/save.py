@@ -36,7 +36,7 @@ def save_bundle(
         StorageError: the folder can't be written.
 
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     partial = folder.with_name(folder.name + ".partial")
     try:
@@ -46,15 +46,16 @@ def save_bundle(
         _write_json(partial / files.VOCABULARY, encoder.to_json())
         (partial / files.ONNX).write_bytes(model.to_onnx().SerializeToString())
         weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-        save_file(weights, partial / files.WEIGHTS)
+        (partial / files.WEIGHTS).write_bytes(save(weights))
         (partial / files.CARD).write_text(card, encoding="utf-8")
         partial.rename(folder)
     except OSError as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise StorageError(
             f"the model cannot be saved in {folder}: {error.strerror or error}. "
             "Make room or give another folder with --out."
         ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

@@ -41,7 +41,9 @@ def is_non_compliant(year: int, condition: str, material: str) -> bool:
 
 
 def make_component_notes(rows: int = 100_000, seed: int = 0) -> pl.DataFrame:
-    """Notes with columns `text` and `label`, one half of each label, in random order.
+    """Notes with columns `text`, `label` and `year`, one half of each label, in random order.
+
+    The year stands in the text too; as a column it allows whole years to be held out.
 
     Args:
         rows: how many notes; there are 2,400 different ones, so many repeat.
@@ -50,7 +52,7 @@ def make_component_notes(rows: int = 100_000, seed: int = 0) -> pl.DataFrame:
     """
     notes = pl.DataFrame(
         [
-            (template.format(year=year, condition=condition, material=material), label)
+            (template.format(year=year, condition=condition, material=material), label, year)
             for year in YEARS
             for condition in CONDITIONS
             for material in MATERIALS
@@ -59,7 +61,7 @@ def make_component_notes(rows: int = 100_000, seed: int = 0) -> pl.DataFrame:
             ]
             for template in TEMPLATES
         ],
-        schema=["text", "label"],
+        schema=["text", "label", "year"],
         orient="row",
     )
     random = np.random.default_rng(seed)
@@ -91,8 +93,11 @@ def write_component_notes(path: Path, rows: int = 100_000, seed: int = 0) -> boo
                 "another folder."
             )
         partial = path.with_name(path.name + ".partial")
-        partial.write_bytes(content)
-        partial.replace(path)
+        try:
+            partial.write_bytes(content)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
     return True

@@ -9,6 +9,7 @@ labels keeps them all, with their counts: a soft label.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -114,9 +115,12 @@ def label_order(labels: Sequence[str]) -> list[str]:
     (['1', '9', '10'], ['10', 'a', 'b'])
     """
     try:
-        return sorted(labels, key=lambda label: (float(label), label))
+        values = [float(label) for label in labels]
     except ValueError:
         return sorted(labels)
+    if any(map(math.isnan, values)):  # "nan" has no place in an order of numbers.
+        return sorted(labels)
+    return [label for _, label in sorted(zip(values, labels, strict=True))]
 
 
 def build_corpus(

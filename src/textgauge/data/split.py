@@ -85,8 +85,10 @@ def stratified_parts(
         rank=pl.int_range(pl.len()).over("stratum"), size=pl.len().over("stratum")
     )
     rank, size = ordered["rank"].to_numpy(), ordered["size"].to_numpy()
-    tests = _share(size, fractions[TEST], at_least_from=2)
-    vals = np.minimum(_share(size, fractions[VAL], at_least_from=3), size - tests)
+    # Rounding up must not take the last key of another part.
+    one_val = _share(size, fractions[VAL], at_least_from=3) > 0
+    tests = np.minimum(_share(size, fractions[TEST], at_least_from=2), size - 1 - one_val)
+    vals = np.minimum(_share(size, fractions[VAL], at_least_from=3), size - 1 - tests)
     parts = np.where(rank >= size - tests, TEST, np.where(rank >= size - tests - vals, VAL, TRAIN))
     result = np.empty(len(frame), dtype=np.int8)
     result[ordered["index"].to_numpy()] = parts
@@ -184,7 +186,7 @@ def _by_time(rows: pl.DataFrame, fractions: Fractions) -> Split:
 
 def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
     names = rows["split"].str.strip_chars().str.to_lowercase()
-    unknown = sorted({str(name) for name in names.unique()} - set(_SPLIT_NAMES))
+    unknown = sorted(set(names.fill_null("").unique()) - set(_SPLIT_NAMES))
     if unknown:
         shown = ", ".join(repr(name) for name in unknown[:5])
         raise TableError(
@@ -193,14 +195,17 @@ def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
         )
     parts = names.replace_strict(_SPLIT_NAMES, return_dtype=pl.Int8).to_numpy().copy()
     method = "the table's own split column"
-    for missing in (VAL, TEST):
-        if (parts == missing).any() or not fractions[missing]:
-            continue
+    missing = [part for part in (VAL, TEST) if fractions[part] and not (parts == part).any()]
+    if missing:
         inside = parts == TRAIN
-        keep = fractions[TRAIN] / (fractions[TRAIN] + fractions[missing])
-        cut = (keep, 1 - keep, 0.0) if missing == VAL else (keep, 0.0, 1 - keep)
-        parts[inside] = _hashed(rows.filter(pl.Series(inside)), "key", seed, cut).to_numpy()
-        method += f"; {PARTS[missing]} cut from train by hash (seed {seed})"
+        wanted = [
+            share if part in (TRAIN, *missing) else 0.0 for part, share in enumerate(fractions)
+        ]
+        train, val, test = (share / sum(wanted) for share in wanted)
+        cut = _hashed(rows.filter(pl.Series(inside)), "key", seed, (train, val, test))
+        parts[inside] = cut.to_numpy()
+        names_cut = " and ".join(PARTS[part] for part in missing)
+        method += f"; {names_cut} cut from train by hash (seed {seed})"
     return Split(parts, method)
 
 
@@ -253,8 +258,9 @@ def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) 
 
     """
     train, _, test = fractions
+    counts = np.sort(counts)  # so that the order of the texts changes not even the last bit
     no_test = (1 - test) ** counts
     neither = (1 - test - train) ** counts if test + train < 1 else np.zeros(len(counts))
     in_test = 1 - no_test
-    in_both = in_test - (1 - train) ** counts + neither
+    in_both = np.maximum(in_test - (1 - train) ** counts + neither, 0)  # Rounding can go below 0.
     return float(in_both.sum() / in_test.sum()) if in_test.sum() else 0.0

@@ -299,17 +299,29 @@ def read_delimited(data: bytes, name: str, layout: Layout, names: Sequence[str])
         return _read_with_care(data[:end], name, layout, names)
     if records == 0:
         return Rows(pl.DataFrame(schema=dict.fromkeys(names, pl.String)))
+    start = _start_of_line(data, layout.skipped)
+    whole = start == 0 and data[end:] in (b"", b"\n", b"\r\n")
     positions = sorted({layout.header.index(column) for column in names})
     frame = pl.read_csv(
-        data if data[end:] in (b"", b"\n", b"\r\n") else data[:end],
+        data if whole else data[start:end],  # Polars versions differ in blank lines at either end
         has_header=False,
-        skip_rows=layout.skipped + 1,
+        skip_rows=1,
         separator=layout.delimiter,
         columns=positions,
         infer_schema=False,
     )
+    if frame.height != records:  # never known to happen; rows must not get lost unseen
+        return _read_with_care(data[:end], name, layout, names)
     frame.columns = [layout.header[at] for at in positions]
     return Rows(frame.select(names), layout.skipped + 2)
+
+
+def _start_of_line(data: bytes, lines: int) -> int:
+    """Return where the line begins that stands behind so many `lines`."""
+    start = 0
+    for _ in range(lines):
+        start = data.index(b"\n", start) + 1
+    return start
 
 
 def _regular_records(data: bytes, end: int, layout: Layout) -> int | None:
@@ -323,9 +335,7 @@ def _regular_records(data: bytes, end: int, layout: Layout) -> int | None:
     mark = re.escape(layout.delimiter)
     cell = f'(?:"(?:[^"]|"")*"|[^"{mark}\\r]*)'
     record = f"^{cell}(?:{mark}{cell}){{{len(layout.header) - 1}}}\\r?$"
-    start = 0
-    for _ in range(layout.skipped):
-        start = data.index(b"\n", start) + 1
+    start = _start_of_line(data, layout.skipped)
     count = -1  # the header is a line too
     while start < end:
         stop = data.find(b"\n", start + _PIECE, end)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def start(train: LabelledTexts, test_texts: pl.Series, classes: int) -> Baseline
     triples = np.stack([train.text_index, train.label, train.count])
     np.save(path / "triples.npy", triples, allow_pickle=False)
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(path), str(classes)],
+        # -P: a file of the user's that is called like a module must not be imported.
+        [sys.executable, "-P", "-m", __name__, str(path), str(classes)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -127,7 +129,8 @@ def fit_tfidf_lr(
         classes: number of labels.
 
     Returns:
-        Shape: (test texts, classes); 0 for labels that train does not have.
+        Shape: (test texts, classes); 0 for labels that train does not have. Where no text has a
+        word, the shares of the labels.
 
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -138,7 +141,10 @@ def fit_tfidf_lr(
         ngram_range=(1, 2), sublinear_tf=True, lowercase=False, token_pattern=r"(?u)\b\w+\b",
         dtype=np.float32,
     )  # fmt: skip
-    features = vectorizer.fit_transform(train.to_list())
+    try:
+        features = vectorizer.fit_transform(train.to_list())
+    except ValueError:  # "empty vocabulary": texts of nothing but signs.
+        return fit_majority(label, count, len(test), classes)
     regression = LogisticRegression(C=10, max_iter=300)
     regression.fit(features[text_index], label, sample_weight=count)
     found = regression.predict_proba(vectorizer.transform(test.to_list()))
@@ -166,7 +172,7 @@ def main(folder: str, classes: str) -> None:
     test = pl.read_ipc(path / "test.arrow")["text"]
     triples = np.load(path / "triples.npy", allow_pickle=False)
     some, some_triples = _sample(train, triples)
-    work = [
+    work: list[tuple[str, int, Callable[[], npt.NDArray[np.float32]]]] = [
         (MAJORITY, len(train), lambda: fit_majority(triples[1], triples[2], len(test), number)),
         (TFIDF_LR, len(some), lambda: fit_tfidf_lr(some, some_triples, test, number)),
     ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..training.history import Epoch, best_epoch
 
 TRAIN_COLOR, VAL_COLOR = "#1f6fb4", "#d9650c"
+LONGEST_TITLE = 90
 
 
 def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
@@ -20,7 +22,10 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
     epochs = [epoch.epoch for epoch in history]
     figure = Figure(figsize=(11, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
-    figure.suptitle(title, fontsize=12)
+    title = " ".join(title.split())
+    if len(title) > LONGEST_TITLE:
+        title = title[: LONGEST_TITLE - 1] + "…"
+    figure.suptitle(title, fontsize=12, parse_math=False)
     for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         for part, words, color in (
             ("train", "training (dropout on)", TRAIN_COLOR),
@@ -40,4 +45,7 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=9)
-    figure.savefig(path, dpi=110)
+    with warnings.catch_warnings():
+        # matplotlib's own font lacks some scripts; it draws a box for each such letter.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from font")
+        figure.savefig(path, dpi=110)

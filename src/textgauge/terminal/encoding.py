@@ -15,7 +15,7 @@ def encoding_text(rows: Sequence[Mapping[str, Any]]) -> str:
             row["token"],
             str(row["id"]),
             row["known_as"],
-            "" if row["value"] is None else f"{row['value']:g}",
+            "" if row["value"] is None else f"{row['value']:.12g}",
             "" if row["position"] is None else f"{row['position']:.2f}",
         ]
         for row in rows

@@ -45,7 +45,7 @@ def corpus_text(corpus: Corpus) -> str:
         [[name, f"{part.rows:,}", f"{len(part):,}"] for name, part in parts.items()],
     )
     return (
-        f"{counts}\nsplit by {corpus.split.method}\n"
+        f"{counts}\n\nsplit: {corpus.split.method}\n"
         f"test texts that also stand in train: {corpus.test_texts_in_train:,} "
         f"(a random split of the rows would share {corpus.random_split_share:.1%})"
     )

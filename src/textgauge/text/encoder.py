@@ -99,15 +99,22 @@ class TextEncoder:
     def encode_normalised(self, normalised: pl.Series) -> Encoded:
         """Encode texts that are already in normal form."""
         tokens = tokenize(normalised.fill_null(""), self.max_tokens)
-        lengths = tokens.list.len().clip(lower_bound=1).cast(pl.Int32).to_numpy()
-        flat = tokens.explode(empty_as_null=True)  # An empty list leaves one null: an `<unk>`.
-        ids = self.vocabulary.ids(flat).to_numpy().copy()
-        positions = np.zeros(len(ids), dtype=np.float32)
+        found = tokens.list.len().to_numpy()
+        lengths = np.maximum(found, 1).astype(np.int32)
+        # Versions of polars differ in whether an empty list leaves a null here, so none is kept.
+        flat = tokens.explode().drop_nulls()
+        known = self.vocabulary.ids(flat).to_numpy().copy()
+        values = np.zeros(len(known), dtype=np.float32)
         if self.numbers is not None:
-            numeric = is_number(flat).fill_null(value=False).to_numpy()
-            values = number_value(flat.filter(pl.Series(numeric))).to_numpy()
-            ids[numeric] = NUMBER
-            positions[numeric] = self.numbers.positions(values)
+            numeric = is_number(flat)
+            known[numeric.to_numpy()] = NUMBER
+            values[numeric.to_numpy()] = self.numbers.positions(
+                number_value(flat.filter(numeric)).to_numpy()
+            )
+        inside = np.repeat(found > 0, lengths)  # False where an `<unk>` stands for an empty text
+        ids = np.full(len(inside), UNKNOWN, dtype=np.int32)
+        positions = np.zeros(len(inside), dtype=np.float32)
+        ids[inside], positions[inside] = known, values
         return Encoded(ids, positions, lengths)
 
     def describe(self, text: str) -> list[dict[str, Any]]:

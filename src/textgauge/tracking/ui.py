@@ -31,6 +31,9 @@ START_PATIENCE = 120.0
 """Seconds until a UI that does not answer counts as failed; 10 s are usual."""
 
 _PORTS_TO_TRY = 50
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""A company's proxy, set in the environment, does not know this machine's own ports."""
+
 _ANY_HOST = ("0.0.0.0", "::")
 
 
@@ -79,7 +82,7 @@ def serve_ui(
             say(f"Starting MLflow's UI on {public_uri(store_uri)} …")
             server.wait_until_up()
             say("The UI is up; Ctrl-C ends it.")
-            say(server.newest_run_url() or server.url)
+            say(server.newest_run_url() or f"{server.url}/#/experiments")
             server.wait()
     except KeyboardInterrupt:
         say("The UI has ended.")
@@ -151,16 +154,13 @@ class UiServer:
 
     def newest_run_url(self) -> str | None:
         """The page of the run that started last, or None if there is no run."""
-        experiments = self._ask("experiments/search", {"max_results": 1000})
-        ids = [each["experiment_id"] for each in experiments.get("experiments", [])]
-        runs = self._ask(
-            "runs/search",
-            {
-                "experiment_ids": ids,
-                "order_by": ["attributes.start_time DESC"],
-                "max_results": 1,
-            },
-        )
+        newest = {"order_by": ["attributes.start_time DESC"], "max_results": 1}
+        try:
+            experiments = self._ask("experiments/search", {"max_results": 1000})
+            ids = [each["experiment_id"] for each in experiments.get("experiments", [])]
+            runs = self._ask("runs/search", {"experiment_ids": ids, **newest})
+        except (OSError, ValueError):
+            return None  # The UI says better than we could what is wrong with the store.
         for run in runs.get("runs", []):
             info = run["info"]
             return run_url(self.url, info["experiment_id"], info["run_id"], base=self.url)
@@ -188,7 +188,7 @@ class UiServer:
 
     def _answers(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+            with _DIRECT.open(f"{self.url}/health", timeout=5) as answer:
                 return bool(answer.status == 200)
         except OSError:
             return False
@@ -199,7 +199,7 @@ class UiServer:
             data=json.dumps(question).encode(),
             headers={"Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with _DIRECT.open(request, timeout=60) as answer:
             found: dict[str, Any] = json.load(answer)
         return found
 

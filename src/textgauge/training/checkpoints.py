@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -64,9 +65,10 @@ class Checkpoint:
             partial.write_bytes(save(tensors, metadata={"state": json.dumps(state)}))
             partial.replace(path)
         except OSError as error:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink()
             raise StorageError(
-                f"the checkpoint {path} cannot be written: {error.strerror}."
+                f"the checkpoint {path} cannot be written: {error.strerror or error}."
             ) from error
 
     @classmethod
@@ -93,6 +95,11 @@ class Checkpoint:
             ) from None
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise BundleError(f"the checkpoint {path} is damaged ({error}); train again.") from None
+        if state["format"] != FORMAT:
+            raise BundleError(
+                f"the checkpoint {path} was written by another version of textgauge (format "
+                f"{state['format']}, this one reads {FORMAT}). Train again without --resume."
+            )
         if state["identity"] != identity:
             raise BundleError(
                 f"the checkpoint {path} belongs to another table or other settings. Pass the same "

@@ -1,0 +1,236 @@
+"""The simple classifiers: what they predict, and their process, when it ends well or badly."""
+
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from textgauge.data.corpus import LabelledTexts
+from textgauge.errors import TextgaugeError
+from textgauge.review import baselines
+from textgauge.review.baselines import (
+    MAJORITY,
+    TFIDF_LR,
+    Baseline,
+    fit_majority,
+    fit_tfidf_lr,
+    start,
+)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What the real process made of the component notes, and what was left of its folder."""
+
+    baselines: list[Baseline]
+    left: list[Path]
+
+
+@pytest.fixture(scope="module")
+def finished(trained, tmp_path_factory):
+    """The real process, in a working folder where files are called like modules."""
+    work, folders = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("folders")
+    for name in ("json", "numpy", "random", "textgauge"):
+        (work / f"{name}.py").write_text("raise SystemExit('imported the wrong file')")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(work)
+        patch.setattr("tempfile.tempdir", str(folders))
+        working = start(trained.corpus.train, trained.corpus.test.texts, 2)
+        baselines = working.wait()
+        left = list(folders.iterdir())
+        working.stop()  # What has ended may be stopped.
+    return Finished(baselines, left)
+
+
+@pytest.fixture
+def no_words():
+    """Texts and labels that no process needs to look at."""
+    texts = pl.Series(["a b", "c d"])
+    return LabelledTexts(texts, np.arange(2), np.arange(2), np.ones(2, dtype=np.int64))
+
+
+@pytest.fixture
+def in_a_folder(tmp_path, monkeypatch):
+    """Let the baselines put their temporary folders into an empty one."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def triples_of(texts):
+    return np.stack([texts.text_index, texts.label, texts.count])
+
+
+def contradictory_notes(trained):
+    """The training notes with some labels turned around, so that texts have soft labels."""
+    train = trained.corpus.train
+    flipped = np.arange(0, len(train), 7)
+    order = np.argsort(np.concatenate([train.text_index, flipped]), kind="stable")
+    return LabelledTexts(
+        train.texts,
+        np.concatenate([train.text_index, flipped])[order],
+        np.concatenate([train.label, 1 - train.main_label[flipped]])[order],
+        np.concatenate([train.count, np.ones(len(flipped), dtype=np.int64)])[order],
+    )
+
+
+# ---- what they predict
+
+
+def test_the_simplest_comes_first_and_both_saw_all_the_training_texts(trained, finished):
+    assert [baseline.name for baseline in finished.baselines] == [MAJORITY, TFIDF_LR]
+    for baseline in finished.baselines:
+        assert baseline.fitted_on == len(trained.corpus.train)
+        assert baseline.seconds >= 0
+        assert baseline.probabilities.shape == (len(trained.corpus.test), 2)
+        assert baseline.probabilities.dtype == np.float32
+        np.testing.assert_allclose(baseline.probabilities.sum(1), 1, rtol=1e-5)
+
+
+def test_the_majority_baseline_gives_every_text_the_shares_of_trains_rows(trained, finished):
+    train = trained.corpus.train
+    share = train.label_rows(2)[1] / train.rows
+    np.testing.assert_allclose(finished.baselines[0].probabilities[:, 1], share, rtol=1e-6)
+
+
+def test_logistic_regression_is_scikit_learns_fitted_on_every_row(trained):
+    train, test = contradictory_notes(trained), trained.corpus.test.texts
+    found = fit_tfidf_lr(train.texts, triples_of(train), test, 2)
+    # The same model in other words: every row its own, and no weights.
+    vectorizer = TfidfVectorizer(
+        analyzer=lambda text: [*text.split(), *map(" ".join, zip(*two_shifts(text), strict=False))],
+        sublinear_tf=True,
+    ).fit(train.texts.to_list())
+    rows = np.repeat(train.text_index, train.count)
+    regression = LogisticRegression(C=10, max_iter=3000, tol=1e-8).fit(
+        vectorizer.transform(train.texts.gather(rows).to_list()),
+        np.repeat(train.label, train.count),
+    )
+    expected = regression.predict_proba(vectorizer.transform(test.to_list()))
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    assert expected[:, 1].std() > 0.05  # They do tell the texts apart.
+
+
+def two_shifts(text):
+    words = text.split()
+    return words, words[1:]
+
+
+def test_the_process_predicts_what_its_functions_predict(trained, finished):
+    train, test = trained.corpus.train, trained.corpus.test.texts
+    expected = fit_tfidf_lr(train.texts, triples_of(train), test, 2)
+    np.testing.assert_allclose(finished.baselines[1].probabilities, expected, atol=1e-5)
+
+
+def test_a_label_that_train_lacks_has_probability_zero():
+    train = pl.Series(["steel bolt", "iron nut", "steel nut"])
+    triples = np.array([[0, 1, 2], [0, 2, 0], [1, 1, 1]])
+    found = fit_tfidf_lr(train, triples, pl.Series(["steel bolt", "iron nut"]), 4)
+    assert found.shape == (2, 4)
+    assert (found[:, [1, 3]] == 0).all()
+    assert found.argmax(1).tolist() == [0, 2]
+    majority = fit_majority(triples[1], triples[2], 2, 4)
+    np.testing.assert_allclose(majority, [[2 / 3, 0, 1 / 3, 0]] * 2, rtol=1e-6)
+
+
+def test_the_majority_counts_rows_not_texts():
+    found = fit_majority(np.array([0, 1]), np.array([1, 9]), texts=3, classes=2)
+    np.testing.assert_allclose(found, [[0.1, 0.9]] * 3, rtol=1e-6)
+
+
+def test_a_single_letter_and_a_number_are_words_too():
+    train = pl.Series(["m 8", "m 6"])
+    triples = np.array([[0, 1], [0, 1], [1, 1]])
+    found = fit_tfidf_lr(train, triples, pl.Series(["m 8", "m 6"]), 2)
+    assert found.argmax(1).tolist() == [0, 1]
+
+
+def test_where_no_text_has_a_word_the_shares_of_the_labels_are_given():
+    train, triples = pl.Series(["!", "?"]), np.array([[0, 1], [0, 1], [3, 1]])
+    found = fit_tfidf_lr(train, triples, pl.Series(["!!"]), 2)
+    assert found.tolist() == [[0.75, 0.25]]
+
+
+def test_of_very_many_texts_a_sample_is_fitted_on_and_the_triples_follow(monkeypatch):
+    monkeypatch.setattr(baselines, "MAX_TEXTS", 3)
+    texts = pl.Series([f"text {index}" for index in range(8)])
+    # Text t has the label t, and t + 1 rows; every second text a second label.
+    index = np.array([0, 0, 1, 2, 2, 3, 4, 4, 5, 6, 6, 7])
+    triples = np.stack([index, index, index + 1])
+    some, kept = baselines._sample(texts, triples)
+    assert len(some) == 3
+    numbers = np.array([int(text.removeprefix("text ")) for text in some])
+    assert len(set(numbers)) == 3
+    assert sorted(set(kept[0])) == [0, 1, 2]
+    assert np.array_equal(numbers[kept[0]], kept[1])
+    assert np.array_equal(kept[1] + 1, kept[2])
+    assert kept.shape[1] == np.isin(index, numbers).sum()
+
+
+def test_a_table_of_usual_size_is_not_sampled():
+    texts, triples = pl.Series(["a", "b"]), np.zeros((3, 2), dtype=np.int64)
+    some, kept = baselines._sample(texts, triples)
+    assert some is texts
+    assert kept is triples
+
+
+# ---- their process
+
+
+def test_the_test_labels_are_never_handed_over(trained, in_a_folder, monkeypatch):
+    run_instead(monkeypatch, "")
+    working = start(trained.corpus.train, trained.corpus.test.texts, 2)
+    (folder,) = in_a_folder.iterdir()
+    held = {
+        "columns": pl.read_ipc(folder / "test.arrow").columns,
+        "files": sorted(path.name for path in folder.iterdir()),
+    }
+    working.stop()
+    assert held == {"columns": ["text"], "files": ["test.arrow", "train.arrow", "triples.npy"]}
+
+
+def test_a_finished_process_leaves_no_folder(finished):
+    assert finished.left == []
+
+
+def test_a_process_that_fails_is_told_by_its_last_line(no_words, in_a_folder, monkeypatch):
+    run_instead(monkeypatch, "raise MemoryError('no room for 8 GiB')")
+    with pytest.raises(TextgaugeError) as error:
+        start(no_words, no_words.texts, 2).wait()
+    assert str(error.value) == "the baselines could not be fitted: MemoryError: no room for 8 GiB"
+    assert list(in_a_folder.iterdir()) == []
+
+
+def test_a_process_that_dies_without_a_word_is_told(no_words, in_a_folder, monkeypatch):
+    run_instead(monkeypatch, "import os; os._exit(9)")
+    with pytest.raises(TextgaugeError, match="the baselines could not be fitted: no message"):
+        start(no_words, no_words.texts, 2).wait()
+    assert list(in_a_folder.iterdir()) == []
+
+
+def test_stopping_leaves_no_process_and_no_folder(no_words, in_a_folder, monkeypatch):
+    run_instead(monkeypatch, "import sys; sys.stdin.read()", stdin=subprocess.PIPE)
+    working = start(no_words, no_words.texts, 2)
+    process = working._process
+    assert process.poll() is None
+    assert len(list(in_a_folder.iterdir())) == 1
+    working.stop()
+    process.stdin.close()
+    assert process.returncode is not None
+    assert list(in_a_folder.iterdir()) == []
+    working.stop()  # What has ended may be stopped again.
+
+
+def run_instead(monkeypatch, script, **options):
+    """Let `start` run a script in place of the baselines."""
+    real = subprocess.Popen
+
+    def popen(command, **given):
+        return real([sys.executable, "-c", script], **{**given, **options})
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
