@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -51,12 +52,13 @@ def test_commands_in_the_pages_can_be_parsed(page, monkeypatch):
     for line in lines:
         found = re.match(r"(?:\.venv/bin/)?textgauge (\w.*?)(?:\s+#.*)?$", line)
         if found:
-            make_parser().parse_args(found[1].split())
+            make_parser().parse_args(shlex.split(found[1]))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_between_the_pages_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+    prose = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", prose):
         if not re.match(r"https?://", target):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 

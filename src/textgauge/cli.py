@@ -55,6 +55,12 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (| head); nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except ModuleNotFoundError as error:
+        _say_error(
+            f"the package {error.name!r} is not installed in this environment. "
+            "Install textgauge with all it needs: pip install textgauge."
+        )
+        return 1
     except MemoryError:
         _say_error("there is not enough memory. Use a smaller table, or a machine with more.")
         return 1
@@ -81,8 +87,8 @@ def _told(error: OSError) -> str:
     # Polars gives no errno, but says it.
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
         return (
-            f"{where}no space is left on the disk. Make room where the results go and in the folder "
-            "for temporary files (TMPDIR names another), and run the command again."
+            f"{where}no space is left on the disk. Make room where the results go and where "
+            "temporary files go (TMPDIR names another folder), and run the command again."
         )
     return f"{where}{error.strerror or error}."
 

@@ -20,7 +20,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """Fit on texts and labels, predict labels.
 
     X is a sequence of strings (a list, an array, a pandas or Polars Series); labels may be of
-    any kind that numpy can sort, and come back as they were given. A share of the texts is
+    any one kind that numpy can sort, and come back as they were given. A share of the texts is
     kept for early stopping; nothing is tracked (for that there is `textgauge.train`).
 
     Args:
@@ -192,6 +192,11 @@ def _labels(values: Any, texts: int) -> tuple[npt.NDArray[Any], npt.NDArray[np.i
         )
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError("y must have a label for every text; input y contains NaN or infinity.")
+    if labels.dtype.kind == "f" and np.mod(labels, 1).any():
+        raise ValueError(
+            "Unknown label type: y must hold labels, found continuous numbers; where they are "
+            "labels all the same, pass them as strings."
+        )
     try:
         classes, codes = np.unique(labels, return_inverse=True)
     except TypeError as error:

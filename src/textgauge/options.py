@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -45,7 +46,8 @@ class ShowVersion(argparse.Action):
         """Print it."""
         from importlib.metadata import version
 
-        parser.exit(message=f"textgauge {version('textgauge')}\n")
+        sys.stdout.write(f"textgauge {version('textgauge')}\n")
+        parser.exit()
 
 
 def _input_options(parser: argparse.ArgumentParser) -> None:

@@ -40,8 +40,8 @@ def test_the_headings_are_those_of_a_model_card(settings):
 def test_it_says_what_the_model_is_and_where_it_comes_from(settings):
     card = model_card(settings)
     assert (
-        "A LSTM that reads a short text and gives one of 2 labels: `0` (compliant), `1` "
-        "(non-compliant). Trained by textgauge 0.1.0 on 2024-05-01." in card
+        "A deep model (LSTM) that reads a short text and gives one of 2 labels: `0` (compliant), "
+        "`1` (non-compliant). Trained by textgauge 0.1.0 on 2024-05-01." in card
     )
     data = settings["data"]
     assert f"600 rows, {data['distinct_texts']:,} distinct texts" in card

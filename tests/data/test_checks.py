@@ -1,11 +1,13 @@
-"""Every check: what it finds, with which rows and words, and what it leaves alone; the profile."""
+"""Every check: what it finds, with which rows and words, and what it leaves alone."""
 
 import json
 
 import polars as pl
 import pytest
 
-from textgauge.data.checks import CheckReport, Problem, Profile, Quantiles, check_table
+from textgauge.data.checks import CheckReport, check_table
+from textgauge.data.problems import Problem
+from textgauge.data.profile import Profile, Quantiles
 from textgauge.data.tables import Columns, Table, read_table
 
 TEXTS = [f"{kind} part number {n}" for n in range(6) for kind in ("good", "bad")]
@@ -35,38 +37,13 @@ def codes(report):
     return [p.code for p in report.problems]
 
 
-# ---- a sound table, the profile, the report
+# ---- a sound table, the report
 
 
 def test_a_sound_table_has_no_problems():
     report = check(TEXTS, LABELS)
     assert report.problems == ()
     assert report.ok
-
-
-def test_a_worked_profile():
-    texts = ["a b", "A b", "c", None, "d e f", "a b"]
-    labels = ["x", "y", "x", "x", None, "x"]
-    profile = check(texts, labels, label_names={"x": "compliant"}).profile
-    assert (profile.rows, profile.missing_texts, profile.missing_labels) == (6, 1, 1)
-    assert profile.distinct_texts == 3  # "a b", "c", "d e f"
-    assert profile.duplicate_rows == 2
-    assert (profile.contradictory_texts, profile.contradictory_rows) == (1, 3)
-    assert profile.distinct_labels == 2
-    first, second = profile.labels
-    assert (first.label, first.name, first.rows, first.distinct_texts) == ("x", "compliant", 4, 2)
-    assert first.share == 4 / 5
-    assert (second.label, second.name, second.rows, second.distinct_texts) == ("y", None, 1, 1)
-    assert profile.imbalance == 4.0
-    assert profile.text_words == Quantiles(1, 2, 3, 3)
-    assert profile.text_characters == Quantiles(1, 3, 5, 5)
-
-
-def test_texts_without_labels_have_a_profile_too():
-    report = check(["a b", "c"])
-    assert report.ok
-    assert (report.profile.missing_labels, report.profile.labels) == (0, ())
-    assert report.profile.imbalance is None
 
 
 def test_texts_are_normalised_here_where_no_one_did():
@@ -89,13 +66,6 @@ def test_the_report_as_json():
     assert plain["problems"][0]["code"] == "missing-text"
     assert plain["profile"]["labels"][0]["label"] == "1"
     assert plain["profile"]["text_words"]["median"] == 4
-
-
-def test_only_the_thousand_largest_labels_are_listed():
-    labels = [str(n) for n in range(1500)]
-    report = check([f"text {n}" for n in range(1500)], labels)
-    assert len(report.profile.labels) == 1000
-    assert report.profile.distinct_labels == 1500
 
 
 def test_problems_found_while_reading_are_among_them_and_the_gravest_come_first():

@@ -1,4 +1,4 @@
-"""Text files: encodings, delimiters, quotes, ragged rows, JSON lines; the words of each error."""
+"""Text files: delimiters, quotes, ragged rows; the words of each error."""
 
 import csv
 import io
@@ -7,15 +7,7 @@ import random
 import pytest
 
 from textgauge.data import text_files
-from textgauge.data.text_files import (
-    decode,
-    delimiter_named,
-    find_layout,
-    json_sample,
-    read_delimited,
-    read_json_lines,
-    some,
-)
+from textgauge.data.text_files import delimiter_named, find_layout, read_delimited
 from textgauge.errors import SettingsError, TableError
 
 
@@ -27,126 +19,6 @@ def read(text, names=("text", "label"), *, delimiter=None, usual=","):
 
 def layout_of(text, *, wanted=("text", "label"), usual=",", delimiter=None):
     return find_layout(text.encode(), "notes.csv", wanted=wanted, usual=usual, delimiter=delimiter)
-
-
-# ---- encoding
-
-
-def test_utf8_comes_back_as_the_same_object_and_without_a_remark():
-    data = "text,label\nGerät,1\n".encode()
-    decoded, problems = decode(data, "notes.csv", None)
-    assert decoded is data
-    assert problems == ()
-
-
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-32", "utf-16-be"])
-def test_a_byte_order_mark_decides_and_is_taken_off(encoding):
-    mark = b"\xfe\xff" if encoding == "utf-16-be" else b""
-    decoded, problems = decode(mark + "text;Gerät\n".encode(encoding), "notes.csv", None)
-    assert decoded.decode() == "text;Gerät\n"
-    expected = [] if encoding == "utf-8-sig" else [("note", "encoding")]
-    assert [(p.severity, p.code) for p in problems] == expected
-
-
-def test_a_given_encoding_is_used_even_where_every_byte_is_ascii():
-    decoded, _ = decode("text,label\n".encode("utf-16-le"), "notes.csv", "utf-16-le")
-    assert decoded == b"text,label\n"
-
-
-def test_pieces_do_not_cut_characters(monkeypatch):
-    monkeypatch.setattr(text_files, "_PIECE", 3)
-    text = "Gerät für Öl\n" * 3
-    assert decode(text.encode(), "notes.csv", None)[0].decode() == text
-    assert decode(text.encode("utf-16"), "notes.csv", None)[0].decode() == text
-
-
-def test_excel_export_without_utf8_names_line_byte_and_the_encoding_that_reads_it():
-    data = "text;label\r\nok;0\r\nGerät für Öl;1\r\n".encode("cp1252")
-    with pytest.raises(TableError) as error:
-        decode(data, "notes.csv", None)
-    assert str(error.value) == (
-        r"notes.csv is not valid UTF-8: line 3 has the byte 0xE4 in 'Ger\xe4t f\xfcr \xd6l;1'. "
-        "In cp1252, that reads 'Gerät für Öl;1': if that looks right, pass --encoding cp1252, "
-        "or save the file as UTF-8."
-    )
-
-
-def test_a_dos_file_is_offered_its_own_encoding():
-    with pytest.raises(TableError, match=r"In cp850, that reads 'für Öl,1'.*--encoding cp850"):
-        decode("text,label\nfür Öl,1\n".encode("cp850"), "notes.csv", None)
-
-
-def test_only_the_first_five_faulty_lines_are_named():
-    lines = ["text", *(f"für {number}" for number in range(2, 11))]
-    with pytest.raises(TableError) as error:
-        decode("\n".join(lines).encode("cp1252"), "notes.csv", None)
-    message = str(error.value)
-    assert "line 6 has the byte 0xFC in 'f\\xfcr 6'; and 4 more. " in message
-    assert "In cp1252, the first of them reads 'für 2'" in message
-
-
-def test_mixed_encodings_are_called_so_and_no_spoiling_encoding_is_advised():
-    data = "text,label\nGerät,1\nÖl,0\n".encode() + "für,1\n".encode("cp1252")
-    with pytest.raises(TableError) as error:
-        decode(data, "notes.csv", None)
-    assert str(error.value) == (
-        r"notes.csv is not valid UTF-8: line 4 has the byte 0xFC in 'f\xfcr,1'. "
-        "2 other lines with characters beyond ASCII can be read, so the file mixes encodings. "
-        "In cp1252, that reads 'für,1'. Mend the faulty lines; --encoding cp1252 would read the "
-        "whole file, but spoil the others."
-    )
-
-
-def test_text_that_is_not_western_gets_no_western_guess():
-    with pytest.raises(TableError) as error:
-        decode("text,label\nливни и дым,1\n".encode("cp1251"), "notes.csv", None)
-    assert "cp1252" not in str(error.value)
-    assert "pass its encoding, such as --encoding cp1251." in str(error.value)
-
-
-def test_a_wrong_encoding_option_says_that_the_file_is_utf8():
-    with pytest.raises(TableError) as error:
-        decode("text\nä\n".encode(), "notes.csv", "ascii")
-    assert str(error.value) == (
-        r"notes.csv cannot be read as ascii: line 2 has the byte 0xC3 in '\xc3\xa4'. "
-        "The file is valid UTF-8: leave --encoding out."
-    )
-
-
-def test_a_wrong_encoding_option_for_a_file_that_is_no_utf8_either():
-    with pytest.raises(TableError) as error:
-        decode(b"text\nf\x81r\n", "notes.csv", "cp1252")
-    assert str(error.value) == (
-        r"notes.csv cannot be read as cp1252: line 2 has the byte 0x81 in 'f\x81r'. "
-        "Pass the encoding that the file was saved in, or save it again as UTF-8."
-    )
-
-
-def test_an_encoding_that_reads_valid_utf8_as_something_else_is_a_warning():
-    _, problems = decode("text\nä\n".encode(), "notes.csv", "cp1252")
-    assert [(p.severity, p.message) for p in problems] == [
-        ("warning", "the file is valid UTF-8 but was read as cp1252, as asked")
-    ]
-    assert decode(b"text\na\n", "notes.csv", "cp1252")[1] == ()
-
-
-def test_a_cut_utf16_file_is_an_error():
-    data = "text\nab\n".encode("utf-16")[:-1]
-    with pytest.raises(TableError, match=r"notes.csv cannot be read as utf-16: it is damaged, cut"):
-        decode(data, "notes.csv", None)
-
-
-def test_unknown_encodings_get_a_hint():
-    with pytest.raises(SettingsError) as error:
-        decode(b"text\n", "notes.csv", "utf-9")
-    assert str(error.value).startswith("--encoding 'utf-9' is no encoding of text. Did you mean")
-    with pytest.raises(SettingsError, match=r"^--encoding 'base64' is no encoding of text\.$"):
-        decode(b"text\n", "notes.csv", "base64")
-
-
-def test_line_ends_of_the_old_macintosh():
-    assert decode(b"text,label\ra,1\r", "notes.csv", None)[0] == b"text,label\na,1\n"
-    assert decode(b"text,label\r\na\rb,1\r\n", "notes.csv", None)[0].count(b"\r") == 3
 
 
 # ---- layout
@@ -294,7 +166,7 @@ def test_a_cell_of_a_megabyte_is_read_on_both_ways():
 
 
 def test_pieces_do_not_cut_lines(monkeypatch):
-    monkeypatch.setattr(text_files, "_PIECE", 4)
+    monkeypatch.setattr(text_files, "PIECE", 4)
     rows = read("\ntext,label\nGerät,1\nÖl,0\n")
     assert rows.frame.rows() == [("Gerät", "1"), ("Öl", "0")]
     assert rows.lines == 3
@@ -421,55 +293,3 @@ def test_both_ways_of_reading_agree_with_the_csv_module():
             quick += 1
             assert careful.lines.to_list() == list(range(2, 2 + len(records)))
     assert 100 < quick < 300
-
-
-# ---- JSON lines
-
-
-def test_json_values_become_strings_where_asked():
-    data = b'{"text":"a","label":1}\n{"text":"b","label":true}\n{"label":"01"}\n{"label":1.5}'
-    rows = read_json_lines(data, "n.jsonl", ["text", "label"], as_written=True)
-    assert rows.frame.rows() == [("a", "1"), ("b", "true"), (None, "01"), (None, "1.5")]
-    assert rows.lines == 1
-
-
-def test_json_values_keep_their_type_otherwise_and_become_strings_where_kinds_differ():
-    data = b'{"n":1,"s":"x"}\n{"n":2,"s":"y"}\n'
-    assert read_json_lines(data, "n.jsonl", ["n", "s"], as_written=False).frame.rows() == [
-        (1, "x"),
-        (2, "y"),
-    ]
-    mixed = b'{"n":1}\n{"n":[2]}\n'
-    rows = read_json_lines(mixed, "n.jsonl", ["n"], as_written=False)
-    assert rows.frame["n"].to_list() == ["1", "[2]"]
-
-
-def test_blank_lines_leave_the_line_of_a_row_open():
-    rows = read_json_lines(b'{"n":1}\n\n{"n":2}\n', "n.jsonl", ["n"], as_written=True)
-    assert rows.frame.height == 2
-    assert rows.lines is None
-
-
-def test_faulty_json_lines_are_all_named():
-    data = b'{"text":"a"}\n{"text":"b"\n[1]\nx\n'
-    expected = (
-        "n.jsonl is not JSON lines: line 2 (expecting ',' delimiter); line 3 (no object); "
-        'line 4 (expecting value). Each line must be one object, such as {"text": "good condition"'
-        ', "label": 0}; mend or delete these lines.'
-    )
-    with pytest.raises(TableError) as error:
-        json_sample(data, "n.jsonl")
-    assert str(error.value) == expected
-    with pytest.raises(TableError) as error:
-        read_json_lines(data, "n.jsonl", ["text"], as_written=True)
-    assert str(error.value) == expected
-
-
-def test_a_json_array_is_explained():
-    with pytest.raises(TableError, match=r"holds one JSON array.*jq -c '\.\[\]' n\.json >"):
-        json_sample(b'[{"text":"a"}]', "n.json")
-
-
-def test_some_names_five():
-    assert some("abcde") == "a; b; c; d; e"
-    assert some("abcdefg") == "a; b; c; d; e; and 2 more"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import LoggedRun
+from logged_run import LoggedRun
 
 from textgauge.errors import BundleError, TrackingError
 from textgauge.tracking.addresses import resolve_model

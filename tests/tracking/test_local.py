@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import EPOCHS, METRICS, SETTINGS, LoggedRun, png
+from logged_run import EPOCHS, METRICS, SETTINGS, LoggedRun, png
 
 from textgauge.errors import TrackingError
 from textgauge.tracking.local import LocalTracker
@@ -246,8 +246,8 @@ def test_two_trainings_can_make_the_store_at_the_same_time(
 ) -> None:
     folder = tmp_path / "100% neu #1"
     folder.mkdir()
-    (tmp_path / "alembic.py").write_text("raise SystemExit('a file of the user, by chance')")
-    monkeypatch.chdir(tmp_path)
+    (folder / "alembic.py").write_text("raise SystemExit('a file of the user, by chance')")
+    monkeypatch.chdir(folder)
     where = Destination(sqlite_uri(folder / "mlflow.db"), "shared")
     with LocalTracker(where) as first, LocalTracker(where) as second:
         for tracker in (first, second):
@@ -259,7 +259,7 @@ def test_two_trainings_can_make_the_store_at_the_same_time(
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         found = connection.execute("SELECT run_uuid, status FROM runs").fetchall()
     assert sorted(found) == sorted((record.run_id, "FINISHED") for record in records)
-    assert sorted(path.name for path in folder.iterdir()) == ["mlflow.db", "mlruns"]
+    assert sorted(path.name for path in folder.iterdir()) == ["alembic.py", "mlflow.db", "mlruns"]
 
 
 def test_leaving_before_the_start_leaves_nothing(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import LoggedRun
+from logged_run import LoggedRun
 
 import textgauge
 from textgauge.tracking.model_folder import (
@@ -218,3 +218,32 @@ def test_a_logged_model_predicts_raw_texts_without_textgauge(
     assert got["example"] == [faulty]
     assert got["types"] == ["object", "float64", "object"]
     assert "the table has the columns ['a', 'b'], none of them 'text'" in complaint
+
+
+PREDICTS_THROUGH_MLFLOW = """
+import json, sys
+sys.modules["textgauge"] = None
+import mlflow.pyfunc
+answer = mlflow.pyfunc.load_model(sys.argv[1]).predict(json.load(sys.stdin))
+json.dump(answer.to_dict("list"), sys.stdout)
+"""
+
+
+def test_a_trained_model_predicts_through_mlflow_what_it_predicted(
+    trained: Any, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "model"))
+    make_model_folder(folder)
+    out = subprocess.check_output(
+        [sys.executable, "-W", "ignore", "-c", PREDICTS_THROUGH_MLFLOW, str(folder)],
+        input=json.dumps(trained.corpus.test.texts.to_list()).encode(),
+    )
+    got = json.loads(out)
+    classes = trained.settings["classes"]
+    chosen = trained.probabilities.argmax(1)
+    assert got["probability"] == pytest.approx(trained.probabilities.max(1).tolist(), abs=1e-4)
+    sure = [p > 0.501 for p in got["probability"]]
+    expected = [classes[index] for index in chosen]
+    assert [a for a, s in zip(got["predicted_label"], sure, strict=True) if s] == [
+        b for b, s in zip(expected, sure, strict=True) if s
+    ]

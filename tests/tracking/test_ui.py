@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import METRICS, LoggedRun, ServedUi
+from logged_run import METRICS, LoggedRun, ServedUi
 
 from textgauge.errors import MissingPackageError, TrackingError
 from textgauge.tracking import ui

@@ -1,5 +1,7 @@
 """Every text stands in exactly one batch, beside texts of its length, with its own targets."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
@@ -103,7 +105,7 @@ def test_shuffled_batches_hold_texts_of_similar_length():
     texts, _ = make_texts()
     spans = sorted((int(b.lengths.min()), int(b.lengths.max())) for b in shuffled(texts, 10))
     # 230 texts are less than a stretch of 50 batches: sorted as a whole, spans hardly overlap.
-    for (_, high), (low, _) in zip(spans, spans[1:], strict=False):
+    for (_, high), (low, _) in pairwise(spans):
         assert high <= low
     # Over several stretches there is still little padding.
     many, _ = make_texts(2000)
@@ -132,8 +134,17 @@ def test_composition_changes_every_epoch_and_repeats_with_the_seed():
 
 @pytest.mark.parametrize(
     ("texts", "size"),
-    [(1, 16), (300, 16), (639, 16), (1279, 16), (1280, 32), (1440, 32), (2560, 64), (5119, 64)]
-    + [(10_240, 256), (1_000_000, 256)],
+    [
+        (1, 16),
+        (300, 16),
+        (1279, 16),
+        (1280, 32),
+        (1440, 32),
+        (2559, 32),
+        (2560, 64),
+        (10_240, 256),
+        (1_000_000, 256),
+    ],
 )
 def test_worked_batch_sizes(texts, size):
     assert choose_batch_size(texts) == size

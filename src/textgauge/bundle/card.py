@@ -18,7 +18,7 @@ def model_card(settings: Mapping[str, Any]) -> str:
     lines = [
         f"# Text classifier trained on {data['name']}",
         "",
-        f"A {architecture['name'].upper()} that reads a short text and gives one of "
+        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives one of "
         f"{len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} on "
         f"{settings['created'][:10]}.",
         "",

@@ -114,9 +114,9 @@ class Predictor:
             raise _damaged(path, error) from None
         try:
             predictor = cls(settings, encoder, session)
+            predictor._refuse_mixed(folder)
         except (KeyError, TypeError, ValueError) as error:
             raise _damaged(folder / files.SETTINGS, error) from None
-        predictor._refuse_mixed(folder)
         return predictor
 
     def _refuse_mixed(self, folder: Path) -> None:
@@ -172,10 +172,9 @@ class Predictor:
         begin = 0
         while begin < len(order):
             # The last text of a batch is its longest, so the batch's size is length * texts.
-            most = BATCH_TOKENS // max(int(lengths[begin]), 1)
-            end = min(begin + max(most, 1), len(order))
-            while end > begin + 1 and (end - begin) * int(lengths[end - 1]) > BATCH_TOKENS:
-                end = begin + max(1, BATCH_TOKENS // int(lengths[end - 1]))
+            ahead = lengths[begin : begin + BATCH_TOKENS // int(lengths[begin])]
+            sizes = ahead.astype(np.int64) * np.arange(1, len(ahead) + 1)
+            end = begin + max(int(np.searchsorted(sizes, BATCH_TOKENS, side="right")), 1)
             rows = order[begin:end]
             ids, positions, real = encoded.padded(rows, starts)
             feed = {"ids": ids, "positions": positions, "lengths": real.astype(np.int32)}

@@ -1,4 +1,4 @@
-"""What is in a table and what is wrong with it: all problems at once, and a profile.
+"""What is wrong with a table: all problems at once, in a report with its profile.
 
 Every check is a few Polars expressions over whole columns; rows are named by the number that a
 person would count, from 1 after the header.
@@ -9,19 +9,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from ..errors import did_you_mean
+from .problems import SHOWN_ROWS, Problem, Severity, counted
+from .profile import LabelProfile, Profile, Quantiles, count_labels, count_texts, make_profile
 
 if TYPE_CHECKING:
     from .tables import Table
 
-Severity = Literal["error", "warning", "note"]
+__all__ = [
+    "CheckReport",
+    "LabelProfile",
+    "Problem",
+    "Profile",
+    "Quantiles",
+    "check_table",
+]
 
-SHOWN_ROWS = 5  # row numbers kept with a problem
-SHOWN_LABELS = 1000  # labels kept in a profile, the largest
 LONG_TEXT = 100_000  # characters
 MANY_LABELS = 0.3  # different labels for each row from which on they are hardly labels
 IMBALANCE = 50.0  # rows of the largest label for one row of the smallest
@@ -35,67 +42,6 @@ _TRAIL = (
 )
 _MOJIBAKE = rf"[\u{{c2}}\u{{c3}}]{_TRAIL}|\u{{e2}}\u{{20ac}}{_TRAIL}|\u{{ef}}\u{{bb}}\u{{bf}}"
 _STAND_IN = r"(?i)^\s*(?:nan|na|n/a|#n/a|<na>|null|nat)\s*$"
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong or worth knowing.
-
-    `code` is a stable slug, `rows` the first few row numbers, `count` how many rows it concerns
-    (0 where it concerns the table as a whole), `advice` the next thing to try.
-    """
-
-    severity: Severity
-    code: str
-    message: str
-    rows: tuple[int, ...] = ()
-    count: int = 0
-    advice: str = ""
-
-
-@dataclass(frozen=True)
-class LabelProfile:
-    """How often one label stands in the table; `share` is of the rows that have a label, 0 to 1."""
-
-    label: str
-    name: str | None
-    rows: int
-    distinct_texts: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Quantiles:
-    """Of a count over the rows that have a text; all 0 where none has."""
-
-    min: int
-    median: int
-    p95: int
-    max: int
-
-
-@dataclass(frozen=True)
-class Profile:
-    """A table in numbers. Texts are equal where their normalised forms are.
-
-    `duplicate_rows` repeat the text of an earlier row. `contradictory_texts` stand under more than
-    one label, in `contradictory_rows` rows. `distinct_labels` counts all labels, `labels` holds the
-    1,000 largest, the largest first. `imbalance` is the rows of the largest label over those of the
-    smallest (None without labels).
-    """
-
-    rows: int
-    distinct_texts: int
-    missing_texts: int
-    missing_labels: int
-    duplicate_rows: int
-    contradictory_texts: int
-    contradictory_rows: int
-    distinct_labels: int
-    labels: tuple[LabelProfile, ...]
-    text_characters: Quantiles
-    text_words: Quantiles
-    imbalance: float | None
 
 
 @dataclass(frozen=True)
@@ -157,9 +103,9 @@ def check_table(
         .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"))
         .collect()
     )
-    labels, texts, names = _labels(frame, pairs), _texts(pairs), label_names or {}
+    labels, texts, names = count_labels(frame, pairs), count_texts(pairs), label_names or {}
     conflicts = texts.filter(pl.col("labels") > 1).sort("first")
-    profile = _profile(frame, texts.height, labels, conflicts, names)
+    profile = make_profile(frame, texts.height, labels, conflicts, names)
     found = [*table.problems, *_missing(frame, table), *_characters(frame)]
     found += _text_column(frame, profile, table.columns.text)
     if (column := table.columns.label) is not None and labels.height:
@@ -177,76 +123,6 @@ def check_table(
     if table.columns.label is None:
         profile = replace(profile, missing_labels=0)
     return CheckReport(table.name, tuple(found), profile)
-
-
-# ---- profile -------------------------------------------------------------------------------------
-
-
-def _labels(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the rows and the distinct texts of each label; the largest label first."""
-    distinct = pairs.lazy().group_by("label").agg(pl.len().alias("distinct"))
-    return (
-        frame.lazy()
-        .filter(pl.col("label").is_not_null())
-        .group_by("label")
-        .agg(pl.len().alias("rows"))
-        .join(distinct, on="label", how="left")
-        .with_columns(pl.col("distinct").fill_null(0))
-        .sort(["rows", "label"], descending=[True, False])
-        .collect()
-    )
-
-
-def _texts(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the labels of each normalised text and its rows that have one."""
-    labelled = pl.col("label").is_not_null()
-    return (
-        pairs.lazy()
-        .group_by("normalised")
-        .agg(
-            labelled.sum().alias("labels"),
-            pl.col("rows").filter(labelled).sum(),
-            pl.col("first").min(),
-        )
-        .collect()
-    )
-
-
-def _profile(
-    frame: pl.DataFrame,
-    distinct: int,
-    labels: pl.DataFrame,
-    conflicts: pl.DataFrame,
-    names: Mapping[str, str],
-) -> Profile:
-    total = int(labels["rows"].sum())
-    missing = frame["text"].null_count()
-    lengths = frame.select(
-        pl.col("text").str.len_chars().alias("characters"),
-        pl.col("text").str.count_matches(r"\S+").alias("words"),
-    )
-    return Profile(
-        rows=frame.height,
-        distinct_texts=distinct,
-        missing_texts=missing,
-        missing_labels=frame["label"].null_count(),
-        duplicate_rows=frame.height - missing - distinct,
-        contradictory_texts=conflicts.height,
-        contradictory_rows=int(conflicts["rows"].sum()),
-        distinct_labels=labels.height,
-        labels=tuple(
-            LabelProfile(label, names.get(label), rows, texts, rows / total)
-            for label, rows, texts in labels.head(SHOWN_LABELS).iter_rows()
-        ),
-        text_characters=_quantiles(lengths["characters"]),
-        text_words=_quantiles(lengths["words"]),
-        imbalance=labels["rows"][0] / labels["rows"][-1] if labels.height else None,
-    )
-
-
-def _quantiles(counts: pl.Series) -> Quantiles:
-    values = [counts.quantile(at, "nearest") for at in (0.0, 0.5, 0.95, 1.0)]
-    return Quantiles(*(int(value or 0) for value in values))
 
 
 # ---- checks --------------------------------------------------------------------------------------
@@ -463,7 +339,7 @@ def _contradictions(
     example = frame["text"][rows[0] - 1]
     shown = example if len(example) <= 60 else f"{example[:57]}..."
     labels = pairs.filter(same).sort("first").select("label", "rows")
-    times = ", ".join(f"{label!r} in {_row_count(n)}" for label, n in labels.iter_rows())
+    times = ", ".join(f"{label!r} in {counted(n, 'row')}" for label, n in labels.iter_rows())
     texts = "1 text stands" if conflicts.height == 1 else f"{conflicts.height:,} texts stand"
     message = f"{texts} under more than one label, for example {shown!r}: {times}"
     advice = (
@@ -471,7 +347,3 @@ def _contradictions(
     )
     count = int(conflicts["rows"].sum())
     return [Problem("warning", "contradictory-texts", message, rows, count, advice)]
-
-
-def _row_count(rows: int) -> str:
-    return "1 row" if rows == 1 else f"{rows:,} rows"

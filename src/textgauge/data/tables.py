@@ -7,15 +7,13 @@ in one TableError or ColumnError that says what to do.
 
 from __future__ import annotations
 
-import codecs
 import gzip
 import io
 import os
 import re
-import shlex
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,10 +22,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..errors import ColumnError, TableError, did_you_mean, nearest
-from . import text_files
-from .checks import Problem
-from .text_files import Rows
+from ..errors import ColumnError, TableError, did_you_mean
+from .columns import ROLES, Columns, demand, listed, strings, times
+from .encodings import decode, refuse_binary
+from .json_lines import find_keys, read_json_lines
+from .problems import Problem
+from .text_files import DELIMITERS, Rows, delimiter_named, find_layout, read_delimited
+
+__all__ = ["Columns", "Table", "read_frame", "read_table"]
 
 
 def _read_stream(data: io.BytesIO) -> pl.LazyFrame:
@@ -70,33 +72,7 @@ _ZIPPED = (
     (b"word/", "a Word document"),
     (b"opendocument.spreadsheet", "an OpenDocument sheet"),
 )
-_WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")  # of UTF-16 and UTF-32
-_CONTROL = bytes({*range(9), *range(14, 32)} - {0x1A, 0x1B})  # but for DOS's end and escapes
-_ROLES = {  # option, what the column holds
-    "text": ("--text", "texts"),
-    "label": ("--label", "labels"),
-    "id": ("--id", "ids"),
-    "split": ("--split-column", "split"),
-    "group": ("--group-column", "groups"),
-    "time": ("--time-column", "times"),
-}
 _DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
-
-
-@dataclass(frozen=True)
-class Columns:
-    """The names that the columns have in the table; None for a column that is not wanted."""
-
-    text: str = "text"
-    label: str | None = "label"
-    id: str | None = None
-    split: str | None = None
-    group: str | None = None
-    time: str | None = None
-
-    def wanted(self) -> dict[str, str]:
-        """Return the role and the name of each wanted column."""
-        return {role: name for role in _ROLES if (name := getattr(self, role)) is not None}
 
 
 @dataclass(frozen=True)
@@ -148,16 +124,16 @@ def read_table(
             if other != role and wanted.get(role) == name:
                 raise ColumnError(
                     f"column {name!r} was asked for twice, as {role} and as {other}. Pass another "
-                    f"column with {_ROLES[role][0]} or {_ROLES[other][0]}."
+                    f"column with {ROLES[role][0]} or {ROLES[other][0]}."
                 )
     opened = _open(source, _How(encoding, delimiter, tuple(wanted.values())))
-    _demand(opened, wanted)
+    demand(wanted, opened.names, opened.name, opened.first_rows)
     rows = opened.load(list(dict.fromkeys(wanted.values())))
     if rows.frame.height == 0:
         raise TableError(f"{opened.name} has a header but no rows.")
     canonical = [pl.int_range(1, rows.frame.height + 1, dtype=pl.Int64, eager=True).alias("row")]
     for role, column in wanted.items():
-        convert = _times if role == "time" else _strings
+        convert = times if role == "time" else strings
         canonical.append(convert(rows.frame[column], opened.name).alias(role))
     problems = (*opened.problems, *rows.problems)
     return Table(pl.DataFrame(canonical), opened.name, columns, problems, rows.lines)
@@ -172,7 +148,7 @@ def read_frame(
     where two columns have one name.
     """
     opened = _open(source, _How(encoding, delimiter, ()))
-    _demand(opened, {name: name for name in opened.names})
+    demand({name: name for name in opened.names}, opened.names, opened.name)
     frame = opened.load(opened.names).frame
     if frame.height == 0:
         raise TableError(f"{opened.name} has a header but no rows.")
@@ -231,7 +207,9 @@ def _open(source: Any, how: _How) -> _Opened:
         if data.startswith(magic):
             _refuse_cut(data, data[-8:], name)
             return _open_typed(partial(scan, io.BytesIO(data)), name, suffixes[-1], kind)
-    _refuse_binary(data, name, how.encoding)
+    _refuse_others(data, name)
+    if how.encoding is None:
+        refuse_binary(data, name)
     return _open_text(data, name, suffixes[-1], how)
 
 
@@ -282,7 +260,7 @@ def _no_such_file(path: Path) -> str:
     hint = did_you_mean(path.name, files)
     if not hint:
         tables = _tables_among(files)
-        hint = f" The tables there: {_listed(tables)}." if tables else " There are no tables in it."
+        hint = f" The tables there: {listed(tables)}." if tables else " There are no tables in it."
     where = "this folder" if str(folder) == "." else str(folder)
     return f"there is no file {path.name!r} in {where}.{hint}"
 
@@ -314,38 +292,19 @@ def _unpack(data: bytes, name: str) -> bytes:
 
 def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
     promised = _SUFFIXES.get(suffix)
-    data, problems = text_files.decode(data, name, how.encoding)
+    data, problems = decode(data, name, how.encoding)
     if promised == "JSON lines" or re.match(rb'\s*\{\s*("|\})', data):
-        return _open_json_lines(data, name, how.wanted, problems + _misnamed(suffix, "JSON lines"))
-    delimiter = text_files.delimiter_named(how.delimiter) if how.delimiter else None
-    usual = promised if promised in text_files.DELIMITERS else None
-    layout = text_files.find_layout(data, name, wanted=how.wanted, usual=usual, delimiter=delimiter)
+        names = find_keys(data, name, how.wanted)
+        load = partial(read_json_lines, data, name, as_written=bool(how.wanted))
+        return _Opened(name, names, load, problems + _misnamed(suffix, "JSON lines"))
+    delimiter = delimiter_named(how.delimiter) if how.delimiter else None
+    usual = promised if promised in DELIMITERS else None
+    layout = find_layout(data, name, wanted=how.wanted, usual=usual, delimiter=delimiter)
     problems += layout.problems
     if promised in ("Parquet", "Arrow"):
         problems += _misnamed(suffix, "text")
-    load = partial(text_files.read_delimited, data, name, layout)
+    load = partial(read_delimited, data, name, layout)
     return _Opened(name, list(layout.header), load, problems, layout.sample)
-
-
-def _open_json_lines(
-    data: bytes, name: str, wanted: Sequence[str], problems: tuple[Problem, ...]
-) -> _Opened:
-    sample = text_files.json_sample(data, name)
-    for row, record in enumerate(sample, 1):
-        for column in wanted:
-            if isinstance(record.get(column), list | dict):
-                kind = "a list" if isinstance(record[column], list) else "an object"
-                raise ColumnError(
-                    f"column {column!r} of {name} holds {kind} in row {row:,}. Make a column of "
-                    "plain texts or labels from it."
-                )
-    names = list(dict.fromkeys(key for record in sample for key in record))
-    rest = [column for column in wanted if column not in names]
-    if rest:  # a key may come up for the first time far down
-        late = text_files.read_json_lines(data, name, rest, as_written=True).frame
-        names += [column for column in rest if late[column].null_count() < late.height]
-    load = partial(text_files.read_json_lines, data, name, as_written=bool(wanted))
-    return _Opened(name, names, load, problems)
 
 
 def _open_typed(
@@ -389,8 +348,8 @@ def _refuse_cut(head: bytes, tail: bytes, name: str) -> None:
             )
 
 
-def _refuse_binary(data: bytes, name: str, encoding: str | None) -> None:
-    """Raise TableError for what is neither text nor a table, and say what it looks like."""
+def _refuse_others(data: bytes, name: str) -> None:
+    """Raise TableError for the formats that are known to be no tables, and call them by name."""
     page = data[:512].lstrip().lower()  # of a page, the first tag stands in any case
     found = ((w, a) for m, w, a in _NO_TABLES if data.startswith(m) or page.startswith(m))
     what, advice = next(found, ("", ""))
@@ -406,30 +365,6 @@ def _refuse_binary(data: bytes, name: str, encoding: str | None) -> None:
         what, advice = "a tar archive", "Unpack it first: tar -xf FILE."
     if what:
         raise TableError(f"{name} is {what}, not a table. {advice}".rstrip())
-    if encoding is not None or data.startswith(_WIDE_MARKS):
-        return
-    sample = data[: 1 << 16]
-    control = (len(sample) - len(sample.translate(None, _CONTROL))) / len(sample)
-    if control <= (0.1 if _begins_as_utf8(sample) else 0.02):
-        return
-    zeros = sample[0::2].count(0), sample[1::2].count(0)
-    if max(zeros) > 0.3 * len(sample) and min(zeros) < 0.05 * len(sample):
-        likely = "utf-16-le" if zeros[1] > zeros[0] else "utf-16-be"
-        raise TableError(
-            f"{name} looks like UTF-16 without a mark at its beginning. Pass --encoding {likely}, "
-            "or save the file as UTF-8."
-        )
-    raise TableError(
-        f"{name} is a binary file, not a table. Export the table as CSV, JSON lines or Parquet."
-    )
-
-
-def _begins_as_utf8(sample: bytes) -> bool:
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(sample)  # a cut character at the end is fine
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _from_pandas(source: Any, names: list[str], chosen: Sequence[str]) -> pl.DataFrame:
@@ -453,130 +388,3 @@ def _from_pandas(source: Any, names: list[str], chosen: Sequence[str]) -> pl.Dat
 def _written(value: Any) -> str:
     """Return a single value as Polars writes it in a column of its own kind."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-# ---- columns -------------------------------------------------------------------------------------
-
-
-def _demand(opened: _Opened, wanted: Mapping[str, str]) -> None:
-    """Raise ColumnError unless each wanted column is there exactly once; name all that are not."""
-    for column in wanted.values():
-        if opened.names.count(column) > 1:
-            places = [str(at) for at, name in enumerate(opened.names, 1) if name == column]
-            raise ColumnError(
-                f"{opened.name} has more than one column {column!r} (columns "
-                f"{' and '.join(places)}). Rename one of them."
-            )
-    missing = {role: column for role, column in wanted.items() if column not in opened.names}
-    if not missing:
-        return
-    if len(missing) == len(wanted) and _looks_like_data(opened):
-        raise ColumnError(
-            f"{opened.name} seems to have no header: its first line is {_listed(opened.names)}. "
-            "Put a line with the names of the columns above it, such as "
-            f"{','.join(wanted.values())}"
-        )
-    message = (
-        f"{opened.name} has no column{'s' if len(missing) > 1 else ''} "
-        f"{' and '.join(map(repr, missing.values()))}; it has "
-        f"{'only ' if len(opened.names) == 1 else ''}{_listed(opened.names) or 'none'}."
-    )
-    if mark := _hidden_delimiter(opened.names, list(missing.values())):
-        raise ColumnError(
-            f"{message} Are its columns separated by {mark!r}? Pass --delimiter {mark!r}."
-        )
-    free = [name for name in opened.names if name not in wanted.values()]
-    for role, column in missing.items():
-        option, holds = _ROLES[role]
-        close = nearest(column, free) or (free[0] if len(free) == len(missing) == 1 else None)
-        if close is None:
-            message += f" Pass {option} with the name of the column that holds the {holds}."
-        else:
-            subject = f"For {column!r} did" if len(missing) > 1 else "Did"
-            message += f" {subject} you mean {close!r}? Pass {option} {shlex.quote(close)}."
-    raise ColumnError(message)
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
-    return ", ".join(map(repr, names[:12])) + more
-
-
-def _looks_like_data(opened: _Opened) -> bool:
-    """Tell whether the names of a delimited file's columns are more likely its first row."""
-    for at, name in enumerate(opened.names):
-        below = {row[at] for row in opened.first_rows if len(row) > at}
-        if name in below or re.fullmatch(r"[-+]?[\d.]+", name) or len(name.split()) > 5:
-            return True
-    return False
-
-
-def _hidden_delimiter(names: list[str], missing: list[str]) -> str | None:
-    """Find the character between the wanted names where they stand in one column's name."""
-    if len(names) != 1 or len(missing) < 2:
-        return None
-    pair = sorted(missing[:2], key=names[0].find)
-    found = re.search(rf"{re.escape(pair[0])}[\"']?(\W)[\"']?{re.escape(pair[1])}", names[0])
-    return found[1] if found else None
-
-
-def _strings(column: pl.Series, name: str) -> pl.Series:
-    """Return the values as strings, null where a value is missing, empty or blank."""
-    if column.dtype.is_nested() or column.dtype == pl.Object:
-        raise ColumnError(
-            f"column {column.name!r} of {name} holds {column.dtype}, not single values. Make a "
-            "column of plain texts or labels from it."
-        )
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
-        if ((column == column.round()) & (column.abs() < 2**53)).all():
-            column = column.cast(pl.Int64)
-    try:
-        strings = column.cast(pl.String)
-    except pl.exceptions.PolarsError:
-        raise TableError(
-            f"column {column.name!r} of {name} holds bytes that are not UTF-8. Write it as strings."
-        ) from None
-    blank = strings.str.strip_chars() == ""
-    return strings.set(blank, None) if blank.any() else strings
-
-
-def _times(column: pl.Series, name: str) -> pl.Series:
-    """Return numbers, dates or datetimes; strings that all are one of these become so."""
-    if column.dtype.is_numeric() or column.dtype.is_temporal():
-        return column
-    texts = _strings(column, name).str.strip_chars()
-    best, best_left = texts, texts.is_not_null()
-    for reading in _readings(texts):
-        left = texts.is_not_null() & reading.is_null()
-        if best is texts or left.sum() < best_left.sum():
-            best, best_left = reading, left
-        if not left.any():
-            break
-    advice = "Write times as 2024-05-31, as 2024-05-31 14:00 or as numbers."
-    if best_left.any():
-        rows = best_left.arg_true().to_list()
-        shown = text_files.some(f"{texts[row]!r} in row {row + 1:,}" for row in rows)
-        raise ColumnError(
-            f"column {column.name!r} of {name} does not hold times: {shown}. {advice}"
-        )
-    if texts.str.contains("/").any():
-        other = texts.str.to_date("%m/%d/%Y", strict=False)
-        if other.null_count() == texts.null_count() and not other.equals(best):
-            raise ColumnError(
-                f"column {column.name!r} of {name} can be read with the day first or the month "
-                f"first ({texts.drop_nulls()[0]!r}). {advice}"
-            )
-    return best
-
-
-def _readings(texts: pl.Series) -> Iterator[pl.Series]:
-    """Yield the texts read as numbers, then in each form that times are commonly written in."""
-    yield texts.cast(pl.Int64, strict=False)
-    yield texts.cast(pl.Float64, strict=False)
-    plain = texts.str.replace(r"^(\d{4}-\d\d-\d\d)T", "$1 ").str.replace(r"Z$", "+00:00")
-    for form in ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", "%d/%m/%Y", "%m/%d/%Y"):
-        yield plain.str.to_date(form, strict=False)
-    for form in ("%Y-%m-%d", "%d.%m.%Y"):
-        for clock in (" %H:%M", " %H:%M:%S%.f", " %H:%M%#z", " %H:%M:%S%.f%#z"):
-            yield plain.str.to_datetime(form + clock, strict=False)

@@ -1,42 +1,30 @@
-"""Text files, read strictly: encoding, delimiter, quotes and JSON lines, each fault with its line.
+"""Delimited text files, read strictly: delimiter, quotes and cells, each fault with its line.
 
-A delimited file goes to Polars only after every line was seen to be a whole, well formed record,
+A file goes to Polars only after every line was seen to be a whole, well formed record,
 because Polars takes a quote inside a cell (`3" hose`) for an opening one. Any other file goes
 through Python's csv reader: slower, but it reads cells of several lines and says which line is bad.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from encodings.aliases import aliases
 
 import polars as pl
 
-from ..errors import SettingsError, TableError, did_you_mean
-from .checks import SHOWN_ROWS, Problem
+from ..errors import SettingsError, TableError
+from .encodings import PIECE
+from .problems import SHOWN_ROWS, Problem, counted, some
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
-_PIECE = 1 << 23  # bytes looked at in one go: bounds the memory that validation needs
 _SAMPLE = 1 << 16  # bytes from which the delimiter is guessed
 _WIDEST = 200  # columns up to which the regular expression for a line stays small
 _MANY_LINES = 1000  # a quoted cell of more lines, most of which look like rows, is an open quote
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_ESCAPED = re.compile("[\udc80-\udcff]")  # what errors="surrogateescape" makes of a bad byte
 
 
 @dataclass(frozen=True)
@@ -62,129 +50,6 @@ class Layout:
     padded: bool  # "text, label": a space follows each delimiter and is no part of the cell
     sample: tuple[tuple[str, ...], ...]  # the first records after the header
     problems: tuple[Problem, ...] = ()
-
-
-# ---- encoding ------------------------------------------------------------------------------------
-
-
-def decode(data: bytes, name: str, encoding: str | None) -> tuple[bytes, tuple[Problem, ...]]:
-    r"""Return the text of a file as UTF-8 without a mark, and what was noticed.
-
-    Without `encoding`, a byte order mark decides (UTF-8, UTF-16, UTF-32), and UTF-8 otherwise.
-    Lines end in `\n` or `\r\n` afterwards. Raises TableError that names lines and bytes where the
-    file is not in that encoding, and SettingsError for an encoding that Python does not know.
-    """
-    marked = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
-    codec = encoding or marked or "utf-8"
-    try:
-        "".encode(codec)  # a LookupError too for codecs that are no encodings of text: base64
-        codec = "utf-8-sig" if codecs.lookup(codec).name in ("utf-8", "utf-8-sig") else codec
-        utf8 = _as_utf8(data, codec)
-    except LookupError:
-        known = {*aliases, *aliases.values()}
-        hint = "" if codec in known else did_you_mean(codec, known)
-        raise SettingsError(f"--encoding {codec!r} is no encoding of text.{hint}") from None
-    except UnicodeDecodeError as error:
-        raise _undecodable(data, name, codec, encoding) from error
-    problems = []
-    if encoding is None and marked not in (None, "utf-8-sig"):
-        kind = str(marked).upper()
-        message = f"the file is in {kind}, as the mark at its beginning says, and was read so"
-        problems.append(Problem("note", "encoding", message, advice="Nothing to do."))
-    elif encoding is not None and codec != "utf-8-sig" and _is_utf8(data):
-        message = f"the file is valid UTF-8 but was read as {encoding}, as asked"
-        advice = "Leave --encoding out, unless words with accents look right."
-        problems.append(Problem("warning", "encoding", message, advice=advice))
-    if b"\r" in utf8 and b"\n" not in utf8:  # line ends of the old Macintosh
-        utf8 = utf8.replace(b"\r", b"\n")
-    return utf8, tuple(problems)
-
-
-def _as_utf8(data: bytes, codec: str) -> bytes:
-    """Decode strictly and encode as UTF-8; what is UTF-8 already is only looked through."""
-    if codec == "utf-8-sig" and data.isascii():
-        return data
-    decoder = codecs.getincrementaldecoder(codec)("strict")
-    kept = []
-    for start in range(0, len(data), _PIECE):
-        piece = decoder.decode(data[start : start + _PIECE])
-        if codec != "utf-8-sig":
-            kept.append(piece.encode())
-    kept.append(decoder.decode(b"", True).encode())
-    return (data if codec == "utf-8-sig" else b"".join(kept)).removeprefix(codecs.BOM_UTF8)
-
-
-def _is_utf8(data: bytes) -> bool:
-    """Tell whether there is more than ASCII and all of it is valid UTF-8."""
-    try:
-        _as_utf8(data, "utf-8-sig")
-    except UnicodeDecodeError:
-        return False
-    return not data.isascii()
-
-
-def _undecodable(data: bytes, name: str, codec: str, asked: str | None) -> TableError:
-    """Say which bytes are not text in `codec`, where they stand, and what to do."""
-    if asked is None:
-        advice = "Save the file as UTF-8, or pass its encoding, such as --encoding cp1251."
-    elif _is_utf8(data):
-        advice = "The file is valid UTF-8: leave --encoding out."
-    else:
-        advice = "Pass the encoding that the file was saved in, or save it again as UTF-8."
-    fault = "is not valid UTF-8" if codec == "utf-8-sig" else f"cannot be read as {codec}"
-    try:
-        lines = data.decode(codec, "surrogateescape").split("\n")
-    except UnicodeDecodeError:  # UTF-16 and UTF-32 know no escape
-        return TableError(f"{name} {fault}: it is damaged, cut off, or in another one. {advice}")
-    faulty = [(number, line) for number, line in enumerate(lines, 1) if _ESCAPED.search(line)]
-    found = some(
-        f"line {number:,} has the byte 0x{ord(_escaped(line)) - 0xDC00:02X} in '{_context(line)}'"
-        for number, line in faulty
-    )
-    first = faulty[0][1]
-    guess = _guess(data, first) if asked is None else None
-    if guess is not None:
-        sound = sum(1 for line in lines if not line.isascii()) - len(faulty)
-        which = "that" if len(faulty) == 1 else "the first of them"
-        meant = f"In {guess}, {which} reads '{_context(first, guess)}'"
-        advice = (
-            f"{meant}: if that looks right, pass --encoding {guess}, or save the file as UTF-8."
-        )
-        if sound:
-            advice = (
-                f"{_count(sound, 'other line')} with characters beyond ASCII can be read, so the "
-                f"file mixes encodings. {meant}. Mend the faulty lines; --encoding {guess} would "
-                f"read the whole file, but spoil the others."
-            )
-    return TableError(f"{name} {fault}: {found}. {advice}")
-
-
-def _escaped(line: str) -> str:
-    found = _ESCAPED.search(line)
-    return found[0] if found else ""
-
-
-def _context(line: str, codec: str | None = None) -> str:
-    r"""Return the characters around the first bad byte, written as `\xfc` or read in `codec`."""
-    at = line.index(_escaped(line))
-    near = line[max(0, at - 20) : at + 20].strip()
-    if codec is not None:
-        return near.encode("utf-8", "surrogateescape").decode(codec, "replace")
-    return _ESCAPED.sub(lambda found: f"\\x{ord(found[0]) - 0xDC00:02x}", near)
-
-
-def _guess(data: bytes, line: str) -> str | None:
-    """Find a Western encoding that reads the whole file; None where the text is not Western."""
-    letters = sum(character.isascii() and character.isalpha() for character in line)
-    if len(_ESCAPED.findall(line)) > letters:
-        return None
-    for codec in ("cp1252", "cp850"):  # Windows; DOS, and the consoles that follow it
-        try:
-            data.decode(codec)
-        except UnicodeDecodeError:
-            continue
-        return codec
-    return None
 
 
 # ---- layout of a delimited file ------------------------------------------------------------------
@@ -338,7 +203,7 @@ def _regular_records(data: bytes, end: int, layout: Layout) -> int | None:
     start = _start_of_line(data, layout.skipped)
     count = -1  # the header is a line too
     while start < end:
-        stop = data.find(b"\n", start + _PIECE, end)
+        stop = data.find(b"\n", start + PIECE, end)
         stop = end if stop < 0 else stop
         lines = pl.Series([data[start:stop].decode()]).str.split("\n").explode()
         regular = lines.str.contains(record)
@@ -388,7 +253,7 @@ class _Faults:
             parts.append(f"{some(self.breaks)}. End every line in the same way.")
         if self.long:
             parts.append(
-                f"{_count(len(self.long), 'row')} with more cells than the header, which has "
+                f"{counted(len(self.long), 'row')} with more cells than the header, which has "
                 f"{len(layout.header)}: {some(self.long)}. Put cells that contain "
                 f"{layout.delimiter!r} in double quotes, or check --delimiter."
             )
@@ -487,78 +352,3 @@ def _rows_in(cells: list[str], delimiter: str) -> float:
     """Return the share of lines, in the longest cell, that have as many cells as the row."""
     inner = max(cells, key=len).split("\n")[1:-1] if len(cells) > 1 else []
     return sum(line.count(delimiter) == len(cells) - 1 for line in inner) / max(1, len(inner))
-
-
-# ---- JSON lines ----------------------------------------------------------------------------------
-
-
-def json_sample(data: bytes, name: str) -> list[dict[str, object]]:
-    """Return the first 200 objects. Raises TableError for what is not one JSON object a line."""
-    if data.lstrip()[:1] == b"[":
-        raise TableError(
-            f"{name} holds one JSON array, not one object a line. "
-            f"Turn it into JSON lines: jq -c '.[]' {name} > table.jsonl"
-        )
-    sample = []
-    for line, _ in zip(io.BytesIO(data), range(200), strict=False):
-        if line.strip():
-            try:
-                value = json.loads(line)
-            except ValueError:
-                value = None
-            if not isinstance(value, dict):
-                raise _bad_json(data, name)
-            sample.append(value)
-    return sample
-
-
-def read_json_lines(data: bytes, name: str, names: Sequence[str], *, as_written: bool) -> Rows:
-    """Return the keys `names` of JSON lines; with `as_written` all are Strings (true, 1, 1.5).
-
-    Raises TableError that names the lines that are no JSON objects.
-    """
-    strings = dict.fromkeys(names, pl.String)
-    try:
-        if as_written:
-            frame = pl.read_ndjson(data, schema=strings)
-        else:
-            try:
-                frame = pl.read_ndjson(data, infer_schema_length=None)
-            except pl.exceptions.SchemaError:  # the values of one key differ in kind
-                frame = pl.read_ndjson(data, schema=strings)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        raise _bad_json(data, name) from None
-    one_each = frame.height == data.rstrip().count(b"\n") + 1
-    return Rows(frame, 1 if one_each else None)
-
-
-def _bad_json(data: bytes, name: str) -> TableError:
-    faults = []
-    for number, line in enumerate(io.BytesIO(data), 1):
-        try:
-            if line.strip() and not isinstance(json.loads(line), dict):
-                faults.append(f"line {number:,} (no object)")
-        except ValueError as error:
-            faults.append(f"line {number:,} ({str(error).split(':')[0].lower()})")
-    return TableError(
-        f"{name} is not JSON lines: {some(faults) or 'a value is out of range'}. Each line must be "
-        'one object, such as {"text": "good condition", "label": 0}; mend or delete these lines.'
-    )
-
-
-# ---- wording -------------------------------------------------------------------------------------
-
-
-def some(items: Iterable[str]) -> str:
-    """Join the first few items with semicolons, and say how many more there are.
-
-    >>> some(f"line {n}" for n in range(1, 9))
-    'line 1; line 2; line 3; line 4; line 5; and 3 more'
-    """
-    every = list(items)
-    more = [f"and {len(every) - SHOWN_ROWS:,} more"] if len(every) > SHOWN_ROWS else []
-    return "; ".join([*every[:SHOWN_ROWS], *more])
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

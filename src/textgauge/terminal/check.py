@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from ..data.checks import CheckReport, LabelProfile, Problem, Quantiles
+from ..data.checks import CheckReport
+from ..data.problems import Problem
+from ..data.profile import LabelProfile, Quantiles
 
 if TYPE_CHECKING:
     from rich.console import Console

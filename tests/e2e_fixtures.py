@@ -1,0 +1,81 @@
+"""Fixtures of the tests that run whole commands: `pytest_plugins = ["e2e_fixtures"]`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from e2e import MARKED, SMALL, Done, FinishedRun, MajorityHere, Quick, notes, textgauge
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder of the test's own, far from the tracking of whoever runs it."""
+    for name in os.environ:
+        if name.startswith(MARKED):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Done]:
+    """Run a command in this process: everything but starting Python is real."""
+    from textgauge.cli import run_command
+
+    def run(*arguments: object) -> Done:
+        capsys.readouterr()
+        try:
+            status = run_command([str(argument) for argument in arguments])
+        except SystemExit as end:  # argparse's way to leave
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Done(status, out, err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    """`textgauge train notes.csv --json --quiet` in an empty folder with a name that needs care."""
+    folder = tmp_path_factory.mktemp("Noten für 2024")
+    notes().write_csv(folder / "notes.csv")
+    names = "0=compliant,1=non-compliant"
+    done = textgauge(
+        *("train", "notes.csv", *SMALL, "--label-names", names, "--json", "--quiet"),
+        *("--experiment", "notes of 2024"),
+        cwd=folder,
+    )
+    assert done.status == 0, done.err
+    return FinishedRun(folder, folder / "notes.csv", done, done.json)
+
+
+@pytest.fixture(scope="session")
+def new_store(finished: FinishedRun) -> Callable[[Path], Path]:
+    """Put a store into a folder in no time: making a new one takes MLflow seconds.
+
+    It knows the finished run's experiment, but none of the name that others use by default.
+    """
+    return lambda folder: Path(shutil.copy(finished.store, folder / "mlflow.db"))
+
+
+@pytest.fixture
+def quick_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in this process fit their baselines here, and only the simplest."""
+    monkeypatch.setattr("textgauge.review.baselines.start", MajorityHere)
+
+
+@pytest.fixture
+def quick(
+    workplace: Path, quick_baselines: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Quick]:
+    """Train in this process, a second or so each time."""
+    trainings = Quick()
+    monkeypatch.setattr("textgauge.run.open_tracker", trainings.open)
+    yield trainings
+    # Whatever happened, no training may leave its temporary folders behind.
+    assert not list(workplace.glob(".*-*")), sorted(workplace.iterdir())

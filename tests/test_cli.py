@@ -1,0 +1,351 @@
+"""The commands as a person or a script meets them: what they print where, and how they end."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import polars as pl
+import pytest
+from e2e import SMALL, TEXTGAUGE, Done, FinishedRun, clean_environment, notes, runs, textgauge
+
+import textgauge as python_side
+from textgauge.cli import make_parser
+
+pytest_plugins = ["e2e_fixtures"]
+
+Command = Callable[..., Done]
+
+LINK = r"http://127\.0\.0\.1:\d+/#/experiments/\d+/runs/([0-9a-f]{32})\S*"
+
+
+@pytest.fixture
+def labelled(finished: FinishedRun, workplace: Path) -> Path:
+    """A table that the finished run's model fits, with columns of its own."""
+    table = workplace / "catalogue.csv"
+    frame = notes(40).with_row_index("id")
+    frame.with_columns(remark=pl.lit("as it was")).write_csv(table)
+    return table
+
+
+# ---- train ---------------------------------------------------------------------------------------
+
+
+def test_train_prints_one_json_object_with_everything_that_is_promised(
+    finished: FinishedRun,
+) -> None:
+    result = finished.done.json
+    assert finished.done.err == ""  # --quiet
+    promised = {
+        *("run_id", "experiment", "tracking_uri", "run_url", "bundle", "eval_loss"),
+        *("eval_accuracy", "eval_macro_f1", "baseline", "rows", "unique_texts"),
+        *("test_texts_in_train", "seconds"),
+    }
+    assert promised <= result.keys()
+    assert result["experiment"] == "notes of 2024"
+    assert result["tracking_uri"] == f"sqlite:///{finished.store}"
+    assert re.fullmatch(LINK, result["run_url"])[1] == result["run_id"]
+    assert result["baseline"].keys() == {"name", "eval_accuracy", "eval_macro_f1"}
+    assert result["baseline"]["name"] == "TF-IDF + logistic regression"
+    for counts in (result["rows"], result["unique_texts"]):
+        assert counts.keys() == {"train", "val", "test"}
+    assert sum(result["rows"].values()) == 300
+    assert sum(result["unique_texts"].values()) == notes()["text"].n_unique()
+    assert result["test_texts_in_train"] == 0
+    assert 0 < result["eval_loss"] < 1
+    for figures in (result, result["baseline"]):
+        assert 0.5 < figures["eval_accuracy"] <= 1
+        assert 0.3 < figures["eval_macro_f1"] <= 1
+    stages = {name: s for name, s in result["stages"].items() if name != "whole"}
+    assert sum(stages.values()) == pytest.approx(result["seconds"], abs=0.05)
+
+
+def test_train_ends_with_the_link_to_the_run_and_tells_its_progress_on_standard_error(
+    finished: FinishedRun, workplace: Path, new_store: Callable[[Path], Path]
+) -> None:
+    new_store(workplace)
+    done = textgauge(
+        *("train", finished.table, *SMALL, "--out", "models/first"),
+        *("--label-names", "0=compliant,1=non-compliant"),
+        cwd=workplace,
+    )
+    assert done.status == 0, done.err
+    *review, last = done.out.rstrip("\n").splitlines()
+    run_id = re.fullmatch(LINK, last)[1]
+    assert runs(workplace / "mlflow.db") == {run_id: "FINISHED"}
+    text = "\n".join(review)
+    for words in (
+        "test texts that also stand in train: 0",
+        "TF-IDF + logistic regression",
+        "majority class",
+        "1 non-compliant",
+        "The deep model (LSTM)",
+        "Saved model, proved in a fresh process: models/first",
+    ):
+        assert words in text
+    stages = re.findall(r"^(\w.*) …$", done.err, flags=re.MULTILINE)
+    assert stages == [
+        *("reading", "checking", "splitting", "loading torch", "training", "testing", "saving"),
+        *("proving the saved model", "waiting for the tracking store"),
+    ]
+    epochs = [line.split()[0] for line in done.err.splitlines() if re.match(r" +\d", line)]
+    assert epochs == ["1", "2"]
+    assert not re.search(r"…|epoch +train loss", done.out)
+    kept = {path.name for path in (workplace / "models").iterdir()}
+    assert kept == {"first"}
+    assert python_side.load(workplace / "models" / "first").classes == ["0", "1"]
+    assert not (workplace / ".textgauge").exists()
+
+
+def test_demo_makes_its_notes_trains_and_leaves_foreign_files_alone(
+    workplace: Path, new_store: Callable[[Path], Path]
+) -> None:
+    new_store(workplace)
+    made = textgauge("demo", "--rows", "400", "--json", cwd=workplace)
+    assert made.status == 0, made.err
+    assert sum(made.json["rows"].values()) == 400
+    assert made.json["test_texts_in_train"] == 0
+    assert "made component_notes.csv" in made.err
+    before = (workplace / "component_notes.csv").read_bytes()
+    other = textgauge("demo", "--rows", "401", cwd=workplace)
+    assert other.status == 1
+    assert "component_notes.csv is there already and holds something else" in other.error
+    assert (workplace / "component_notes.csv").read_bytes() == before
+
+
+# ---- check ---------------------------------------------------------------------------------------
+
+
+def test_check_of_a_sound_table_ends_well(finished: FinishedRun, command: Command) -> None:
+    done = command("check", finished.table, "--label-names", "0=fine,1=faulty")
+    assert (done.status, done.err) == (0, "")
+    assert done.out.endswith("notes.csv can be trained on: no problems.\n")
+    assert "1 (faulty)" in done.out
+
+
+def test_check_of_a_table_that_cannot_be_trained_on_ends_with_status_1(
+    command: Command, workplace: Path
+) -> None:
+    (workplace / "one.csv").write_text("text,label\n" + "".join(f"bolt {n},1\n" for n in range(9)))
+    plain = command("check", "one.csv")
+    assert plain.status == 1
+    assert "error: every label in column 'label' is '1'" in plain.out
+    assert "one.csv cannot be trained on yet: 1 error." in plain.out
+    found = command("check", "one.csv", "--json")
+    assert found.status == 1
+    assert found.json["ok"] is False
+    assert [p["code"] for p in found.json["problems"]] == ["one-label"]
+
+
+def test_check_reads_standard_input(finished: FinishedRun, workplace: Path) -> None:
+    done = textgauge("check", "-", "--json", cwd=workplace, stdin=finished.table.read_bytes())
+    assert (done.status, done.err) == (0, "")
+    assert done.json["table"] == "standard input"
+    assert done.json["profile"]["rows"] == 300
+
+
+def test_check_shows_how_a_text_is_read(finished: FinishedRun, command: Command) -> None:
+    text = "rusty component manufactured in 1979"
+    done = command("check", finished.table, "--show-encoding", text, "--json")
+    tokens = {row["token"]: row for row in done.json["tokens"]}
+    assert list(tokens) == text.split()
+    assert tokens["rusty"]["known_as"] == "<unk>"
+    assert tokens["component"]["known_as"] == "component"
+    assert (tokens["1979"]["known_as"], tokens["1979"]["value"]) == ("<num>", 1979.0)
+    assert tokens["1979"]["position"] > 0
+    plain = command("check", finished.table, "--show-encoding", text, "--no-numbers")
+    assert plain.status == 0
+    assert "<num>" not in plain.out
+
+
+# ---- score and evaluate --------------------------------------------------------------------------
+
+
+def test_score_keeps_the_table_and_adds_what_the_model_says(
+    finished: FinishedRun, labelled: Path, command: Command
+) -> None:
+    done = command("score", finished.bundle, labelled, "--out", "scored/all.csv", "--json")
+    result = done.json
+    assert result.keys() == {"rows", "unique_texts", "seconds", "rows_per_second", "out"}
+    before = pl.read_csv(labelled, infer_schema=False)
+    assert (result["rows"], result["unique_texts"]) == (40, before["text"].n_unique())
+    assert result["out"] == "scored/all.csv"
+    scored = pl.read_csv("scored/all.csv", infer_schema=False)
+    assert scored.select(before.columns).equals(before)
+    assert scored.columns == [*before.columns, "predicted_label", "probability", "decision"]
+    expected = python_side.load(finished.bundle).predict(before["text"])
+    assert scored["predicted_label"].to_list() == expected.labels
+    assert scored["decision"].to_list() == expected.labels
+    probability = scored["probability"].cast(pl.Float64).to_numpy()
+    assert probability == pytest.approx(expected.probability, abs=1e-7)
+    assert [path.name for path in Path("scored").iterdir()] == ["all.csv"]
+
+
+@pytest.mark.parametrize("ending", ["tsv", "jsonl", "parquet", "arrow"])
+def test_score_writes_the_same_in_every_form(
+    ending: str, finished: FinishedRun, labelled: Path, command: Command
+) -> None:
+    command("score", finished.bundle, labelled, "--out", "scored.csv")
+    done = command("score", finished.bundle, labelled, "--out", f"scored.{ending}")
+    assert (done.status, done.err) == (0, "")
+    assert re.fullmatch(
+        rf"40 rows \(\d+ distinct texts\) scored in .* s: scored.{ending}\n", done.out
+    )
+    readers = {
+        "tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema=False),
+        "jsonl": pl.read_ndjson,
+        "parquet": pl.read_parquet,
+        "arrow": pl.read_ipc,
+    }
+    found = readers[ending](Path(f"scored.{ending}")).cast(pl.String)
+    assert found.equals(pl.read_csv("scored.csv", infer_schema=False))
+
+
+def test_score_leaves_rows_without_a_text_open(
+    finished: FinishedRun, workplace: Path, command: Command
+) -> None:
+    (workplace / "gaps.csv").write_text("note,n\nsteel component,1\n,2\nsteel component,3\n")
+    done = command("score", finished.bundle, "gaps.csv", "--text", "note", "--out", "s.csv")
+    assert done.status == 0
+    scored = pl.read_csv("s.csv", infer_schema=False)
+    assert scored["n"].to_list() == ["1", "2", "3"]
+    first, gap, third = scored["predicted_label"].to_list()
+    assert gap is None
+    assert first == third
+    assert scored["probability"].null_count() == scored["decision"].null_count() == 1
+
+
+def test_score_reads_standard_input(
+    finished: FinishedRun, labelled: Path, command: Command, workplace: Path
+) -> None:
+    command("score", finished.bundle, labelled, "--out", "file.csv")
+    piped = textgauge(
+        *("score", finished.bundle, "-", "--out", "piped.csv"),
+        cwd=workplace,
+        stdin=labelled.read_bytes(),
+    )
+    assert (piped.status, piped.err) == (0, "")
+    assert Path("piped.csv").read_bytes() == Path("file.csv").read_bytes()
+
+
+def test_evaluate_judges_the_model_as_the_training_did(
+    finished: FinishedRun, command: Command
+) -> None:
+    """On the test rows alone, picked by the training's own split, the figures are the same."""
+    from textgauge.config import Config
+    from textgauge.data.split import split_rows
+    from textgauge.text.tokens import normalise
+
+    frame = notes()
+    keyed = frame.with_columns(key=normalise(frame["text"]))
+    parts = split_rows(keyed, seed=0, fractions=Config().fractions).parts
+    frame.filter(pl.Series(parts == 2)).write_csv("test.csv")
+    address = f"runs:/{finished.run_id}/model"
+    store = f"sqlite:///{finished.store}"
+    done = command("evaluate", address, "test.csv", "--tracking-uri", store, "--json")
+    assert done.status == 0, done.err
+    for name in ("eval_loss", "eval_accuracy", "eval_macro_f1"):
+        assert done.json[name] == pytest.approx(finished.result[name], rel=1e-5)
+    assert done.json["rows"] == finished.result["rows"]["test"]
+    assert done.json["unique_texts"] == finished.result["unique_texts"]["test"]
+    assert done.json["unknown_labels"] == {}
+
+
+def test_evaluate_leaves_labels_out_that_the_model_cannot_give_and_says_so(
+    finished: FinishedRun, workplace: Path, command: Command
+) -> None:
+    frame = notes(20).with_columns(verdict=pl.col("label")).drop("label")
+    odd = pl.DataFrame({"text": ["steel bolt", "iron nut"], "verdict": ["maybe", "maybe"]})
+    pl.concat([frame, odd]).write_csv("more.csv")
+    done = command("evaluate", finished.bundle, "more.csv", "--label", "verdict")
+    assert done.status == 0
+    assert "warning: left out, the model does not know: 'maybe' (2 rows)" in done.err
+    assert done.out.startswith("20 rows, ")
+    assert "1 non-compliant" in done.out  # by the name that the training gave it
+    quiet = command("evaluate", finished.bundle, "more.csv", "--label", "verdict", "--json")
+    assert quiet.json["unknown_labels"] == {"maybe": 2}
+
+
+def test_a_model_is_found_by_its_run_in_the_working_folder(finished: FinishedRun) -> None:
+    done = textgauge(
+        *("evaluate", f"runs:/{finished.run_id}/model", "notes.csv", "--json"),
+        cwd=finished.folder,
+    )
+    assert done.status == 0, done.err
+    assert done.json["rows"] == 300
+
+
+# ---- every command -------------------------------------------------------------------------------
+
+
+def test_python_m_textgauge_is_the_same_command(workplace: Path) -> None:
+    module = [sys.executable, "-m", "textgauge"]
+    for arguments in (["--version"], ["--help"], ["trian"]):
+        found = [
+            subprocess.run(
+                [*start, *arguments], env=clean_environment(), capture_output=True, check=False
+            )
+            for start in (module, [TEXTGAUGE])
+        ]
+        outcomes = {(done.returncode, done.stdout, done.stderr) for done in found}
+        assert len(outcomes) == 1
+
+
+def test_the_version_is_the_packages(command: Command) -> None:
+    done = command("--version")
+    assert (done.status, done.out, done.err) == (0, f"textgauge {version('textgauge')}\n", "")
+
+
+def test_help_lists_every_command_with_its_help(command: Command) -> None:
+    listed = command("--help")
+    assert (listed.status, listed.err) == (0, "")
+    (subparsers,) = (
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
+    )
+    assert subparsers.choices.keys() == {"demo", "check", "train", "evaluate", "score", "ui"}
+    for choice in subparsers._choices_actions:
+        assert re.search(rf"^ +{choice.dest} +{choice.help}$", listed.out, flags=re.MULTILINE)
+        own = command(choice.dest, "--help")
+        assert (own.status, own.err) == (0, "")
+        assert own.out.startswith(f"usage: textgauge {choice.dest} [-h]")
+        assert f"{choice.help.capitalize()}." in " ".join(own.out.split())
+
+
+def test_a_reader_that_goes_away_is_no_fault(finished: FinishedRun) -> None:
+    """`textgauge check notes.csv | head -0`: no message, no traceback."""
+    with subprocess.Popen(
+        [TEXTGAUGE, "check", finished.table, "--json"],
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_json_goes_to_standard_output_alone_and_warnings_to_standard_error(
+    command: Command, quick: object, workplace: Path
+) -> None:
+    frame = notes().with_columns(
+        label=pl.when(pl.int_range(pl.len()) % 10 == 0).then(None).otherwise("label")
+    )
+    frame.write_csv("gaps.csv")
+    loud = command("train", "gaps.csv", *SMALL, "--json")
+    quiet = command("train", "gaps.csv", *SMALL, "--json", "--quiet")
+    warning = (
+        "warning: gaps.csv, rows 1, 11, 21, 31, 41 and 25 more: the label is missing or empty. "
+        "Fill these rows in or delete them; training leaves them out.\n"
+    )
+    assert quiet.err == warning
+    assert warning in loud.err
+    assert sum(quiet.json["rows"].values()) == sum(loud.json["rows"].values()) == 270
+    assert json.loads(loud.out)["run_id"] == quiet.json["run_id"]  # of the tracker in memory

@@ -1,0 +1,328 @@
+"""A saved model on a table: every row predicted and written whole, or judged by its labels."""
+
+import errno
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from textgauge.bundle.predictor import Predictor
+from textgauge.data.corpus import gather_texts
+from textgauge.errors import BundleError, ColumnError, StorageError, TableError
+from textgauge.review.metrics import evaluate
+from textgauge.scoring import evaluate_table, load_predictor, score_table
+
+TABLE = pl.DataFrame(
+    {
+        "id": [10, 20, 30, 40, 50],
+        "text": [
+            "steel component manufactured in 2010 in good condition",
+            None,
+            "Steel  component manufactured in 2010 in good condition",
+            "iron component manufactured in 1975 in poor condition",
+            "",
+        ],
+        "price": [1.5, 2.5, None, -0.25, 0.0],
+    }
+)
+ADDED = ["predicted_label", "probability", "decision"]
+READERS = {
+    ".csv": lambda path: pl.read_csv(path, missing_utf8_is_empty_string=False),
+    ".tsv": lambda path: pl.read_csv(path, separator="\t"),
+    ".jsonl": pl.read_ndjson,
+    ".ndjson": pl.read_ndjson,
+    ".parquet": pl.read_parquet,
+    ".arrow": pl.read_ipc,
+}
+
+
+@pytest.fixture(scope="module")
+def predictor(trained):
+    return Predictor.load(trained.folder, cores=1)
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+# ---- score
+
+
+@pytest.mark.parametrize("suffix", READERS)
+def test_every_column_is_kept_and_three_are_added_in_every_format(predictor, tmp_path, suffix):
+    out = tmp_path / f"scored{suffix}"
+    score_table(predictor, TABLE, out)
+    found = READERS[suffix](out)
+    assert found.columns == [*TABLE.columns, *ADDED]
+    assert found.select(TABLE.columns).equals(TABLE)
+    expected = predictor.predict_frame(TABLE["text"])
+    rows = TABLE["text"].is_not_null()
+    assert found.filter(rows)["predicted_label"].cast(pl.String).to_list() == (
+        expected.filter(rows)["predicted_label"].to_list()
+    )
+    np.testing.assert_allclose(
+        found.filter(rows)["probability"], expected.filter(rows)["probability"], rtol=1e-6
+    )
+    assert found["decision"].equals(found["predicted_label"])
+    assert names_in(tmp_path) == [out.name]
+
+
+def test_a_row_without_a_text_is_not_predicted_and_an_empty_text_is(predictor, tmp_path):
+    score_table(predictor, TABLE, tmp_path / "scored.parquet")
+    found = pl.read_parquet(tmp_path / "scored.parquet").select(ADDED)
+    assert found.row(1) == (None, None, None)
+    assert None not in found.row(4)
+    assert found.null_count().row(0) == (1, 1, 1)
+
+
+def test_texts_with_one_normal_form_get_one_prediction_and_count_once(predictor, tmp_path):
+    scored = score_table(predictor, TABLE, tmp_path / "scored.parquet")
+    found = pl.read_parquet(tmp_path / "scored.parquet").select(ADDED)
+    assert found.row(0) == found.row(2)
+    assert (scored.rows, scored.unique_texts) == (5, 3)
+
+
+def test_the_result_tells_rows_texts_and_the_time_it_took(predictor, tmp_path):
+    scored = score_table(predictor, TABLE, str(tmp_path / "scored.csv"))
+    assert scored.seconds > 0
+    assert scored.to_json() == {
+        "rows": 5,
+        "unique_texts": 3,
+        "seconds": round(scored.seconds, 3),
+        "rows_per_second": round(5 / scored.seconds),
+        "out": str(tmp_path / "scored.csv"),
+    }
+    json.dumps(scored.to_json())
+
+
+def test_a_file_of_texts_is_scored_as_it_is_written(predictor, tmp_path):
+    source = tmp_path / "notes.csv"
+    source.write_text("id;note\n007;steel\n008;iron\n")
+    score_table(predictor, source, tmp_path / "scored.csv", text="note")
+    lines = (tmp_path / "scored.csv").read_text().splitlines()
+    assert lines[0] == "id,note,predicted_label,probability,decision"
+    assert lines[1].startswith("007,steel,")
+
+
+def test_encoding_and_delimiter_of_the_table_can_be_given(predictor, tmp_path):
+    source = tmp_path / "notes.txt"
+    source.write_bytes("text~maß\nstéel~1\n".encode("latin-1"))
+    score_table(predictor, source, tmp_path / "a.jsonl", encoding="latin-1", delimiter="~")
+    (row,) = pl.read_ndjson(tmp_path / "a.jsonl").rows(named=True)
+    assert (row["text"], row["maß"]) == ("stéel", "1")
+
+
+def test_a_pandas_table_is_scored_too(predictor, tmp_path):
+    frame = pd.DataFrame({"text": ["steel", None], "n": [1, 2]})
+    score_table(predictor, frame, tmp_path / "scored.csv")
+    assert pl.read_csv(tmp_path / "scored.csv").columns == ["text", "n", *ADDED]
+
+
+def test_an_unknown_ending_is_told_with_those_that_are_known(predictor, tmp_path):
+    with pytest.raises(StorageError) as error:
+        score_table(predictor, TABLE, tmp_path / "scored.xlsx")
+    assert str(error.value) == (
+        f"{tmp_path / 'scored.xlsx'} has an ending that is not known; score writes .csv, .tsv, "
+        ".jsonl, .ndjson, .parquet, .arrow."
+    )
+    assert names_in(tmp_path) == []
+
+
+def test_the_ending_may_be_in_capitals(predictor, tmp_path):
+    score_table(predictor, TABLE, tmp_path / "SCORED.CSV")
+    assert pl.read_csv(tmp_path / "SCORED.CSV").height == 5
+
+
+def test_a_missing_column_names_the_nearest(predictor, tmp_path):
+    with pytest.raises(ColumnError) as error:
+        score_table(predictor, TABLE, tmp_path / "scored.csv", text="texts")
+    assert str(error.value) == (
+        "the table has no column 'texts'; it has 'id', 'text', 'price'. Did you mean 'text'? "
+        "Pass --text NAME."
+    )
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_a_column_that_is_there_already_is_never_overwritten(predictor, tmp_path, name):
+    with pytest.raises(TableError) as error:
+        score_table(predictor, TABLE.rename({"price": name}), tmp_path / "scored.csv")
+    assert str(error.value) == (
+        f"the table already has a column {name!r}; rename or drop it first."
+    )
+    assert names_in(tmp_path) == []
+
+
+def test_the_folder_of_the_output_is_made(predictor, tmp_path):
+    score_table(predictor, TABLE, tmp_path / "a" / "b" / "scored.csv")
+    assert names_in(tmp_path / "a" / "b") == ["scored.csv"]
+
+
+def test_an_earlier_output_is_replaced(predictor, tmp_path):
+    out = tmp_path / "scored.csv"
+    out.write_text("earlier")
+    score_table(predictor, TABLE, out)
+    assert pl.read_csv(out).height == 5
+
+
+def test_the_output_can_be_read_by_whom_the_mask_allows(predictor, tmp_path):
+    score_table(predictor, TABLE, tmp_path / "scored.csv")
+    (tmp_path / "usual").touch()
+    usual = (tmp_path / "usual").stat().st_mode
+    assert (tmp_path / "scored.csv").stat().st_mode == usual
+
+
+def test_a_disk_that_fills_up_leaves_the_earlier_output_and_nothing_else(
+    predictor, tmp_path, monkeypatch
+):
+    out = tmp_path / "scored.csv"
+    out.write_text("earlier")
+
+    def write_csv(frame, path, **options):
+        Path(path).write_text("half of")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_csv", write_csv)
+    with pytest.raises(StorageError) as error:
+        score_table(predictor, TABLE, out)
+    assert str(error.value).startswith(f"{out} cannot be written: ")
+    assert "No space left on device" in str(error.value)
+    assert out.read_text() == "earlier"
+    assert names_in(tmp_path) == ["scored.csv"]
+
+
+def test_an_interruption_leaves_nothing(predictor, tmp_path, monkeypatch):
+    def write_csv(frame, path, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(pl.DataFrame, "write_csv", write_csv)
+    with pytest.raises(KeyboardInterrupt):
+        score_table(predictor, TABLE, tmp_path / "scored.csv")
+    assert names_in(tmp_path) == []
+
+
+def test_where_nothing_can_be_written_it_is_told(predictor, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError) as error:
+        score_table(predictor, TABLE, tmp_path / "file" / "scored.csv")
+    assert str(error.value).startswith(f"{tmp_path / 'file' / 'scored.csv'} cannot be written: ")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(StorageError, match=r"folder\.csv cannot be written: .*directory"):
+        score_table(predictor, TABLE, tmp_path / "folder.csv")
+    assert names_in(tmp_path) == ["file", "folder.csv"]
+
+
+def test_what_a_format_cannot_hold_is_told(predictor, tmp_path):
+    nested = TABLE.with_columns(words=pl.col("text").str.split(" "))
+    with pytest.raises(StorageError, match="cannot be written: CSV format does not support nested"):
+        score_table(predictor, nested, tmp_path / "scored.csv")
+    assert names_in(tmp_path) == []
+    score_table(predictor, nested, tmp_path / "scored.parquet")
+    assert pl.read_parquet(tmp_path / "scored.parquet")["words"].to_list()[3][0] == "iron"
+
+
+# ---- evaluate
+
+
+def labelled_notes(trained):
+    """The component notes of the test part, a row each, and their labels."""
+    test = trained.corpus.test
+    rows = np.repeat(test.text_index, test.count)
+    labels = np.repeat(test.label, test.count)
+    classes = np.array(trained.corpus.classes)
+    return pl.DataFrame({"text": test.texts.gather(rows), "label": classes[labels]})
+
+
+def test_a_table_is_judged_as_its_texts_are_judged_directly(trained, predictor):
+    found = evaluate_table(predictor, labelled_notes(trained).sample(fraction=1, shuffle=True))
+    expected = evaluate(trained.corpus.test, trained.probabilities, trained.corpus.classes)
+    assert (found.rows, found.unique_texts) == (trained.corpus.test.rows, len(trained.corpus.test))
+    assert found.unknown_labels == {}
+    assert found.evaluation.rows.confusion == expected.rows.confusion
+    assert found.evaluation.texts.confusion == expected.texts.confusion
+    assert found.evaluation.rows.loss == pytest.approx(expected.rows.loss, rel=1e-4)
+    assert found.evaluation.texts.loss == pytest.approx(expected.texts.loss, rel=1e-4)
+
+
+def test_the_json_values_are_those_that_the_command_promises(trained, predictor):
+    found = evaluate_table(predictor, labelled_notes(trained))
+    values = json.loads(json.dumps(found.to_json()))
+    assert list(values) == [
+        "eval_loss", "eval_accuracy", "eval_macro_f1", "rows", "unique_texts", "unknown_labels",
+        "over_rows", "over_texts",
+    ]  # fmt: skip
+    rows = found.evaluation.rows
+    assert (values["eval_loss"], values["eval_accuracy"], values["eval_macro_f1"]) == (
+        rows.loss, rows.accuracy, rows.macro_f1,
+    )  # fmt: skip
+    assert values["over_rows"]["accuracy"] == values["eval_accuracy"]
+    assert values["over_texts"]["accuracy"] == found.evaluation.texts.accuracy
+
+
+def test_rows_without_text_or_label_are_left_out(trained, predictor):
+    notes = labelled_notes(trained)
+    gaps = pl.DataFrame({"text": [None, "steel", "  "], "label": ["0", None, "1"]})
+    found = evaluate_table(predictor, pl.concat([notes, gaps]))
+    assert found.rows == notes.height
+    assert found.evaluation == evaluate_table(predictor, notes).evaluation
+
+
+def test_unknown_labels_are_counted_and_left_out(trained, predictor):
+    notes = labelled_notes(trained)
+    foreign = pl.DataFrame({"text": ["a", "b", "c"], "label": ["7", "maybe", "7"]})
+    found = evaluate_table(predictor, pl.concat([foreign, notes]))
+    assert found.unknown_labels == {"7": 2, "maybe": 1}
+    assert found.rows == notes.height
+    assert found.evaluation == evaluate_table(predictor, notes).evaluation
+
+
+def test_a_table_with_none_of_the_models_labels_is_refused(predictor):
+    frame = pl.DataFrame({"text": list("abcdefg"), "fault": list("tuvwxyz")})
+    with pytest.raises(TableError) as error:
+        evaluate_table(predictor, frame, label="fault")
+    assert str(error.value) == (
+        "DataFrame has none of the model's labels (0, 1); its label column 'fault' holds 't', "
+        "'u', 'v', 'w', 'x'. Pass --label NAME."
+    )
+
+
+def test_a_table_without_any_label_is_refused(predictor):
+    frame = pl.DataFrame({"text": ["a"], "label": [None]}, schema_overrides={"label": pl.String})
+    with pytest.raises(TableError, match="its label column 'label' holds nothing"):
+        evaluate_table(predictor, frame)
+
+
+def test_one_label_of_two_is_enough_to_judge(predictor):
+    frame = pl.DataFrame({"text": ["steel", "steel", "iron"], "label": ["1", "1", "1"]})
+    found = evaluate_table(predictor, frame)
+    assert (found.rows, found.unique_texts) == (3, 2)
+    texts = gather_texts(frame, predictor.classes)
+    probabilities = predictor.predict(texts.texts).probabilities
+    assert found.evaluation == evaluate(texts, probabilities, predictor.classes)
+
+
+def test_columns_encoding_and_delimiter_can_be_named(predictor, tmp_path):
+    source = tmp_path / "notes.txt"
+    source.write_bytes("note~maß\nstéel~1\nsteel~0\n".encode("latin-1"))
+    found = evaluate_table(
+        predictor, source, text="note", label="maß", encoding="latin-1", delimiter="~"
+    )
+    assert (found.rows, found.unique_texts) == (2, 2)
+
+
+# ---- load
+
+
+def test_a_model_is_loaded_from_its_folder(trained, predictor):
+    for address in (trained.folder, str(trained.folder)):
+        loaded = load_predictor(address)
+        assert loaded.predict(["steel"]).labels == predictor.predict(["steel"]).labels
+
+
+def test_a_model_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(BundleError, match="none does not exist"):
+        load_predictor(tmp_path / "none")
+    with pytest.raises(BundleError, match=r"is no saved model: it has no textgauge\.json"):
+        load_predictor(tmp_path)
