@@ -165,7 +165,7 @@ def runs(store: Path, experiment: str = "textgauge") -> dict[str, str]:
     with closing(sqlite3.connect(f"{store.as_uri()}?mode=ro", uri=True)) as connection:
         found = connection.execute(
             "SELECT run_uuid, status FROM runs JOIN experiments USING (experiment_id)"
-            " WHERE name = ? ORDER BY start_time",
+            " WHERE experiments.name = ? ORDER BY start_time",
             [experiment],
         )
         return dict(found.fetchall())
@@ -177,7 +177,8 @@ def runs(store: Path, experiment: str = "textgauge") -> dict[str, str]:
 class MemoryTracker:
     """A `Tracker` that remembers what it was told, in order."""
 
-    def __init__(self, fail_after: int | None = None) -> None:
+    def __init__(self, run_id: str, fail_after: int | None = None) -> None:
+        self.run_id = run_id
         self.told: list[tuple[str, Any]] = []
         self.ended: str | None = None
         self.metrics: dict[str, list[tuple[int | None, float]]] = {}
@@ -219,7 +220,7 @@ class MemoryTracker:
         return TrackingError("the store went away.") if broken else None
 
     def ready(self, timeout: float | None = None) -> RunRecord:
-        return RunRecord("a" * 32, "1", "textgauge", "memory", "http://127.0.0.1/a")
+        return RunRecord(self.run_id, "1", "textgauge", "memory", "http://127.0.0.1/a")
 
     def end(self, status: str = "FINISHED") -> RunRecord:
         self.told.append(("end", status))
@@ -269,8 +270,9 @@ class Quick:
         """Of the last training."""
         return self.trackers[-1]
 
-    def open(self, *_: Any, **__: Any) -> MemoryTracker:
-        self.trackers.append(MemoryTracker(self.fail_after))
+    def open(self, *_: Any, run_id: str | None = None) -> MemoryTracker:
+        new = f"{len(self.trackers):032x}"
+        self.trackers.append(MemoryTracker(run_id or new, self.fail_after))
         return self.tracker
 
     def train(self, source: Any, *, out: Path | None = None, **settings: Any) -> Any:

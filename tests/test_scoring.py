@@ -30,7 +30,7 @@ TABLE = pl.DataFrame(
 )
 ADDED = ["predicted_label", "probability", "decision"]
 READERS = {
-    ".csv": lambda path: pl.read_csv(path, missing_utf8_is_empty_string=False),
+    ".csv": pl.read_csv,
     ".tsv": lambda path: pl.read_csv(path, separator="\t"),
     ".jsonl": pl.read_ndjson,
     ".ndjson": pl.read_ndjson,
@@ -143,6 +143,22 @@ def test_a_missing_column_names_the_nearest(predictor, tmp_path):
         "the table has no column 'texts'; it has 'id', 'text', 'price'. Did you mean 'text'? "
         "Pass --text NAME."
     )
+
+
+def test_a_column_that_holds_no_texts_is_told(predictor, tmp_path):
+    frame = pl.DataFrame({"text": [["steel"], ["iron"]]})
+    with pytest.raises(ColumnError) as error:
+        score_table(predictor, frame, tmp_path / "scored.parquet")
+    assert str(error.value) == (
+        "column 'text' of the table holds List(String), no texts. Pass --text NAME."
+    )
+
+
+def test_numbers_are_read_as_texts(predictor, tmp_path):
+    score_table(predictor, pl.DataFrame({"text": [1979, None]}), tmp_path / "scored.parquet")
+    found = pl.read_parquet(tmp_path / "scored.parquet")
+    assert found["text"].to_list() == [1979, None]
+    assert found["predicted_label"][0] == predictor.predict(["1979"]).labels[0]
 
 
 @pytest.mark.parametrize("name", ADDED)

@@ -45,28 +45,15 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         status: int = options.run(options)
         sys.stdout.flush()
         return status
-    except TextgaugeError as error:
-        _say_error(str(error))
-        return error.exit_status
-    except KeyboardInterrupt:
-        _say_error("interrupted.")
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (| head); nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except ModuleNotFoundError as error:
-        _say_error(
-            f"the package {error.name!r} is not installed in this environment. "
-            "Install textgauge with all it needs: pip install textgauge."
-        )
-        return 1
-    except MemoryError:
-        _say_error("there is not enough memory. Use a smaller table, or a machine with more.")
-        return 1
-    except OSError as error:
-        _say_error(_told(error))
-        return 1
+    except (TextgaugeError, KeyboardInterrupt, ModuleNotFoundError, MemoryError, OSError) as error:
+        print(f"textgauge: error: {_told(error)}", file=sys.stderr, flush=True)
+        if isinstance(error, KeyboardInterrupt):
+            return INTERRUPTED
+        return error.exit_status if isinstance(error, TextgaugeError) else 1
     finally:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
@@ -82,7 +69,19 @@ def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
 
 
-def _told(error: OSError) -> str:
+def _told(error: BaseException) -> str:
+    """What a person is told of an error that is no fault of the program's."""
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted."
+    if isinstance(error, MemoryError):
+        return "there is not enough memory. Use a smaller table, or a machine with more."
+    if isinstance(error, ModuleNotFoundError):
+        return (
+            f"the package {error.name!r} is not installed in this environment. "
+            "Install textgauge with all it needs: pip install textgauge."
+        )
+    if not isinstance(error, OSError):
+        return str(error)
     where = f"{error.filename}: " if error.filename else ""
     # Polars gives no errno, but says it.
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
@@ -91,10 +90,6 @@ def _told(error: OSError) -> str:
             "temporary files go (TMPDIR names another folder), and run the command again."
         )
     return f"{where}{error.strerror or error}."
-
-
-def _say_error(message: str) -> None:
-    print(f"textgauge: error: {message}", file=sys.stderr, flush=True)
 
 
 def _config(options: argparse.Namespace) -> Config:

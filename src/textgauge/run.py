@@ -27,7 +27,6 @@ from .result import Clock, TrainResult
 from .review import baselines
 from .review.contenders import Review, judge
 from .text.learn import learn_encoder
-from .tracking.model_folder import carry_code
 from .tracking.open import open_tracker
 from .tracking.protocol import RunRecord, Tracker
 from .training.history import Epoch
@@ -359,7 +358,6 @@ def _save(bundle: Path, fitted: Fitted, encoder: TextEncoder, settings: dict[str
     from .bundle.save import save_bundle
 
     save_bundle(bundle, fitted.model, encoder, settings=settings, card=model_card(settings))
-    carry_code(bundle)
 
 
 def _start_proof(bundle: Path, corpus: Corpus, review: Review) -> RunningProof:

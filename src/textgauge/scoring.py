@@ -30,6 +30,9 @@ _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
 }
 """What `score` can write, by the ending of the file's name."""
 
+_ADDED = ("predicted_label", "probability", "decision")
+"""The columns that `score` adds."""
+
 
 @dataclass(frozen=True)
 class Scored:
@@ -127,12 +130,18 @@ def score_table(
             f"the table has no column {text!r}; it has {listed}."
             f"{did_you_mean(text, frame.columns)} Pass --text NAME."
         )
-    texts = frame[text].cast(pl.String)
-    predicted = predictor.predict_frame(texts)
-    taken = [name for name in predicted.columns if name in frame.columns]
+    taken = [name for name in _ADDED if name in frame.columns]
     if taken:
         raise TableError(f"the table already has a column {taken[0]!r}; rename or drop it first.")
-    predicted = predicted.with_columns(pl.when(texts.is_not_null()).then(pl.all()))
+    try:
+        texts = frame[text].cast(pl.String)
+    except pl.exceptions.PolarsError:
+        raise ColumnError(
+            f"column {text!r} of the table holds {frame[text].dtype}, no texts. Pass --text NAME."
+        ) from None
+    predicted = predictor.predict_frame(texts).with_columns(
+        pl.when(texts.is_not_null()).then(pl.all())
+    )
     _write_whole(pl.concat([frame, predicted], how="horizontal"), out, write)
     distinct = normalise(texts.drop_nulls().unique()).n_unique()
     return Scored(len(frame), distinct, time.perf_counter() - begin, out)

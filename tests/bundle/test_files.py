@@ -16,5 +16,5 @@ def test_the_format_is_the_first():
 
 
 def test_a_saved_model_holds_these_files_and_no_other(trained):
-    names = {files.SETTINGS, files.VOCABULARY, files.ONNX, files.WEIGHTS, files.CARD}
+    names = {files.SETTINGS, files.VOCABULARY, files.ONNX, files.WEIGHTS, files.CARD, "code"}
     assert {path.name for path in trained.folder.iterdir()} == names

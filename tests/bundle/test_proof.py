@@ -11,9 +11,9 @@ import pytest
 from onnx import numpy_helper
 
 from textgauge.bundle import files
+from textgauge.bundle.carried import carry_code
 from textgauge.bundle.proof import TOLERANCE, carried_code, compare, start_proof
 from textgauge.errors import ProofError
-from textgauge.tracking.model_folder import carry_code
 
 GOOD = np.array([[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]], dtype=np.float32)
 
@@ -116,7 +116,7 @@ def test_a_model_with_a_file_missing_is_no_proof(copied, prove, name):
     with pytest.raises(ProofError) as error:
         prove(copied)
     assert str(error.value).startswith(
-        "the saved model could not be loaded in a fresh process: textgauge.errors.BundleError: "
+        "the saved model could not be loaded in a fresh process: textgauge_predictor_"
     )
     assert f"it has no {name}" in str(error.value)
 
@@ -221,9 +221,10 @@ def test_the_process_sees_nothing_of_the_surroundings(trained, folders, monkeypa
     assert (program, isolated, cores) == (sys.executable, "-I", "2")
 
 
-def test_the_carried_code_comes_before_the_installed(copied):
+def test_the_proof_runs_the_code_that_is_in_the_model(copied, prove):
     folder, package = carried_code(copied)
-    assert package == "textgauge"
-    assert (folder / "textgauge" / "bundle" / "predictor.py").is_file()
-    carried = carry_code(copied)
-    assert carried_code(copied) == (copied.resolve() / "code", carried)
+    assert folder == copied.resolve() / "code"
+    assert (folder / package / "bundle" / "predictor.py").is_file()
+    shutil.rmtree(folder)
+    with pytest.raises(ProofError, match="carries no code to predict with"):
+        carried_code(copied)

@@ -121,7 +121,7 @@ def status_after(connect: Callable[[Path], Any]) -> Callable[..., str]:
 @pytest.fixture(scope="session")
 def stand_in(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package laid out as textgauge, with the real loader and a predictor that needs no model."""
-    from textgauge.tracking.model_folder import CARRIED_FILES
+    from textgauge.bundle.carried import CARRIED_FILES
 
     package = tmp_path_factory.mktemp("source") / "textgauge"
     real = Path(textgauge.__file__).parent

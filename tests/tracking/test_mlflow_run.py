@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from textgauge.bundle.carried import carry_code
 from textgauge.errors import TrackingError
 from textgauge.tracking.failures import explain
 from textgauge.tracking.mlflow_run import ENDED_TAG, MlflowRun, local_folder
-from textgauge.tracking.model_folder import carry_code
 from textgauge.tracking.sqlite_store import sqlite_uri
 
 Opened = Callable[..., MlflowRun]

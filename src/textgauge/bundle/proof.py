@@ -17,6 +17,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import ProofError
+from .carried import CODE_FOLDER, PACKAGE_PREFIX
 
 TOLERANCE = 1e-4
 """How far a probability may differ: two float32 libraries sum in different orders."""
@@ -128,7 +129,7 @@ def start_proof(
     code, package = carried_code(bundle)
     process = subprocess.Popen(
         [
-            sys.executable, "-I", "-c", _SCRIPT, str(code), package, str(bundle.resolve()),
+            sys.executable, "-I", "-B", "-c", _SCRIPT, str(code), package, str(bundle.resolve()),
             str(path / "texts.arrow"), str(path / "found.npy"), str(cores),
         ],
         stdin=subprocess.DEVNULL,
@@ -139,9 +140,13 @@ def start_proof(
 
 
 def carried_code(bundle: Path) -> tuple[Path, str]:
-    """Where the predictor's code lies, and its package: in the bundle, else this installation."""
-    carried = sorted((bundle / "code").glob("textgauge_predictor_*"))
-    if carried:
-        return bundle.resolve() / "code", carried[0].name
-    package = Path(__file__).resolve().parent.parent
-    return package.parent, package.name
+    """Where the predictor's code lies in the bundle, and its package's name.
+
+    Raises:
+        ProofError: the bundle carries no code.
+    """
+    code = bundle.resolve() / CODE_FOLDER
+    carried = sorted(path.name for path in code.glob(PACKAGE_PREFIX + "*"))
+    if not carried:
+        raise ProofError(f"{bundle} carries no code to predict with; train again.")
+    return code, carried[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StorageError
 from ..text.encoder import TextEncoder
 from . import files
+from .carried import carry_code
 
 if TYPE_CHECKING:
     from ..models.lstm import LSTMClassifier
@@ -48,6 +49,7 @@ def save_bundle(
         weights = {name: value.contiguous() for name, value in model.state_dict().items()}
         (partial / files.WEIGHTS).write_bytes(save(weights))
         (partial / files.CARD).write_text(card, encoding="utf-8")
+        carry_code(partial)
         partial.rename(folder)
     except OSError as error:
         raise StorageError(

@@ -65,7 +65,7 @@ class TerminalProgress(PlainProgress):
 
         self._bar = Progress(
             SpinnerColumn(),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
             TimeElapsedColumn(),
             console=Console(file=stream),
@@ -78,7 +78,8 @@ class TerminalProgress(PlainProgress):
         if self._task is None:
             self._bar.start()
             self._task = self._bar.add_task(text, total=None)
-        self._bar.update(self._task, description=text, total=None)
+        self._bar.update(self._task, description=text, completed=0)
+        self._bar.tasks[0].total = None  # For `update`, None means "as it is".
 
     def step(self, step: int, steps: int) -> None:
         """Move the bar."""
@@ -102,7 +103,7 @@ def epoch_row(epoch: Epoch) -> str:
     """The figures of an epoch, in the columns of the header."""
     return (
         f"{epoch.epoch:>5}   {epoch.train_loss:>10.4f}   {epoch.train_accuracy:>10.2%}   "
-        f"{epoch.val_loss:>9.4f}   {epoch.val_accuracy:>8.2%}   {epoch.seconds:>7.1f}"
+        f"{epoch.val_loss:>9.4f}   {epoch.val_accuracy:>9.2%}   {epoch.seconds:>7.1f}"
     )
 
 

@@ -1,0 +1,231 @@
+"""How far a training is: lines in a log, a bar on a terminal, warnings alone with --quiet."""
+
+import io
+import os
+import pty
+import re
+
+import pytest
+
+from textgauge.terminal.progress import (
+    OnlyWarnings,
+    PlainProgress,
+    TerminalProgress,
+    close,
+    epoch_row,
+    progress_for,
+)
+from textgauge.training.history import Epoch
+from textgauge.training.progress import NoProgress, Progress
+
+EPOCHS = [Epoch(n, 0.5 / n, 1 - 0.2 / n, 0.4 / n, 1 - 0.1 / n, 0.001, 1.25 * n) for n in (1, 2)]
+
+
+def tell_everything(progress: Progress):
+    """A short training, as the stages tell it."""
+    progress.stage("reading")
+    progress.warn("3 rows have no text")
+    progress.stage("training")
+    for epoch in EPOCHS:
+        for step in (1, 2, 3):
+            progress.step(step, 3)
+        progress.epoch(epoch)
+    progress.note("stopped early")
+    close(progress)
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    """A stream on a pseudo terminal of 100 columns, and what was written to it."""
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("LINES", "30")
+    reader, writer = pty.openpty()
+    stream = os.fdopen(writer, "w", encoding="utf-8")
+
+    def written():
+        stream.close()
+        content = b""
+        while True:
+            try:
+                piece = os.read(reader, 65536)
+            except OSError:  # Linux's way to say that the other end is closed.
+                piece = b""
+            if not piece:
+                return content.decode()
+            content += piece
+
+    yield stream, written
+    stream.close()
+    os.close(reader)
+
+
+def screen_after(written, width=100):
+    """The lines that stand on the screen after control sequences were obeyed."""
+    lines, row, column = [[]], 0, 0
+    for command in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\r|\n|[^\x1b\r\n]", written):
+        if command == "\n":
+            row += 1
+            if row == len(lines):
+                lines.append([])
+        elif command == "\r":
+            column = 0
+        elif command.startswith("\x1b["):
+            count = int(re.sub(r"\D", "", command) or 1)
+            if command.endswith("A"):
+                row = max(row - count, 0)
+            elif command.endswith("K"):
+                lines[row] = [] if count == 2 else lines[row][:column]
+        else:
+            assert column < width, "a line is wider than the terminal"
+            lines[row] += " " * (column + 1 - len(lines[row]))
+            lines[row][column] = command
+            column += 1
+    return ["".join(line).rstrip() for line in lines]
+
+
+# ---- which display
+
+
+def test_the_display_suits_the_stream(terminal):
+    assert type(progress_for(io.StringIO())) is PlainProgress
+    assert type(progress_for(terminal[0])) is TerminalProgress
+    assert type(progress_for(io.StringIO(), quiet=True)) is OnlyWarnings
+    assert type(progress_for(terminal[0], quiet=True)) is OnlyWarnings
+
+
+# ---- lines
+
+
+def test_a_log_gets_a_line_for_each_thing_and_the_header_once():
+    stream = io.StringIO()
+    tell_everything(PlainProgress(stream))
+    assert stream.getvalue().splitlines() == [
+        "reading …",
+        "warning: 3 rows have no text",
+        "training …",
+        "epoch   train loss   train acc.    val loss    val acc.   seconds",
+        "    1       0.5000       80.00%      0.4000      90.00%       1.2",
+        "    2       0.2500       90.00%      0.2000      95.00%       2.5",
+        "stopped early",
+    ]
+
+
+def test_every_line_is_written_at_once():
+    class Stream(io.StringIO):
+        flushed = 0
+
+        def flush(self):
+            self.flushed += 1
+
+    stream = Stream()
+    progress = PlainProgress(stream)
+    for count, tell in enumerate(
+        (
+            lambda: progress.stage("reading"),
+            lambda: progress.warn("odd"),
+            lambda: progress.note("so"),
+        ),
+        start=1,
+    ):
+        tell()
+        assert stream.flushed == count
+
+
+def test_rows_stay_in_their_columns_whatever_the_figures():
+    header = "epoch   train loss   train acc.    val loss    val acc.   seconds"
+    odd = [
+        Epoch(1, 0.0, 0.0, 0.0, 0.0, 0.1, 0.0),
+        Epoch(100, 12345.6789, 1.0, 99.5, 1.0, 0.1, 54321.0),
+        Epoch(7, float("nan"), 0.5, float("inf"), 0.5, 0.1, 3.0),
+    ]
+    assert {len(epoch_row(epoch)) for epoch in [*EPOCHS, *odd]} == {len(header)}
+    ends = [match.end() for match in re.finditer(r"\S+( \S+)*", header)]
+    for epoch in odd:
+        assert [match.end() for match in re.finditer(r"\S+", epoch_row(epoch))] == ends
+
+
+def test_quiet_prints_warnings_and_nothing_else():
+    stream = io.StringIO()
+    tell_everything(OnlyWarnings(stream))
+    assert stream.getvalue() == "warning: 3 rows have no text\n"
+
+
+def test_no_progress_says_nothing(capfd):
+    tell_everything(NoProgress())
+    assert capfd.readouterr() == ("", "")
+
+
+# ---- a terminal
+
+
+def test_a_terminal_keeps_the_epochs_and_loses_the_bar(terminal):
+    stream, written = terminal
+    tell_everything(TerminalProgress(stream))
+    assert [line for line in screen_after(written()) if line] == [
+        "warning: 3 rows have no text",
+        "epoch   train loss   train acc.    val loss    val acc.   seconds",
+        epoch_row(EPOCHS[0]),
+        epoch_row(EPOCHS[1]),
+        "stopped early",
+    ]
+
+
+def test_a_terminal_shows_the_stage_and_a_bar_while_it_runs(terminal):
+    stream, written = terminal
+    progress = TerminalProgress(stream)
+    progress.stage("reading")
+    progress._bar.refresh()
+    progress.epoch(EPOCHS[0])
+    progress.step(3, 4)
+    progress._bar.refresh()
+    stream.flush()
+    task = progress._bar.tasks[0]
+    assert (task.description, task.completed, task.total) == ("epoch 2", 3, 4)
+    progress.stage("saving")
+    assert (task.description, task.total) == ("saving", None)
+    progress.close()
+    shown = written()
+    assert "reading" in shown
+    assert "epoch 2" in shown
+    assert "━" in shown
+
+
+def test_the_cursor_is_given_back(terminal):
+    stream, written = terminal
+    progress = TerminalProgress(stream)
+    progress.stage("reading")
+    close(progress)
+    shown = written()
+    assert shown.rindex("\x1b[?25h") > shown.rindex("\x1b[?25l")
+
+
+def test_texts_are_shown_as_they_are_and_not_as_markup(terminal):
+    stream, written = terminal
+    progress = TerminalProgress(stream)
+    progress.warn("column [bold]text[/bold] has 3 gaps [/]")
+    progress.note("x" * 300)
+    close(progress)
+    shown = written().replace("\r\n", "\n")
+    assert shown.startswith("warning: column [bold]text[/bold] has 3 gaps [/]\n")
+    assert "x" * 300 + "\n" in shown
+
+
+def test_a_stage_is_shown_as_it_is_and_not_as_markup(terminal):
+    stream, written = terminal
+    progress = TerminalProgress(stream)
+    progress.stage("reading [notes].csv [/]")
+    progress._bar.refresh()
+    close(progress)
+    assert "reading [notes].csv [/]" in written()
+
+
+def test_closing_is_harmless_before_any_stage_and_twice(terminal):
+    stream, written = terminal
+    progress = TerminalProgress(stream)
+    progress.step(1, 2)
+    close(progress)
+    close(progress)
+    assert "".join(screen_after(written())) == ""
