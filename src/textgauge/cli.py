@@ -42,6 +42,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     previous = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
     try:
+        _let_ctrl_c_interrupt()
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -63,6 +64,17 @@ def _in_main_thread() -> bool:
     import threading
 
     return threading.current_thread() is threading.main_thread()
+
+
+def _let_ctrl_c_interrupt() -> None:
+    """End what blocks at Ctrl-C: reading standard input, waiting for another process.
+
+    Polars sets a handler of its own, after which such calls go on (pola-rs/polars#21739).
+    """
+    import polars  # noqa: F401 - before, or it would undo this
+
+    if hasattr(signal, "siginterrupt"):
+        signal.siginterrupt(signal.SIGINT, True)
 
 
 def _interrupt(*_: object) -> NoReturn:

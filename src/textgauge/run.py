@@ -164,8 +164,13 @@ def _fit(
     """Train, tell the tracker each epoch, and stop if the tracker can't go on."""
     from .training.fit import fit
 
-    def after_epoch(epoch: Epoch) -> None:
+    def keep(checkpoint: Checkpoint) -> None:
+        # Told before it is kept: the run must not lack an epoch that it is gone on from.
+        epoch = checkpoint.history[-1]
         tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
+        keeper.keep(checkpoint)
+
+    def after_epoch(_: Epoch) -> None:
         problem = tracker.failure()
         if problem is not None:
             raise problem
@@ -178,7 +183,7 @@ def _fit(
         config,
         progress=progress,
         on_epoch=after_epoch,
-        on_checkpoint=keeper.keep,
+        on_checkpoint=keep,
         start_from=start_from,
     )
 

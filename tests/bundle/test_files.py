@@ -1,6 +1,7 @@
 """The names on disk and the format's version: what other programs rely on."""
 
 from textgauge.bundle import files
+from textgauge.bundle.carried import CODE_FOLDER
 
 
 def test_the_names_on_disk_are_these():
@@ -15,6 +16,6 @@ def test_the_format_is_the_first():
     assert files.FORMAT_VERSION == 1
 
 
-def test_a_saved_model_holds_these_files_and_no_other(trained):
-    names = {files.SETTINGS, files.VOCABULARY, files.ONNX, files.WEIGHTS, files.CARD, "code"}
+def test_a_saved_model_holds_these_files_and_its_code(trained):
+    names = {files.SETTINGS, files.VOCABULARY, files.ONNX, files.WEIGHTS, files.CARD, CODE_FOLDER}
     assert {path.name for path in trained.folder.iterdir()} == names

@@ -83,8 +83,18 @@ for _name in ("torch", "sklearn", "mlflow"):
     assert 0 <= proof.largest_difference < 1e-5
 
 
-def test_a_good_model_without_code_is_proved_by_this_installation(trained, prove):
-    assert prove(trained.folder).texts == len(trained.corpus.test)
+def test_a_model_without_code_is_no_proof_and_no_process_is_started(trained, copied, folders):
+    shutil.rmtree(copied / "code")
+    with pytest.raises(ProofError) as error:
+        start_proof(copied, trained.corpus.test.texts, trained.probabilities)
+    assert str(error.value) == f"{copied} carries no code to predict with; train again."
+    assert list(folders.iterdir()) == []
+
+
+def test_the_proof_adds_nothing_to_the_model(trained, prove):
+    before = sorted(trained.folder.rglob("*"))
+    prove(trained.folder)
+    assert sorted(trained.folder.rglob("*")) == before
 
 
 @pytest.mark.parametrize(
@@ -221,10 +231,7 @@ def test_the_process_sees_nothing_of_the_surroundings(trained, folders, monkeypa
     assert (program, isolated, cores) == (sys.executable, "-I", "2")
 
 
-def test_the_proof_runs_the_code_that_is_in_the_model(copied, prove):
+def test_the_code_that_is_run_lies_in_the_model(copied):
     folder, package = carried_code(copied)
-    assert folder == copied.resolve() / "code"
+    assert (folder, package) == (copied.resolve() / "code", carry_code(copied))
     assert (folder / package / "bundle" / "predictor.py").is_file()
-    shutil.rmtree(folder)
-    with pytest.raises(ProofError, match="carries no code to predict with"):
-        carried_code(copied)

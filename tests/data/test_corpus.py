@@ -162,6 +162,7 @@ def test_test_texts_in_train_are_counted_where_the_user_wants_them():
     corpus = build(frame)
     assert corpus.test_texts_in_train == 2  # a and b; e is in test alone
     assert corpus.test.texts.to_list() == ["a", "b", "e"]
+    assert build(frame, distinct=False).test_texts_in_train == 2
 
 
 def test_rows_that_were_left_out_stand_in_no_part():
@@ -205,16 +206,28 @@ def test_the_digest_does_not_depend_on_the_order_of_the_rows():
     assert len(build(frame).digest) == 64
 
 
-def test_the_digest_changes_with_a_label_a_text_a_count_and_the_split():
-    frame = pl.DataFrame({"text": [f"n {n}" for n in range(50)], "label": ["a", "b"] * 25})
+def test_the_digest_changes_with_a_label_a_text_a_count_and_the_part():
+    frame = pl.DataFrame(
+        {
+            "text": [f"n {n}" for n in range(50)],
+            "label": ["a", "b"] * 25,
+            "split": (["train"] * 3 + ["val", "test"]) * 10,
+        }
+    )
+
+    def with_first(column, value):
+        return frame.with_columns(pl.Series(column, [value, *frame[column][1:]]))
+
     others = [
-        frame.with_columns(label=pl.Series(["b", *frame["label"][1:]])),
-        frame.with_columns(text=pl.Series(["m 0", *frame["text"][1:]])),
+        with_first("label", "b"),
+        with_first("text", "m 0"),
+        with_first("split", "val"),
         pl.concat([frame, frame[:1]]),
-        frame.with_columns(label=frame["label"].replace({"b": "c"})),
+        frame.with_columns(frame["label"].replace({"b": "c"})),
     ]
-    digests = [build(frame).digest, *(build(o).digest for o in others), build(frame, seed=1).digest]
-    assert len(set(digests)) == 6
+    assert len({build(table).digest for table in (frame, *others)}) == 6
+    by_hash = frame.drop("split")
+    assert build(by_hash).digest != build(by_hash, seed=1).digest
 
 
 # ---- every row for itself

@@ -1,5 +1,6 @@
 """The simple classifiers: what they predict, and their process, when it ends well or badly."""
 
+import itertools
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -67,12 +68,12 @@ def triples_of(texts):
 
 
 def contradictory_notes(trained):
-    """The training notes with some labels turned around, so that texts have soft labels."""
+    """The training notes with words repeated, and labels turned around for some soft ones."""
     train = trained.corpus.train
     flipped = np.arange(0, len(train), 7)
     order = np.argsort(np.concatenate([train.text_index, flipped]), kind="stable")
     return LabelledTexts(
-        train.texts,
+        pl.Series([f"{text} {text.split()[0]}" for text in train.texts]),
         np.concatenate([train.text_index, flipped])[order],
         np.concatenate([train.label, 1 - train.main_label[flipped]])[order],
         np.concatenate([train.count, np.ones(len(flipped), dtype=np.int64)])[order],
@@ -103,7 +104,7 @@ def test_logistic_regression_is_scikit_learns_fitted_on_every_row(trained):
     found = fit_tfidf_lr(train.texts, triples_of(train), test, 2)
     # The same model in other words: every row its own, and no weights.
     vectorizer = TfidfVectorizer(
-        analyzer=lambda text: [*text.split(), *map(" ".join, zip(*two_shifts(text), strict=False))],
+        analyzer=lambda text: [*text.split(), *map(" ".join, itertools.pairwise(text.split()))],
         sublinear_tf=True,
     ).fit(train.texts.to_list())
     rows = np.repeat(train.text_index, train.count)
@@ -114,11 +115,6 @@ def test_logistic_regression_is_scikit_learns_fitted_on_every_row(trained):
     expected = regression.predict_proba(vectorizer.transform(test.to_list()))
     np.testing.assert_allclose(found, expected, atol=0.01)
     assert expected[:, 1].std() > 0.05  # They do tell the texts apart.
-
-
-def two_shifts(text):
-    words = text.split()
-    return words, words[1:]
 
 
 def test_the_process_predicts_what_its_functions_predict(trained, finished):

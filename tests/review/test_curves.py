@@ -101,7 +101,7 @@ def test_the_kept_epoch_is_marked_where_the_validation_loss_is_lowest(monkeypatc
     "title",
     [
         "cost of $5 and $6",
-        r"$\undefined{",
+        r"a $\undefined{$ b",
         "a_b^c {x} 100% \\n",
         "日本語 العربية हिन्दी 🙂",
         "tab\tand\nline",

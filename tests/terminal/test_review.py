@@ -106,14 +106,14 @@ def test_the_review_ends_with_the_runs_link(result):
 def test_the_blocks_stand_in_the_order_of_the_run(result):
     blocks = review_text(result, NAMES).split("\n\n")
     assert [block.split()[0] for block in blocks] == [
-        "part", "on", "label", "The", "Saved", "Finished",
+        "part", "split:", "on", "label", "The", "Saved", "Finished",
     ]  # fmt: skip
-    assert blocks[3] == "The deep model is worth it."
-    assert blocks[4] == "Saved model, proved in a fresh process: /models/one"
+    assert blocks[4] == "The deep model is worth it."
+    assert blocks[5] == "Saved model, proved in a fresh process: /models/one"
 
 
 def test_the_model_stands_above_the_baselines_and_the_best_of_them_first(result):
-    block = review_text(result, NAMES).split("\n\n")[1]
+    block = review_text(result, NAMES).split("\n\n")[2]
     assert [line.split("  ")[0] for line in block.splitlines()[2:]] == [
         "LSTM, epoch 2", "TF-IDF", "majority class",
     ]  # fmt: skip
@@ -131,7 +131,8 @@ def test_the_split_is_shown_with_what_a_random_one_would_have_shared(trained):
         part = corpus.part(name)
         assert line.split() == [name, f"{part.rows:,}", f"{len(part):,}"]
     assert lines[5:] == [
-        f"split by {corpus.split.method}",
+        "",
+        f"split: {corpus.split.method}",
         "test texts that also stand in train: 1,234 (a random split of the rows would share 98.7%)",
     ]
 
@@ -144,6 +145,14 @@ def test_labels_are_shown_with_their_names_where_they_have_one():
     assert lines[0].split() == ["label", "precision", "recall", "F1", "rows"]
     assert lines[2].split() == ["0", "0.5000", "0.2500", "0.1250", "1,000"]
     assert lines[3].split() == ["1", "non-compliant", "0.5000", "0.2500", "0.1260", "1,001"]
+
+
+def test_a_label_of_two_lines_is_quoted_so_that_the_table_stays_whole():
+    labels = (LabelMetrics("two\nlines", 1, 1, 1, 9), LabelMetrics("é ü", 1, 1, 1, 9))
+    lines = labels_text(metrics_of(0.9, labels=labels), {"two\nlines": "odd"}).splitlines()
+    assert len(lines) == 4
+    assert lines[2].startswith("'two\\nlines' odd   ")
+    assert lines[3].startswith("é ü   ")
 
 
 def test_of_many_labels_the_30_worst_are_shown_and_that_is_said():

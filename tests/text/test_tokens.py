@@ -19,7 +19,7 @@ ALPHABETS = (
     "ΑΒΣασςω",
     "ЖжЯяЁё",
     "\u0130\u0131IiŞş",
-    "\u0301\u0307\u0308\u0323\u0345",  # combining marks
+    "\u0301\u0307\u0308\u0323\u0327\u0345",  # combining marks
     "\ufb01\ufb03\u01c4\u2160\u00bd\u00b2\u2122\u212a\u212b\u1e9e\u017f",  # ligatures, signs
     "\uff11\uff19\uff21\uff5a\uff0c\uff0e\u3000",  # full-width 1 9 A z , .
     "\u1100\u1161\u11a8\uac00\u304b\u3099",  # Hangul and kana that compose
@@ -72,8 +72,8 @@ def test_worked_normal_forms(raw, normal):
 
 def test_dotted_capital_i_is_composed_again_after_lower_casing():
     assert normal_forms("İ") == ["i\u0307"]
-    # Lower-cased, the dot stands between the i and the dot below, which belong together.
-    assert normal_forms("\u0130\u0323") == normal_forms("\u1ecb\u0307") == ["\u1ecb\u0307"]
+    # Lower-cased, its dot stands before the cedilla; composed again, behind it.
+    assert normal_forms("\u0130\u0327") == normal_forms("i\u0307\u0327") == ["i\u0327\u0307"]
 
 
 def test_nulls_stay_null_and_lines_up():

@@ -96,6 +96,14 @@ def test_every_source_gives_the_vectors_of_the_wanted_words_alone(tmp_path, writ
     assert found.source == str(path)
 
 
+def test_the_header_of_word2vec_is_no_vector_of_a_number(tmp_path):
+    path = tmp_path / "word2vec.vec"
+    path.write_text("2 3\nsteel 1 2 3\n2 4 5 6\n", encoding="utf-8")
+    found = read_vectors(str(path), ["steel", "2"])
+    assert found.rows.tolist() == [0, 1]
+    assert found.vectors.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
 def test_an_unwanted_line_may_look_as_it_likes(tmp_path):
     path = tmp_path / "odd.txt"
     path.write_text(". . . 1 2\n\nsteel 1 2\njunk\niron 3 4\n", encoding="utf-8")

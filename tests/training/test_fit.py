@@ -158,7 +158,9 @@ def test_an_interrupted_fit_goes_on_to_the_same_model(corpus):
         fit(corpus, encoder, config, on_epoch=stop, on_checkpoint=checkpoints.append)
     assert epochs == [1, 2]
     assert len(checkpoints) == 2  # that of the last epoch is there when the epoch is told
-    resumed = fit(corpus, encoder, config, start_from=checkpoints[-1])
+    progress = Notes()
+    resumed = fit(corpus, encoder, config, progress=progress, start_from=checkpoints[-1])
+    assert [epoch.epoch for epoch in progress.epochs] == [3, 4]
     assert equal_models(resumed, fit(corpus, encoder, config))
 
 

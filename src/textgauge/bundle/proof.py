@@ -122,11 +122,14 @@ def start_proof(
         expected: the trained model's probabilities for them. Shape: (texts, classes).
         cores: threads of the fresh process.
 
+    Raises:
+        ProofError: the bundle carries no code.
+
     """
+    code, package = carried_code(bundle)
     folder = tempfile.TemporaryDirectory(prefix="textgauge-proof-")
     path = Path(folder.name)
     pl.DataFrame({"text": texts}).write_ipc(path / "texts.arrow")
-    code, package = carried_code(bundle)
     process = subprocess.Popen(
         [
             sys.executable, "-I", "-B", "-c", _SCRIPT, str(code), package, str(bundle.resolve()),

@@ -86,12 +86,13 @@ def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> s
 
 
 def named(label: str, label_names: Mapping[str, str]) -> str:
-    """A label with its name, where it has one.
+    """A label with its name, where it has one; a label that no line can hold is quoted.
 
     >>> named("1", {"1": "non-compliant"}), named("x", {})
     ('1 non-compliant', 'x')
     """
-    return f"{label} {label_names[label]}" if label in label_names else label
+    shown = label if label.isprintable() else repr(label)
+    return f"{shown} {label_names[label]}" if label in label_names else shown
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

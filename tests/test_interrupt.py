@@ -1,0 +1,233 @@
+"""Stopped by Ctrl-C, by a machine that shuts down, or killed: what is left, and how to go on."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e import Done, Quick, Running, notes, runs, textgauge
+
+pytest_plugins = ["e2e_fixtures"]
+
+SETTINGS: dict[str, Any] = {
+    "epochs": 5,
+    "patience": 5,
+    "hidden_size": 32,
+    "embedding_size": 16,
+    "batch_size": 16,
+}
+"""An epoch of half a second or more, so that a signal comes in the middle of one."""
+
+OPTIONS = [
+    *(f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()),
+    "--every-row",
+]
+ROWS = 3000
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A training that was stopped: where, how it ended, and its run."""
+
+    folder: Path
+    done: Done
+    run_id: str
+
+    @property
+    def status(self) -> str:
+        """How MLflow says that the run ended."""
+        return runs(self.folder / "mlflow.db")[self.run_id]
+
+    def metric(self, name: str) -> list[tuple[int, float]]:
+        """The curve of a metric: step and value."""
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as connection:
+            return connection.execute(
+                "SELECT step, value FROM metrics WHERE run_uuid = ? AND key = ? ORDER BY step",
+                [self.run_id, name],
+            ).fetchall()
+
+    def tags(self) -> dict[str, str]:
+        """The run's tags."""
+        with closing(sqlite3.connect(self.folder / "mlflow.db")) as connection:
+            return dict(
+                connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", [self.run_id])
+            )
+
+    def go_on(self, *options: object) -> Done:
+        """Run the same command again, with `--resume`."""
+        resume = ("--resume", self.run_id, "--json")
+        return textgauge("train", "notes.csv", *OPTIONS, *resume, *options, cwd=self.folder)
+
+
+@pytest.fixture(scope="module")
+def stop(
+    tmp_path_factory: pytest.TempPathFactory, new_store: Callable[[Path], Path]
+) -> Callable[..., Stopped]:
+    """Train in a folder of its own, and send a signal as soon as a line begins so."""
+
+    def train_and_stop(line: str, number: int, *, everyone: bool = True) -> Stopped:
+        folder = tmp_path_factory.mktemp("stopped")
+        store = new_store(folder)
+        notes(ROWS).write_csv(folder / "notes.csv")
+        running = Running("train", "notes.csv", *OPTIONS, "--out", "model", cwd=folder)
+        running.wait_for(line)
+        (running.signal_group if everyone else running.signal)(number)
+        done = running.end()
+        # After kill -9 it is the tracking's own process that marks the run.
+        end = time.monotonic() + 30
+        while "RUNNING" in (found := runs(store)).values() and time.monotonic() < end:
+            time.sleep(0.1)
+        (run_id,) = found or [""]
+        return Stopped(folder, done, run_id)
+
+    return train_and_stop
+
+
+@pytest.fixture(scope="module")
+def by_ctrl_c(stop: Callable[..., Stopped]) -> Stopped:
+    """Stopped by Ctrl-C in the middle of the third epoch. Gone on with by the last test only."""
+    return stop("2 ", signal.SIGINT)
+
+
+@pytest.fixture
+def undisturbed(quick: Quick) -> Any:
+    """The same training, never stopped."""
+    return quick.train(notes(ROWS), distinct=False, **SETTINGS)
+
+
+def names(folder: Path) -> set[str]:
+    """Everything in a folder, hidden things too."""
+    return {path.name for path in folder.iterdir()}
+
+
+# ---- Ctrl-C --------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_ends_with_one_word_and_says_how_to_go_on(by_ctrl_c: Stopped) -> None:
+    done = by_ctrl_c.done
+    assert done.status == 130
+    assert done.out == ""
+    assert done.error == "interrupted."
+    assert done.err.endswith(
+        f"Go on with: --resume {by_ctrl_c.run_id}\ntextgauge: error: interrupted.\n"
+    )
+
+
+def test_ctrl_c_marks_the_run_as_killed_and_keeps_its_curves(by_ctrl_c: Stopped) -> None:
+    assert by_ctrl_c.status == "KILLED"
+    assert [step for step, _ in by_ctrl_c.metric("val_loss")] == [1, 2]
+    assert by_ctrl_c.metric("eval_loss") == []
+
+
+def test_ctrl_c_leaves_nothing_that_looks_like_a_model(by_ctrl_c: Stopped) -> None:
+    assert names(by_ctrl_c.folder) == {"notes.csv", "mlflow.db", "mlruns", ".textgauge"}
+    assert names(by_ctrl_c.folder / ".textgauge" / by_ctrl_c.run_id) == {"checkpoint.safetensors"}
+    done = textgauge(
+        *("score", f"runs:/{by_ctrl_c.run_id}/model", "notes.csv", "--out", "scored.csv"),
+        cwd=by_ctrl_c.folder,
+    )
+    assert done.status == 1
+    assert "The run may have ended before it stored a model" in done.error
+
+
+def test_going_on_with_other_settings_is_refused_and_the_run_stays_as_it_is(
+    by_ctrl_c: Stopped,
+) -> None:
+    done = by_ctrl_c.go_on("--lr", "0.5")
+    assert (done.status, done.out) == (1, "")
+    assert "belongs to another table or other settings" in done.error
+    assert by_ctrl_c.status == "KILLED"
+
+
+def test_going_on_ends_as_if_it_had_never_been_stopped(
+    by_ctrl_c: Stopped, undisturbed: Any
+) -> None:
+    done = by_ctrl_c.go_on("--out", "model")
+    assert done.status == 0, done.err
+    assert "going on after epoch 2" in done.err
+    result = done.json
+    assert result["run_id"] == by_ctrl_c.run_id
+    assert by_ctrl_c.status == "FINISHED"
+    expected = undisturbed.to_json()
+    for name in ("eval_loss", "eval_accuracy", "eval_macro_f1", "rows", "epochs", "best_epoch"):
+        assert result[name] == expected[name]
+    for name in ("train_loss", "train_accuracy", "val_loss", "val_accuracy"):
+        assert by_ctrl_c.metric(name) == [
+            (epoch.epoch, getattr(epoch, name)) for epoch in undisturbed.history
+        ]
+    artifacts = by_ctrl_c.folder / "mlruns"
+    (history,) = artifacts.rglob("history.json")
+    assert [epoch["epoch"] for epoch in json.loads(history.read_text())["epochs"]] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+    left = {"notes.csv", "mlflow.db", "mlruns", "model"}
+    assert names(by_ctrl_c.folder) == left  # nothing to go on with any more
+    again = by_ctrl_c.go_on()
+    assert again.status == 1
+    assert "there is no checkpoint at" in again.error
+    assert by_ctrl_c.status == "FINISHED"
+
+
+# ---- at other moments, and by other signals ------------------------------------------------------
+
+
+def test_a_machine_that_shuts_down_stops_a_training_as_ctrl_c_does(
+    stop: Callable[..., Stopped],
+) -> None:
+    stopped = stop("1 ", signal.SIGTERM)
+    assert stopped.done.status == 130
+    assert stopped.done.error == "interrupted."
+    assert stopped.status == "KILLED"
+    assert f"Go on with: --resume {stopped.run_id}\n" in stopped.done.err
+    assert "model" not in names(stopped.folder)
+
+
+def test_kill_9_still_marks_the_run(stop: Callable[..., Stopped]) -> None:
+    stopped = stop("1 ", signal.SIGKILL, everyone=False)
+    assert stopped.done.status == -signal.SIGKILL
+    assert stopped.status == "KILLED"
+    assert stopped.tags()["textgauge.ended"].startswith("the training process ended without a word")
+    assert "model" not in names(stopped.folder)
+    done = stopped.go_on()
+    assert done.status == 1
+    assert done.error.startswith("there is no checkpoint at .textgauge/")
+    assert done.error.endswith("Train again without --resume.")
+    assert stopped.status == "KILLED"
+
+
+def test_ctrl_c_before_the_model_is_proved_leaves_no_model(stop: Callable[..., Stopped]) -> None:
+    stopped = stop("proving the saved model", signal.SIGINT)
+    assert stopped.done.status == 130
+    assert stopped.done.error == "interrupted."
+    assert stopped.status == "KILLED"
+    assert names(stopped.folder) == {"notes.csv", "mlflow.db", "mlruns", ".textgauge"}
+
+
+def test_ctrl_c_while_torch_is_loaded_ends_well(stop: Callable[..., Stopped]) -> None:
+    stopped = stop("loading torch", signal.SIGINT)
+    assert stopped.done.status == 130
+    assert stopped.done.error == "interrupted."
+    assert stopped.status == "KILLED"
+    assert names(stopped.folder) == {"notes.csv", "mlflow.db", "mlruns"}
+
+
+def test_ctrl_c_while_the_table_is_awaited_leaves_nothing(workplace: Path) -> None:
+    running = Running("train", "-", cwd=workplace)
+    running.wait_for("reading")
+    running.signal_group(signal.SIGINT)
+    done = running.end()
+    assert done.status == 130
+    assert done.error == "interrupted."
+    assert names(workplace) == set()
