@@ -1,6 +1,6 @@
 """Write docs/reference/commands.md from the command line's own parser.
 
-    .venv/bin/python docs/make_reference.py
+.venv/bin/python docs/make_reference.py
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ INTRODUCTION = """\
 
 <!-- Made by docs/make_reference.py from the parser; a test holds the two equal. -->
 
-Exit status: 0 done, 1 the input or the surroundings are at fault (one message, no traceback), 2 wrong
-usage, 130 interrupted. With `--json` a command prints exactly one JSON object on standard output;
-progress and warnings always go to standard error. `python -m textgauge` is the same command.
+Exit status: 0 done, 1 the input or the surroundings are at fault (one message, no traceback),
+2 wrong usage, 130 interrupted. With `--json` a command prints exactly one JSON object on standard
+output; progress and warnings always go to standard error. `python -m textgauge` is the same command.
 
-Every setting of `train` can also stand in a TOML file (`--config FILE.toml`), under the option's name
-with underscores: `group_column = "year"`. The command line overrules the file.
+Every setting of `train` can also stand in a TOML file (`--config FILE.toml`), under the option's
+name with underscores: `group_column = "year"`. The command line overrules the file.
 """
 
 EXAMPLES = {
@@ -38,11 +38,15 @@ EXAMPLES = {
 def reference() -> str:
     """Return the page as it must be."""
     commands = next(
-        action for action in make_parser()._actions if isinstance(action, argparse._SubParsersAction)
+        action
+        for action in make_parser()._actions
+        if isinstance(action, argparse._SubParsersAction)
     )
     pages = [INTRODUCTION]
     for name, parser in commands.choices.items():
-        pages.append(f"## textgauge {name}\n\n{parser.description}\n\n```sh\n{EXAMPLES[name]}\n```\n")
+        pages.append(
+            f"## textgauge {name}\n\n{parser.description}\n\n```sh\n{EXAMPLES[name]}\n```\n"
+        )
         rows = ["| option | meaning |", "| --- | --- |"]
         for action in parser._actions:
             if isinstance(action, argparse._HelpAction):

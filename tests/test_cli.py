@@ -238,8 +238,8 @@ def test_evaluate_judges_the_model_as_the_training_did(
 ) -> None:
     """On the test rows alone, picked by the training's own split, the figures are the same."""
     from textgauge.config import Config
+    from textgauge.data.normal_form import normalise
     from textgauge.data.split import split_rows
-    from textgauge.text.tokens import normalise
 
     frame = notes()
     keyed = frame.with_columns(key=normalise(frame["text"]))

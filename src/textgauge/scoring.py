@@ -14,10 +14,10 @@ import polars as pl
 
 from .bundle.predictor import Predictor
 from .data.corpus import LabelledTexts, gather_texts
+from .data.normal_form import normalise
 from .data.tables import Columns, read_frame, read_table
 from .errors import ColumnError, StorageError, TableError, did_you_mean
 from .review.metrics import Evaluation, evaluate
-from .text.tokens import normalise
 from .tracking.addresses import resolve_model
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {

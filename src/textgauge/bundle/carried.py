@@ -18,6 +18,7 @@ CARRIED_FILES = (
     "bundle/files.py",
     "bundle/predictor.py",
     "bundle/pyfunc.py",
+    "data/normal_form.py",
     "errors.py",
     "text/encoder.py",
     "text/numbers.py",

@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..data.normal_form import normalise
 from ..errors import BundleError
 from ..text.encoder import TextEncoder
-from ..text.tokens import normalise
 from . import files
 
 BATCH_TOKENS = 32_768

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from ..errors import did_you_mean
+from .normal_form import normalise
 from .problems import SHOWN_ROWS, Problem, Severity, counted
 from .profile import LabelProfile, Profile, Quantiles, count_labels, count_texts, make_profile
 
@@ -90,8 +91,6 @@ def check_table(
     of the table decides the split.
     """
     if normalised is None:
-        from ..text.tokens import normalise
-
         normalised = normalise(table.frame["text"])
     frame = table.frame.with_columns(normalised.alias("normalised"))
     if table.columns.label is None:

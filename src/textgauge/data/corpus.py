@@ -19,7 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import TableError
-from ..text.tokens import normalise
+from .normal_form import normalise
 from .split import PARTS, Fractions, Split, shared_by_random_split, split_rows
 
 

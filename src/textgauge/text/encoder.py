@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..data.normal_form import normalise
 from .numbers import NumberScale
-from .tokens import is_number, normalise, number_value, tokenize
+from .tokens import is_number, number_value, tokenize
 from .vocabulary import NUMBER, UNKNOWN, Vocabulary
 
 
