@@ -19,7 +19,8 @@ INTRODUCTION = """\
 
 Exit status: 0 done, 1 the input or the surroundings are at fault (one message, no traceback),
 2 wrong usage, 130 interrupted. With `--json` a command prints exactly one JSON object on standard
-output; progress and warnings always go to standard error. `python -m textgauge` is the same command.
+output; progress and warnings always go to standard error. `python -m textgauge` is the same
+command.
 
 Every setting of `train` can also stand in a TOML file (`--config FILE.toml`), under the option's
 name with underscores: `group_column = "year"`. The command line overrules the file.
