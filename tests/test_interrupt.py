@@ -17,6 +17,8 @@ from e2e import Done, Quick, Running, notes, runs, textgauge
 
 pytest_plugins = ["e2e_fixtures"]
 
+Command = Callable[..., Done]
+
 SETTINGS: dict[str, Any] = {
     "epochs": 5,
     "patience": 5,
@@ -61,10 +63,10 @@ class Stopped:
                 connection.execute("SELECT key, value FROM tags WHERE run_uuid = ?", [self.run_id])
             )
 
-    def go_on(self, *options: object) -> Done:
-        """Run the same command again, with `--resume`."""
-        resume = ("--resume", self.run_id, "--json")
-        return textgauge("train", "notes.csv", *OPTIONS, *resume, *options, cwd=self.folder)
+    @property
+    def again(self) -> list[str]:
+        """The same command again, to go on with the run."""
+        return ["train", "notes.csv", *OPTIONS, "--resume", self.run_id]
 
 
 @pytest.fixture(scope="module")
@@ -127,30 +129,33 @@ def test_ctrl_c_marks_the_run_as_killed_and_keeps_its_curves(by_ctrl_c: Stopped)
     assert by_ctrl_c.metric("eval_loss") == []
 
 
-def test_ctrl_c_leaves_nothing_that_looks_like_a_model(by_ctrl_c: Stopped) -> None:
+def test_ctrl_c_leaves_nothing_that_looks_like_a_model(
+    by_ctrl_c: Stopped, command: Command
+) -> None:
     assert names(by_ctrl_c.folder) == {"notes.csv", "mlflow.db", "mlruns", ".textgauge"}
     assert names(by_ctrl_c.folder / ".textgauge" / by_ctrl_c.run_id) == {"checkpoint.safetensors"}
-    done = textgauge(
-        *("score", f"runs:/{by_ctrl_c.run_id}/model", "notes.csv", "--out", "scored.csv"),
-        cwd=by_ctrl_c.folder,
+    done = command(
+        *("score", f"runs:/{by_ctrl_c.run_id}/model", by_ctrl_c.folder / "notes.csv"),
+        *("--out", "scored.csv", "--tracking-uri", f"sqlite:///{by_ctrl_c.folder}/mlflow.db"),
     )
     assert done.status == 1
     assert "The run may have ended before it stored a model" in done.error
 
 
 def test_going_on_with_other_settings_is_refused_and_the_run_stays_as_it_is(
-    by_ctrl_c: Stopped,
+    by_ctrl_c: Stopped, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = by_ctrl_c.go_on("--lr", "0.5")
+    monkeypatch.chdir(by_ctrl_c.folder)
+    done = command(*by_ctrl_c.again, "--lr", "0.5")
     assert (done.status, done.out) == (1, "")
     assert "belongs to another table or other settings" in done.error
     assert by_ctrl_c.status == "KILLED"
 
 
 def test_going_on_ends_as_if_it_had_never_been_stopped(
-    by_ctrl_c: Stopped, undisturbed: Any
+    by_ctrl_c: Stopped, undisturbed: Any, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    done = by_ctrl_c.go_on("--out", "model")
+    done = textgauge(*by_ctrl_c.again, "--json", "--out", "model", cwd=by_ctrl_c.folder)
     assert done.status == 0, done.err
     assert "going on after epoch 2" in done.err
     result = done.json
@@ -163,18 +168,13 @@ def test_going_on_ends_as_if_it_had_never_been_stopped(
         assert by_ctrl_c.metric(name) == [
             (epoch.epoch, getattr(epoch, name)) for epoch in undisturbed.history
         ]
-    artifacts = by_ctrl_c.folder / "mlruns"
-    (history,) = artifacts.rglob("history.json")
-    assert [epoch["epoch"] for epoch in json.loads(history.read_text())["epochs"]] == [
-        1,
-        2,
-        3,
-        4,
-        5,
-    ]
+    (stored,) = (by_ctrl_c.folder / "mlruns").rglob("history.json")
+    history = json.loads(stored.read_text())["epochs"]
+    assert [epoch["val_loss"] for epoch in history] == [e.val_loss for e in undisturbed.history]
     left = {"notes.csv", "mlflow.db", "mlruns", "model"}
     assert names(by_ctrl_c.folder) == left  # nothing to go on with any more
-    again = by_ctrl_c.go_on()
+    monkeypatch.chdir(by_ctrl_c.folder)
+    again = command(*by_ctrl_c.again)
     assert again.status == 1
     assert "there is no checkpoint at" in again.error
     assert by_ctrl_c.status == "FINISHED"
@@ -194,25 +194,43 @@ def test_a_machine_that_shuts_down_stops_a_training_as_ctrl_c_does(
     assert "model" not in names(stopped.folder)
 
 
-def test_kill_9_still_marks_the_run(stop: Callable[..., Stopped]) -> None:
+def test_kill_9_still_marks_the_run(
+    stop: Callable[..., Stopped], command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stopped = stop("1 ", signal.SIGKILL, everyone=False)
     assert stopped.done.status == -signal.SIGKILL
     assert stopped.status == "KILLED"
     assert stopped.tags()["textgauge.ended"].startswith("the training process ended without a word")
     assert "model" not in names(stopped.folder)
-    done = stopped.go_on()
+    monkeypatch.chdir(stopped.folder)
+    done = command(*stopped.again)
     assert done.status == 1
     assert done.error.startswith("there is no checkpoint at .textgauge/")
     assert done.error.endswith("Train again without --resume.")
     assert stopped.status == "KILLED"
 
 
-def test_ctrl_c_before_the_model_is_proved_leaves_no_model(stop: Callable[..., Stopped]) -> None:
-    stopped = stop("proving the saved model", signal.SIGINT)
+def test_ctrl_c_while_the_model_is_saved_leaves_none(stop: Callable[..., Stopped]) -> None:
+    stopped = stop("saving", signal.SIGINT)
     assert stopped.done.status == 130
     assert stopped.done.error == "interrupted."
     assert stopped.status == "KILLED"
     assert names(stopped.folder) == {"notes.csv", "mlflow.db", "mlruns", ".textgauge"}
+
+
+def test_ctrl_c_before_the_model_is_proved_leaves_none(
+    quick: Quick, workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from textgauge.bundle.proof import RunningProof
+
+    def interrupted(_: RunningProof) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunningProof, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        quick.train(notes(), out=workplace / "model")
+    assert quick.tracker.ended == "KILLED"
+    assert names(workplace) == {".textgauge"}
 
 
 def test_ctrl_c_while_torch_is_loaded_ends_well(stop: Callable[..., Stopped]) -> None:

@@ -186,7 +186,10 @@ def main(folder: str, classes: str) -> None:
 
 
 if __name__ == "__main__":
+    import os
     import warnings
 
+    if hasattr(os, "nice"):
+        os.nice(5)  # The training beside it comes first.
     warnings.simplefilter("ignore")  # A baseline that stops early is still a baseline.
     main(*sys.argv[1:])
