@@ -20,19 +20,19 @@ pytest_plugins = ["e2e_fixtures"]
 Command = Callable[..., Done]
 
 SETTINGS: dict[str, Any] = {
-    "epochs": 5,
-    "patience": 5,
+    "epochs": 4,
+    "patience": 4,
     "hidden_size": 32,
     "embedding_size": 16,
     "batch_size": 16,
 }
-"""An epoch of half a second or more, so that a signal comes in the middle of one."""
+"""An epoch of some tenths of a second, so that a signal comes in the middle of one."""
 
 OPTIONS = [
     *(f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()),
     "--every-row",
 ]
-ROWS = 3000
+ROWS = 2000
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,12 @@ def stop(
 ) -> Callable[..., Stopped]:
     """Train in a folder of its own, and send a signal as soon as a line begins so."""
 
-    def train_and_stop(line: str, number: int, *, everyone: bool = True) -> Stopped:
+    def train_and_stop(line: str, number: int, *options: str, everyone: bool = True) -> Stopped:
         folder = tmp_path_factory.mktemp("stopped")
         store = new_store(folder)
         notes(ROWS).write_csv(folder / "notes.csv")
-        running = Running("train", "notes.csv", *OPTIONS, "--out", "model", cwd=folder)
+        given = [*OPTIONS, *options, "--out", "model"]
+        running = Running("train", "notes.csv", *given, cwd=folder)
         running.wait_for(line)
         (running.signal_group if everyone else running.signal)(number)
         done = running.end()
@@ -211,7 +212,7 @@ def test_kill_9_still_marks_the_run(
 
 
 def test_ctrl_c_while_the_model_is_saved_leaves_none(stop: Callable[..., Stopped]) -> None:
-    stopped = stop("saving", signal.SIGINT)
+    stopped = stop("saving", signal.SIGINT, "--epochs=1")
     assert stopped.done.status == 130
     assert stopped.done.error == "interrupted."
     assert stopped.status == "KILLED"

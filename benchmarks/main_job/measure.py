@@ -41,8 +41,11 @@ class Measured:
     output: dict[str, Any]
 
 
-def run(command: list[str | Path], folder: Path) -> Measured:
-    """Run a command that prints one JSON object, and measure it from outside."""
+def run(command: list[str | Path], folder: Path, *, sample: bool = False) -> Measured:
+    """Run a command that prints one JSON object, and measure it from outside.
+
+    `sample` looks at the memory of all its processes ten times a second, which costs some time.
+    """
     begin = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -50,7 +53,8 @@ def run(command: list[str | Path], folder: Path) -> Measured:
     most = [0.0]
     done = threading.Event()
     watcher = threading.Thread(target=_watch, args=(process.pid, most, done))
-    watcher.start()
+    if sample:
+        watcher.start()
     errors: list[str] = []
     reader = threading.Thread(target=lambda: errors.append(process.stderr.read()))
     reader.start()
@@ -59,7 +63,8 @@ def run(command: list[str | Path], folder: Path) -> Measured:
     seconds = time.perf_counter() - begin
     process.returncode = os.waitstatus_to_exitcode(status)
     done.set()
-    watcher.join()
+    if sample:
+        watcher.join()
     reader.join()
     if process.returncode:
         sys.exit(f"{' '.join(map(str, command))} ended with {process.returncode}:\n{errors[0]}")
@@ -88,9 +93,10 @@ def _family(pid: int) -> list[int]:
     return [pid, *(grandchild for child in children for grandchild in _family(int(child)))]
 
 
-def train(table: Path, folder: Path, *options: str) -> Measured:
+def train(table: Path, folder: Path, *options: str, sample: bool = False) -> Measured:
     """Measure `textgauge train TABLE`."""
-    return run([TEXTGAUGE, "train", table, "--json", "--quiet", *options], folder)
+    command: list[str | Path] = [TEXTGAUGE, "train", table, "--json", "--quiet", *options]
+    return run(command, folder, sample=sample)
 
 
 def median(values: list[float]) -> float:
@@ -171,7 +177,7 @@ def memory(data: Path, folder: Path) -> None:
         ("component notes, ten times", repeated, []),
         ("the same, every text different (1 epoch)", distinct, ["--epochs", "1"]),
     ):
-        measured = train(table, folder, *options)
+        measured = train(table, folder, *options, sample=True)
         rows, texts = (sum(measured.output[key].values()) for key in ("rows", "unique_texts"))
         print(
             f"| {name} | {rows:,} | {texts:,} | {measured.seconds:.1f} | "

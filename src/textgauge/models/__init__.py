@@ -1,27 +1,23 @@
 """Architectures: token ids in, logits out. One file each; `MODELS` lists them.
 
-Models are the only code, besides the training loop, that imports torch.
+Models are the only code, besides the training, that imports torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
-if TYPE_CHECKING:
-    from .lstm import LSTMClassifier
+from .lstm import LSTMClassifier
 
-__all__ = ["build_model"]
+MODELS = {"lstm": LSTMClassifier}
+"""Every architecture by its name in `Config.model`."""
 
 
-def build_model(name: str, settings: dict[str, int | float]) -> LSTMClassifier:
-    """A new model with random weights.
+def build_model(name: str, sizes: Mapping[str, int | float]) -> LSTMClassifier:
+    """Make a new model with random weights.
 
     Args:
         name: the architecture, a key of `MODELS`.
-        settings: its sizes, as `bundle` stores them.
-
+        sizes: the arguments of its class.
     """
-    from .lstm import LSTMClassifier
-
-    models = {"lstm": LSTMClassifier}
-    return models[name](**settings)  # type: ignore[arg-type]
+    return MODELS[name](**sizes)  # type: ignore[arg-type]
