@@ -107,7 +107,7 @@ class Running:
             start_new_session=True,
         )
         # A test that waits for a line that never comes must end too.
-        self._watch = threading.Timer(120, self._process.kill)
+        self._watch = threading.Timer(60, self._process.kill)
         self._watch.start()
 
     def wait_for(self, start: str) -> None:

@@ -149,6 +149,16 @@ def test_check_reads_standard_input(finished: FinishedRun, workplace: Path) -> N
     assert done.json["profile"]["rows"] == 300
 
 
+def test_a_terminal_that_lacks_a_character_shows_a_question_mark(workplace: Path) -> None:
+    rows = "".join(f"Prüfung {n},{label}\n" for n in range(9) for label in ("gut", "schräg"))
+    (workplace / "notes.csv").write_text(f"text,label\n{rows}", encoding="utf-8")
+    done = textgauge("check", "notes.csv", cwd=workplace, PYTHONIOENCODING="ascii")
+    assert (done.status, done.err) == (0, "")
+    assert "schr?g" in done.out
+    found = textgauge("check", "notes.csv", "--json", cwd=workplace, PYTHONIOENCODING="ascii")
+    assert [label["label"] for label in found.json["profile"]["labels"]] == ["gut", "schräg"]
+
+
 def test_check_shows_how_a_text_is_read(finished: FinishedRun, command: Command) -> None:
     text = "rusty component manufactured in 1979"
     done = command("check", finished.table, "--show-encoding", text, "--json")

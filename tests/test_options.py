@@ -118,6 +118,8 @@ def test_the_demo_trains_on_the_notes_that_it_made(
     assert config.label_names == {"0": "compliant", "1": "non-compliant"}
     assert rest["experiment"] == "demo"
     assert "made component_notes.csv" in done.err
+    again = command("demo", "--rows", "50")
+    assert "found component_notes.csv" in again.err
 
 
 @pytest.mark.parametrize("command_name", ["train", "check"])

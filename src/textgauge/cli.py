@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import json
 import os
 import signal
@@ -43,6 +44,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     previous = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
     try:
         _let_ctrl_c_interrupt()
+        _write_what_can_be_written()
         status: int = options.run(options)
         sys.stdout.flush()
         return status
@@ -75,6 +77,13 @@ def _let_ctrl_c_interrupt() -> None:
 
     if hasattr(signal, "siginterrupt"):
         signal.siginterrupt(signal.SIGINT, True)
+
+
+def _write_what_can_be_written() -> None:
+    """Show a question mark where the terminal's encoding lacks a character, and go on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _interrupt(*_: object) -> NoReturn:
@@ -124,7 +133,7 @@ def _progress(options: argparse.Namespace) -> Progress:
 
 
 def _print_json(values: dict[str, Any]) -> None:
-    print(json.dumps(values, ensure_ascii=False, allow_nan=False))
+    print(json.dumps(values, allow_nan=False))  # In ASCII: any terminal and any pipe takes it.
 
 
 def _train(options: argparse.Namespace) -> int:

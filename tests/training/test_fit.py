@@ -111,11 +111,21 @@ def test_the_loop_gets_every_setting(corpus, monkeypatch):
 
     original = module.train_model
     monkeypatch.setattr(module, "train_model", spy)
-    settings = {"epochs": 1, "patience": 7, "batch_size": 50, "lr": 0.02, "seed": 3, "threads": 1}
+    settings = {"epochs": 1, "patience": 7, "batch_size": 50, "lr": 0.02, "seed": 3}
     fitted_on(corpus, class_weights="balanced", **settings)
     fitted_on(corpus, **settings)
     assert vars(plans[0]) == {**settings, "balanced": True}
     assert vars(plans[1]) == {**settings, "balanced": False}
+
+
+def test_the_wanted_threads_are_used(corpus):
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        fitted_on(corpus, epochs=1, threads=1)
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_texts_of_a_part_are_encoded_in_its_order(corpus):

@@ -24,9 +24,7 @@ from textgauge.training.loop import (
     train_model,
 )
 
-PLAN = TrainingPlan(
-    epochs=3, patience=99, batch_size=16, lr=0.01, balanced=False, seed=0, threads=1
-)
+PLAN = TrainingPlan(epochs=3, patience=99, batch_size=16, lr=0.01, balanced=False, seed=0)
 
 
 def plan(**changes):
@@ -232,16 +230,6 @@ def test_every_step_and_epoch_is_told(parts):
 
 def test_the_batch_size_is_chosen_where_none_is_given(parts):
     assert train_model(make_model(), *parts, plan(epochs=1, batch_size=None)).batch_size == 16
-
-
-def test_the_wanted_threads_are_used(parts):
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2)
-        train_model(make_model(), *parts, plan(epochs=1, threads=1))
-        assert torch.get_num_threads() == 1
-    finally:
-        torch.set_num_threads(before)
 
 
 # ---- early stopping

@@ -81,6 +81,8 @@ def fit(
         "dropout": config.dropout,
         "recurrent_dropout": config.recurrent_dropout,
     }
+    # Before the first weights: their last bit depends on how many threads make them.
+    torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, sizes)
     if vectors is not None:
@@ -104,7 +106,6 @@ def fit(
             lr=config.lr,
             balanced=config.class_weights == "balanced",
             seed=config.seed,
-            threads=config.threads,
         ),
         on_epoch=after_epoch,
         on_step=progress.step,

@@ -38,7 +38,6 @@ class TrainingPlan:
     lr: float
     balanced: bool
     seed: int
-    threads: int
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,6 @@ def train_model(
         start_from: the state to go on from.
 
     """
-    torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     shuffle = np.random.default_rng(plan.seed)
     batch_size = plan.batch_size or choose_batch_size(len(train.encoded))
