@@ -121,7 +121,6 @@ def train(
         )
         proof = _start_proof(bundle, corpus, review)
         stack.callback(proof.stop)
-        tracker.log_model(bundle, example=corpus.test.texts.head(3).to_list())
         for path in _pictures_and_history(
             staging, fitted, f"{config.model.upper()} on {table.name}"
         ):
@@ -133,6 +132,8 @@ def train(
         progress.stage("proving the saved model")
         proved = proof.wait().largest_difference
         tracker.log_metrics({"proof_largest_difference": proved})
+        # Only now: no run's model/ holds a model that was not proved.
+        tracker.log_model(bundle, example=corpus.test.texts.head(3).to_list())
         clock.lap("proof")
         progress.stage("waiting for the tracking store")
         record = tracker.end("FINISHED")

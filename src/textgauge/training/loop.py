@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from .adam import Adam
 from .batches import EncodedTexts, choose_batch_size
 from .checkpoints import Checkpoint
 from .history import Epoch, best_epoch
@@ -81,7 +82,7 @@ def train_model(
     shuffle = np.random.default_rng(plan.seed)
     batch_size = plan.batch_size or choose_batch_size(len(train.encoded))
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = torch.optim.Adam(parameters.values(), lr=plan.lr, fused=True)
+    optimizer = Adam(parameters, plan.lr)
     weights = _label_weights(train, plan.balanced)
     history: list[Epoch] = []
     best = _copy(model.state_dict())
@@ -89,7 +90,7 @@ def train_model(
         history = list(start_from.history)
         best = dict(start_from.best_weights)
         model.load_state_dict(dict(start_from.weights))
-        _load_optimizer(optimizer, parameters, start_from.optimizer)
+        optimizer.load_state(start_from.optimizer)
         torch.random.set_rng_state(start_from.torch_random)
         shuffle.bit_generator.state = dict(start_from.shuffle_random)
     while not finished(history, plan):
@@ -112,7 +113,7 @@ def train_model(
             Checkpoint(
                 weights=_copy(model.state_dict()),
                 best_weights=best,
-                optimizer=_optimizer_state(optimizer, parameters),
+                optimizer=optimizer.state(),
                 torch_random=torch.random.get_rng_state(),
                 shuffle_random=dict(shuffle.bit_generator.state),
                 history=tuple(history),
@@ -145,7 +146,7 @@ def _one_epoch(
     model: nn.Module,
     train: EncodedTexts,
     batch_size: int,
-    optimizer: torch.optim.Optimizer,
+    optimizer: Adam,
     weights: Tensor,
     shuffle: np.random.Generator,
     on_step: Callable[[int, int], None],
@@ -160,7 +161,7 @@ def _one_epoch(
     for step, batch in enumerate(train.shuffled(batch_size, shuffle), start=1):
         logits = model(batch.ids, batch.positions, batch.lengths)
         per_text = row_losses(logits, batch.targets * weights)
-        optimizer.zero_grad(set_to_none=True)
+        optimizer.zero_grad()
         loss = per_text.sum() / (mean_weight * len(per_text))
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
@@ -206,24 +207,3 @@ def predict_logits(model: nn.Module, texts: EncodedTexts) -> npt.NDArray[np.floa
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in state.items()}
-
-
-def _optimizer_state(
-    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter]
-) -> dict[str, Tensor]:
-    return {
-        f"{name}/{key}": value.detach().clone()
-        for name, parameter in parameters.items()
-        for key, value in optimizer.state[parameter].items()
-    }
-
-
-def _load_optimizer(
-    optimizer: torch.optim.Optimizer,
-    parameters: dict[str, nn.Parameter],
-    saved: object,
-) -> None:
-    assert isinstance(saved, dict)
-    for full_name, value in saved.items():
-        name, _, key = full_name.rpartition("/")
-        optimizer.state[parameters[name]][key] = value.clone()

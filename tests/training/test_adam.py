@@ -1,0 +1,64 @@
+"""Adam, held against torch's own."""
+
+import subprocess
+import sys
+
+import torch
+from torch import nn
+
+from textgauge.training.adam import Adam
+
+
+def make_model():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 1))
+    model.unused = nn.Parameter(torch.ones(2))
+    return model
+
+
+def train(model, optimizer, first, last):
+    for step in range(first, last):
+        inputs = torch.randn(16, 4, generator=torch.Generator().manual_seed(step))
+        optimizer.zero_grad()
+        (model(inputs) - inputs.sum(1, keepdim=True)).square().mean().backward()
+        optimizer.step()
+
+
+def test_the_weights_equal_those_of_torch():
+    ours, theirs = make_model(), make_model()
+    train(ours, Adam(dict(ours.named_parameters()), lr=0.01), 0, 50)
+    train(theirs, torch.optim.Adam(theirs.parameters(), lr=0.01), 0, 50)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-6)
+    assert not torch.allclose(ours[0].weight, make_model()[0].weight, atol=0.01)
+
+
+def test_a_parameter_without_a_gradient_stays():
+    model = make_model()
+    train(model, Adam(dict(model.named_parameters()), lr=0.01), 0, 3)
+    assert torch.equal(model.unused, torch.ones(2))
+
+
+def test_going_on_from_a_state_is_as_if_nothing_had_happened():
+    whole = make_model()
+    train(whole, Adam(dict(whole.named_parameters()), lr=0.01), 0, 8)
+    model = make_model()
+    first = Adam(dict(model.named_parameters()), lr=0.01)
+    train(model, first, 0, 5)
+    state = first.state()
+    train(make_model(), first, 5, 6)  # The state is a copy: later steps leave it alone.
+    second = Adam(dict(model.named_parameters()), lr=0.01)
+    second.load_state(state)
+    train(model, second, 5, 8)
+    for mine, other in zip(model.parameters(), whole.parameters(), strict=True):
+        assert torch.equal(mine, other)
+
+
+def test_a_training_does_not_load_the_compiler():
+    script = """
+import sys
+from textgauge import TextClassifier
+TextClassifier(epochs=1).fit([f"part {n}" for n in range(20)], [0, 1] * 10)
+assert "torch._dynamo" not in sys.modules, "torch's compiler was loaded"
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
