@@ -34,8 +34,8 @@ from textgauge.tracking.protocol import RunPlan
 with open_tracker() as tracker:
     tracker.start(RunPlan("interrupted"))
     tracker.log_metrics({"train_loss": 0.5}, 1)
-    print(tracker.ready(30).run_id, flush=True)
     tracker.log_metrics({"train_loss": 0.25}, 2)
+    print(tracker.ready(30).run_id, flush=True)  # Both are handed over long before.
     time.sleep(60)
 """
 
