@@ -100,7 +100,7 @@ def choose_batch_size(texts: int) -> int:
     """A power of two from 16 to 256 that makes about 50 steps an epoch.
 
     Fewer steps learn too little an epoch; larger batches use the processor better, up to about 256
-    for a state of 100 (measured: benchmarks/README.md).
+    for a state of 100.
 
     >>> choose_batch_size(300), choose_batch_size(1440), choose_batch_size(1_000_000)
     (16, 32, 256)
