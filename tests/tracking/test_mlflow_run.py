@@ -38,6 +38,23 @@ def start(name: str, params: dict[str, str], tags: dict[str, str] | None = None)
     return {"do": "start", "name": name, "params": params, "tags": tags or {}, "time": 1}
 
 
+def test_space_is_kept_for_the_last_word(opened: Opened, store: Path) -> None:
+    run = opened()
+    run.apply(start("full disk", {}))
+    (reserve,) = store.parent.glob(".*.reserve")
+    assert reserve.stat().st_blocks * 512 >= 262_144
+    run.end("FAILED", 2)
+    assert not reserve.exists()
+
+
+def test_a_run_of_the_users_own_needs_no_space_for_it(opened: Opened, store: Path) -> None:
+    first = opened()
+    first.apply(start("own", {}))
+    first.end("FINISHED", 2)
+    opened(run_id=first.run_id, keep_open=True).apply(start("joined", {}))
+    assert not list(store.parent.glob(".*.reserve"))
+
+
 def test_an_existing_run_is_gone_on_with(opened: Opened, store: Path, connect: Connect) -> None:
     first = opened()
     tags = {"textgauge.version": "1", "mlflow.user": "ann", ENDED_TAG: "killed"}

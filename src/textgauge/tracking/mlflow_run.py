@@ -22,6 +22,9 @@ from .ui import run_url
 
 Event = dict[str, Any]
 
+RESERVE = 262_144
+"""Bytes kept free beside a local store while a run is open, for its last word."""
+
 ENDED_TAG = "textgauge.ended"
 """Says why a run ended without the training process saying so."""
 
@@ -84,6 +87,7 @@ class MlflowRun:
         }
         self.run_id: str | None = None
         self.record: Event | None = None
+        self._reserve: Path | None = None
 
     def open(self) -> None:
         """Find the experiment, or create it. Raises what MLflow raises, and TrackingError."""
@@ -124,6 +128,8 @@ class MlflowRun:
     def end(self, status: str, time_ms: int) -> None:
         """Set how the run ended; a run that the user opened is left as it is."""
         if self.run_id is not None and not self._keep_open:
+            if self._reserve is not None:
+                self._reserve.unlink(missing_ok=True)
             self._wait_for_lock()
             self._client.set_terminated(self.run_id, status, time_ms)
 
@@ -151,6 +157,10 @@ class MlflowRun:
                 self._experiment_id, start_time=event["time"], run_name=event["name"]
             )
             self.run_id = run.info.run_id
+        if self._store is not None and not self._keep_open:
+            # Given back at the end: on a full disk too, a run must be marked as failed.
+            self._reserve = self._store.with_name(f".{self._store.name}.{self.run_id}.reserve")
+            self._reserve.write_bytes(bytes(RESERVE))
         folder = local_folder(run.info.artifact_uri)
         if folder is not None:
             # Here rather than with the first artifact, so that a folder that cannot be written
