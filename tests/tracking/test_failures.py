@@ -34,7 +34,7 @@ def wrapped(cause: BaseException) -> Exception:
         (OSError(errno.ENOSPC, "No space left", "/data/mlruns/1"), "the disk of /data/mlruns/1"),
         (OSError(errno.EDQUOT, "Quota exceeded", "/data/mlruns/1"), "no space left"),
         (OSError(errno.EACCES, "Permission denied", "/data/mlruns"), "/data/mlruns cannot be writ"),
-        (FileNotFoundError(errno.ENOENT, "No such file", "/tmp/a.png"), "/tmp/a.png was to be"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "/data/a.png"), "/data/a.png was to be"),
         (
             RuntimeError("out-of-date database schema (found version ab12, but expected cd34)."),
             "another version of MLflow (its schema is ab12)",
