@@ -12,6 +12,7 @@ from .result import TrainResult
 from .run import train as train_run
 from .scoring import load_predictor
 from .terminal.progress import close, progress_for
+from .tracking.protocol import DEFAULT_ALIAS, Registration
 
 
 def train(
@@ -19,6 +20,8 @@ def train(
     *,
     experiment: str | None = None,
     tracking_uri: str | None = None,
+    register: str | None = None,
+    alias: str | None = DEFAULT_ALIAS,
     out: Path | str | None = None,
     resume: str | None = None,
     encoding: str | None = None,
@@ -32,7 +35,10 @@ def train(
         table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
             DataFrame.
         experiment: name of the MLflow experiment.
-        tracking_uri: default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+        tracking_uri: `sqlite:///PATH`, an MLflow server's address, `azureml://…`, `databricks` or
+            `databricks://PROFILE`; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+        register: name under which the model is registered (Unity Catalog: CATALOG.SCHEMA.NAME).
+        alias: points to the registered version.
         out: a new folder for the model, besides the copy that is stored with the run.
         resume: id of an interrupted run to go on with.
         encoding: of a text file that is not UTF-8.
@@ -46,7 +52,8 @@ def train(
     Raises:
         SettingsError: a setting is unknown or has a value that cannot be used.
         TableError: the table cannot be read, or not be trained on.
-        TrackingError: the tracking store refused.
+        TrackingError: the tracking store or server refused. A server that is merely down is no
+            error: `result.run.missing` says so, and `textgauge sync` sends the rest.
 
     """
     config = Config.from_mapping(settings)
@@ -57,6 +64,7 @@ def train(
             config,
             experiment=experiment,
             tracking_uri=tracking_uri,
+            registration=Registration(register, alias) if register else None,
             out=out,
             resume=resume,
             encoding=encoding,

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import options as add
-from .errors import TextgaugeError
+from .errors import TextgaugeError, TrackingError
 
 if TYPE_CHECKING:
     from .config import Config
@@ -146,7 +146,8 @@ def _run_training(
 ) -> int:
     from .run import train
     from .terminal.progress import close
-    from .terminal.review import review_text
+    from .terminal.review import missing_text, review_text
+    from .tracking.protocol import Registration
 
     progress = _progress(options)
     try:
@@ -154,7 +155,10 @@ def _run_training(
             table,
             config,
             experiment=options.experiment,
-            tracking_uri=options.tracking_uri,
+            tracking_uri=_tracking_uri(options),
+            registration=(
+                Registration(options.register, options.alias) if options.register else None
+            ),
             out=options.out,
             resume=resume,
             encoding=getattr(options, "encoding", None),
@@ -166,9 +170,23 @@ def _run_training(
         close(progress)
     if options.json:
         _print_json(result.to_json())
+        for text in missing_text(result.run):
+            print(f"warning: {text}", file=sys.stderr)
     else:
         print(review_text(result, config.label_names))
     return 0
+
+
+def _tracking_uri(options: argparse.Namespace) -> str | None:
+    """The address that --tracking-uri or --azureml names."""
+    if options.azureml is None:
+        uri: str | None = options.tracking_uri
+        return uri
+    if getattr(options, "tracking_uri", None) is not None:
+        options.parser.error("pass --tracking-uri or --azureml, not both")
+    from .tracking.servers.azureml import AzureML
+
+    return AzureML.from_name(options.azureml).uri
 
 
 def _demo(options: argparse.Namespace) -> int:
@@ -185,6 +203,10 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    if options.tracking:
+        return _check_tracking(options)
+    if options.table is None:
+        options.parser.error("the following arguments are required: TABLE (or --tracking)")
     from .data.checks import check_table
     from .data.tables import read_table
     from .run import columns_of
@@ -210,11 +232,60 @@ def _check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
+def _check_tracking(options: argparse.Namespace) -> int:
+    from .tracking.preflight import preflight
+
+    def say(step: str) -> None:
+        if not options.quiet:
+            print(f"{step} …", file=sys.stderr)
+
+    found = preflight(_tracking_uri(options), options.experiment, on_step=say)
+    if options.json:
+        _print_json(vars(found))
+    else:
+        print(f"{found.title} takes runs, in the experiment {found.experiment}.")
+    return 0
+
+
+def _sync(options: argparse.Namespace) -> int:
+    from .tracking.sync import sync
+
+    options.tracking_uri = options.to
+    to = _tracking_uri(options)
+
+    def say(text: str) -> None:
+        if not options.quiet:
+            print(text, file=sys.stderr)
+
+    done = sync(
+        options.runs,
+        to=to,
+        on_begin=lambda run_id, title: say(f"{run_id} → {title} …"),
+        on_note=lambda text: say(f"note: {text}."),
+    )
+    left = [each for each in done if each.problem is not None]
+    if options.json:
+        _print_json({"runs": [each.to_json() for each in done], "left": len(left)})
+    else:
+        for each in done:
+            print(f"{each.run_id}: {each.problem or each.run_url}")
+        if not done:
+            print("Every run is where it was meant to go.")
+        elif not left:
+            print(f"{len(done):,} run{'s' if len(done) > 1 else ''} sent whole.")
+    if left:
+        raise TrackingError(
+            f"{len(left):,} of {len(done):,} runs are not whole on their servers. "
+            "Nothing is lost: run textgauge sync again."
+        )
+    return 0
+
+
 def _evaluate(options: argparse.Namespace) -> int:
     from .scoring import evaluate_table, load_predictor
     from .terminal.review import evaluation_text
 
-    predictor = load_predictor(options.model, options.tracking_uri)
+    predictor = load_predictor(options.model, _tracking_uri(options))
     trained_with = predictor.settings["config"]
     result = evaluate_table(
         predictor,
@@ -240,7 +311,7 @@ def _evaluate(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     from .scoring import load_predictor, score_table
 
-    predictor = load_predictor(options.model, options.tracking_uri)
+    predictor = load_predictor(options.model, _tracking_uri(options))
     result = score_table(
         predictor,
         options.table,
@@ -263,7 +334,7 @@ def _ui(options: argparse.Namespace) -> int:
     from .tracking.open import local_store_uri
     from .tracking.ui import serve_ui
 
-    uri = options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or local_store_uri()
+    uri = _tracking_uri(options) or os.environ.get("MLFLOW_TRACKING_URI") or local_store_uri()
     serve_ui(uri, options.host, options.port)
     return 0
 
@@ -274,6 +345,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Command, s
     "train": (add.train, _train, "train a classifier on a table, as a tracked run"),
     "evaluate": (add.evaluate, _evaluate, "figures of a saved model on another table"),
     "score": (add.score, _score, "predict every row of a table"),
+    "sync": (add.sync, _sync, "send runs that a tracking server missed"),
     "ui": (add.ui, _ui, "look at the runs in MLflow's web UI"),
 }
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import SettingsError, did_you_mean
+from .tracking.protocol import DEFAULT_ALIAS
 
 _MODEL_HELP = "a model's folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
 _TABLE_HELP = "CSV, TSV, JSON Lines, Parquet or Arrow file (also .gz), or - for standard input"
@@ -64,7 +65,13 @@ def _store_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tracking-uri",
         metavar="URI",
-        help="MLflow store or server (default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)",
+        help="sqlite:///PATH, an MLflow server, azureml://…, databricks or databricks://PROFILE "
+        "(default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db)",
+    )
+    parser.add_argument(
+        "--azureml",
+        metavar="WORKSPACE",
+        help="an Azure ML workspace: SUBSCRIPTION/GROUP/NAME, or its config.json",
     )
 
 
@@ -148,6 +155,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     tracking = parser.add_argument_group("tracking")
     tracking.add_argument("--experiment", metavar="NAME", help="MLflow experiment (textgauge)")
     _store_options(tracking)  # type: ignore[arg-type]
+    tracking.add_argument(
+        "--register", metavar="NAME", help="register the model (Unity Catalog: CATALOG.SCHEMA.NAME)"
+    )
+    tracking.add_argument(
+        "--alias", default=DEFAULT_ALIAS, help=f"points to the registered version ({DEFAULT_ALIAS})"
+    )
     tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")
 
 
@@ -160,7 +173,15 @@ def demo(parser: argparse.ArgumentParser) -> None:
 
 def check(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge check`."""
-    parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP)
+    parser.add_argument("table", metavar="TABLE", nargs="?", help=_TABLE_HELP)
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument(
+        "--tracking",
+        action="store_true",
+        help="ask the tracking server, not the table: client, login, workspace, right to write",
+    )
+    tracking.add_argument("--experiment", metavar="NAME", help="MLflow experiment (textgauge)")
+    _store_options(tracking)  # type: ignore[arg-type]
     parser.add_argument(
         "--show-encoding", metavar="TEXT", help="how a text is read: its tokens, ids and numbers"
     )
@@ -199,6 +220,20 @@ def score(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", default=None, metavar="COLUMN", help="column with the texts")
     _store_options(parser)
     _input_options(parser)
+    _output_options(parser)
+
+
+def sync(parser: argparse.ArgumentParser) -> None:
+    """Options of `textgauge sync`."""
+    parser.add_argument(
+        "runs", metavar="RUN", nargs="*", help="only these (default: all that servers may lack)"
+    )
+    parser.add_argument(
+        "--to", metavar="URI", help="another server, for all runs of the store or those named"
+    )
+    parser.add_argument(
+        "--azureml", metavar="WORKSPACE", help="as --to: SUBSCRIPTION/GROUP/NAME, or config.json"
+    )
     _output_options(parser)
 
 

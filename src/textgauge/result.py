@@ -49,6 +49,8 @@ class TrainResult:
             "experiment": self.run.experiment,
             "tracking_uri": self.run.tracking_uri,
             "run_url": self.run.run_url,
+            "journal_run_id": self.run.journal_run_id,
+            "missing_on_server": self.run.missing,
             "bundle": str(self.bundle),
             "eval_loss": figures.rows.loss,
             "eval_accuracy": figures.rows.accuracy,

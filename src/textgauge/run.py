@@ -27,8 +27,8 @@ from .result import Clock, TrainResult
 from .review import baselines
 from .review.contenders import Review, judge
 from .text.learn import learn_encoder
-from .tracking.open import open_tracker
-from .tracking.protocol import RunRecord, Tracker
+from .tracking.open import interrupted_run, open_tracker
+from .tracking.protocol import Registration, RunRecord, Tracker
 from .training.history import Epoch
 from .training.progress import NoProgress, Progress
 
@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 WAITING = Path(".textgauge")
 """Where interrupted runs wait to be resumed, below the working folder."""
 
+PREFLIGHT_PATIENCE = 30.0
+"""Seconds that the first epoch waits at most for a server to say whether it takes the run."""
+
 PROOF_TEXTS = 20_000
 """Test texts that the round-trip proof predicts again at most."""
 
@@ -51,6 +54,7 @@ def train(
     *,
     experiment: str | None = None,
     tracking_uri: str | None = None,
+    registration: Registration | None = None,
     out: Path | str | None = None,
     resume: str | None = None,
     encoding: str | None = None,
@@ -65,8 +69,9 @@ def train(
         config: the settings.
         experiment: name of the MLflow experiment; default MLFLOW_EXPERIMENT_NAME, else "textgauge".
         tracking_uri: default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
+        registration: the model becomes a version of a registered model.
         out: a new folder for the model, besides the copy that is stored with the run.
-        resume: id of an interrupted run to go on with.
+        resume: id of an interrupted run to go on with, in the local store or on its server.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
         progress: is told how far it is.
@@ -84,7 +89,11 @@ def train(
     with ExitStack() as stack:
         # Before the tracker, so that this is there until the tracker has stored what lies in it.
         staging = Path(stack.enter_context(_staging(target)))
-        tracker = stack.enter_context(open_tracker(tracking_uri, experiment, run_id=resume))
+        if resume is not None:
+            resume, tracking_uri = interrupted_run(resume, tracking_uri)
+        tracker = stack.enter_context(
+            open_tracker(tracking_uri, experiment, run_id=resume, registration=registration)
+        )
 
         progress.stage("reading")
         table = read_table(source, columns_of(config), encoding=encoding, delimiter=delimiter)
@@ -137,6 +146,7 @@ def train(
         clock.lap("proof")
         progress.stage("waiting for the tracking store")
         record = tracker.end("FINISHED")
+        _tell(tracker, progress)
         clock.lap("tracking")
         keeper.discard()
         kept = bundle.rename(target) if target else _kept_bundle(record, bundle)
@@ -171,11 +181,16 @@ def _fit(
         tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
         keeper.keep(checkpoint)
 
-    def after_epoch(_: Epoch) -> None:
+    def after_epoch(epoch: Epoch) -> None:
+        if epoch.epoch == first_epoch:
+            # Here and not before: until now the server was asked beside the work.
+            tracker.preflight(PREFLIGHT_PATIENCE)
+        _tell(tracker, progress)
         problem = tracker.failure()
         if problem is not None:
             raise problem
 
+    first_epoch = 1 + (len(start_from.history) if start_from is not None else 0)
     if start_from is not None:
         progress.note(f"going on after epoch {len(start_from.history)}")
     return fit(
@@ -187,6 +202,12 @@ def _fit(
         on_checkpoint=keep,
         start_from=start_from,
     )
+
+
+def _tell(tracker: Tracker, progress: Progress) -> None:
+    """Pass on what the tracker has to say."""
+    for sentence in tracker.news():
+        progress.warn(sentence)
 
 
 def _review(fitted: Fitted, config: Config, corpus: Corpus, simple: baselines.Baselines) -> Review:

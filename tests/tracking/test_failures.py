@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from textgauge.errors import TrackingError
-from textgauge.tracking.failures import deleted_experiment, explain, public_uri
+from textgauge.tracking.failures import deleted_experiment, explain, explain_server, public_uri
 
 STORE = Path("/data/mlflow.db")
 LOCAL = "sqlite:////data/mlflow.db"
-SERVER = "https://me:secret@mlflow.example"
 
 
 def wrapped(cause: BaseException) -> Exception:
@@ -56,20 +55,23 @@ def test_the_cause_is_found_under_all_layers(cause: BaseException, words: str) -
 @pytest.mark.parametrize(
     ("message", "words"),
     [
-        ("API request failed with error code 401 != 200", "refuses this login"),
-        ("API request failed with error code 403 != 200", "refuses this login"),
-        ("API request failed with error code 404 != 200", "not as an MLflow server"),
-        ("the response body was not in a valid JSON format", "not as an MLflow server"),
-        ("Max retries exceeded (too many 500 error responses)", "an error of its own"),
+        ("API request failed with error code 401 != 200", "refuses this login. Log in."),
+        ("API request failed with error code 403 != 200", "may not write to the server. Ask."),
+        ("API request failed with error code 404 != 200", "was not found"),
+        ("the response body was not in a valid JSON format", "was not found"),
+        ("Max retries exceeded (too many 500 error responses)", "an error of its own (500)"),
+        ("Max retries exceeded (too many 429 error responses)", "no more requests for now"),
         ("Max retries exceeded: Connection refused", "does not answer"),
         ("Read timed out", "does not answer"),
+        ("certificate verify failed: self-signed certificate", "REQUESTS_CA_BUNDLE"),
+        ("the name is too long", "The server did not take the run: the name is too long"),
     ],
 )
-def test_what_a_server_does_is_told_without_the_password(message: str, words: str) -> None:
-    sentence = explain(RuntimeError(message), SERVER, None)
+def test_what_a_server_does_is_told(message: str, words: str) -> None:
+    sentence = explain_server(
+        RuntimeError(message), "the server", login_help="Log in.", role_help="Ask."
+    )
     assert words in sentence
-    assert "https://mlflow.example" in sentence
-    assert "secret" not in sentence
 
 
 def test_an_unknown_error_is_passed_on_in_its_first_line() -> None:

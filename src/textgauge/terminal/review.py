@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from ..data.corpus import Corpus
 from ..result import TrainResult
 from ..review.metrics import Evaluation, Metrics
+from ..tracking.protocol import RunRecord
 
 _MOST_LABELS = 30
 
@@ -32,9 +33,21 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
         labels_text(result.review.model.evaluation.rows, label_names),
         result.review.verdict,
         f"Saved model, proved in a fresh process: {result.bundle}",
+        *missing_text(result.run),
         f"Finished in {result.seconds['whole']:.1f} s. Run Details:\n{result.run.run_url}",
     ]
     return "\n\n".join(blocks)
+
+
+def missing_text(run: RunRecord) -> list[str]:
+    """What to do about a run that its server does not have whole; nothing if it has."""
+    if run.missing is None:
+        return []
+    problem = run.missing if run.missing.endswith(".") else f"{run.missing}."
+    return [
+        f"Not all of the run is on its server: {problem}\n"
+        "It is whole in the local store. Send the rest with: textgauge sync"
+    ]
 
 
 def corpus_text(corpus: Corpus) -> str:

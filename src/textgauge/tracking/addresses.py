@@ -13,16 +13,21 @@ import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import BundleError, TrackingError
-from .failures import explain, public_uri
+from .failures import explain, is_missing, status_of
 from .mlflow_run import local_folder
 from .open import choose_destination
 from .protocol import MODEL_FOLDER
+from .registry import version_by_alias
+from .servers import Server, server_at, using
+from .servers import explain as explain_server
 from .sqlite_store import sqlite_path
 
+_ADDRESS = re.compile(r"(runs|models):")
 _RUN = re.compile(r"runs:/+([^/]+)(?:/(.+?))?/*")
 _VERSION = re.compile(r"models:/+([^/@]+)/([^/]+)/*")
 _ALIAS = re.compile(r"models:/+([^/@]+)@([^/@]+)/*")
@@ -45,95 +50,137 @@ def resolve_model(address: str | Path, tracking_uri: str | None = None) -> Path:
 
     """
     text = str(address)
-    if not re.match(r"(runs|models):", text):
+    if not _ADDRESS.match(text):
         folder = Path(address).expanduser()
         if folder.is_dir():
             return folder
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise BundleError(f"The model {text} {what}. Pass {_FORMS}.")
-    uri = choose_destination(tracking_uri).tracking_uri
+    destination = choose_destination(tracking_uri)
+    if destination.server is not None:
+        server = server_at(destination.server.uri)
+        try:
+            with using(server):
+                return _Server(server).find(text)
+        except (TrackingError, BundleError):
+            raise
+        except Exception as error:
+            raise TrackingError(explain_server(error, server)) from error
+    uri = destination.tracking_uri
     store = sqlite_path(uri)
-    if store is not None and not store.is_file():
+    assert store is not None
+    if not store.is_file():
         # MLflow would make an empty store in order to find nothing in it.
         raise TrackingError(
             f"There is no tracking store {store} to look up {text} in. Run the command in the "
             "folder where the model was trained, or pass --tracking-uri."
         )
     try:
-        return _resolve(text, uri, store)
+        return _Store(uri, store).find(text)
     except (TrackingError, BundleError):
         raise
     except Exception as error:
         raise TrackingError(explain(error, uri, store)) from error
 
 
-def _resolve(address: str, uri: str, store: Path | None) -> Path:
-    with warnings.catch_warnings():
-        # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates; that is no concern of the user's.
-        warnings.simplefilter("ignore")
-        from mlflow.tracking.client import MlflowClient
+class _Place:
+    """Where runs and registered models are looked up."""
 
-        client = MlflowClient(uri)
-    where = public_uri(uri) if store is None else str(store)
-    if match := _RUN.fullmatch(address):
-        run_id, path = match.group(1), match.group(2) or MODEL_FOLDER
-        artifact_uri = _run_artifacts(client, run_id, where)
-        return _fetch(f"{artifact_uri.rstrip('/')}/{path}", address, uri)
-    if match := _ALIAS.fullmatch(address):
-        version = _found(
-            lambda: client.get_model_version_by_alias(*match.groups()),
-            f"{where} has no registered model {match.group(1)!r} with the alias "
-            f"{match.group(2)!r}. Register one (textgauge register RUN NAME) or look with "
-            "textgauge ui.",
-        )
-    elif match := _VERSION.fullmatch(address):
-        version = _found(
-            lambda: client.get_model_version(*match.groups()),
-            f"{where} has no version {match.group(2)!r} of a registered model "
-            f"{match.group(1)!r}. Register one (textgauge register RUN NAME) or look with "
-            "textgauge ui.",
-        )
-    else:
-        raise BundleError(f"The model address {address} is not complete. Pass {_FORMS}.")
-    source = client.get_model_version_download_uri(version.name, version.version)
-    return _fetch(source, address, uri)
+    def __init__(self, client: Any, name: str) -> None:
+        self._client, self._name = client, name
+
+    def find(self, address: str) -> Path:
+        """The folder of the model at `address`, on this machine."""
+        if match := _RUN.fullmatch(address):
+            return self._of_run(match.group(1), match.group(2) or MODEL_FOLDER, address)
+        if match := _ALIAS.fullmatch(address):
+            name, alias = match.groups()
+            what = f"registered model {name!r} with the alias {alias!r}"
+            version = self._found(lambda: version_by_alias(self._client, name, alias))
+        elif match := _VERSION.fullmatch(address):
+            name, number = match.groups()
+            what = f"version {number!r} of a registered model {name!r}"
+            version = self._found(lambda: self._client.get_model_version(name, number))
+        else:
+            raise BundleError(f"The model address {address} is not complete. Pass {_FORMS}.")
+        if version is None:
+            raise TrackingError(
+                f"{self._name} has no {what}. Register one (textgauge train --register NAME), or "
+                "look there for what there is."
+            )
+        return self._of_version(version, address)
+
+    def _of_run(self, run_id: str, path: str, address: str) -> Path:
+        run = self._found(lambda: self._client.get_run(run_id))
+        if run is None:
+            raise TrackingError(
+                f"{self._name} has no run {run_id}. Look the run up there (textgauge ui shows a "
+                "local store), or name the store or server that holds it with --tracking-uri."
+            )
+        return self._fetch(f"{run.info.artifact_uri.rstrip('/')}/{path}", address)
+
+    def _of_version(self, version: Any, address: str) -> Path:
+        raise NotImplementedError
+
+    def _fetch(self, source: str, address: str) -> Path:
+        raise NotImplementedError
+
+    @staticmethod
+    def _found(ask: Callable[[], Any]) -> Any | None:
+        """What `ask()` returns; None if there is no such thing."""
+        try:
+            return ask()
+        except Exception as error:
+            # Some servers take an unknown id for a wrong one.
+            if is_missing(error) or status_of(error) == 400:
+                return None
+            raise
 
 
-def _run_artifacts(client: Any, run_id: str, where: str) -> str:
-    run = _found(
-        lambda: client.get_run(run_id),
-        f"{where} has no run {run_id}. Look the run up with textgauge ui, or name the store that "
-        "holds it with --tracking-uri.",
-    )
-    return str(run.info.artifact_uri)
+class _Store(_Place):
+    """A local store: what it holds is used where it lies."""
+
+    def __init__(self, uri: str, store: Path) -> None:
+        with warnings.catch_warnings():
+            # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates; that is no concern of the user's.
+            warnings.simplefilter("ignore")
+            from mlflow.tracking.client import MlflowClient
+
+            super().__init__(MlflowClient(uri), str(store))
+
+    def _of_version(self, version: Any, address: str) -> Path:
+        source = self._client.get_model_version_download_uri(version.name, version.version)
+        return self.find(source) if _ADDRESS.match(source) else self._fetch(source, address)
+
+    def _fetch(self, source: str, address: str) -> Path:
+        folder = local_folder(source)
+        if folder is None or not folder.is_dir():
+            raise BundleError(
+                f"{address} should lie in {folder or source}, but that folder does not exist. The "
+                "run may have ended before it stored a model, or its files were moved or deleted."
+            )
+        return folder
 
 
-def _fetch(source: str, address: str, uri: str) -> Path:
-    """The folder that `source` names, downloaded unless it is on this machine."""
-    if re.match(r"(runs|models):", source):
-        return _resolve(source, uri, sqlite_path(uri))
-    folder = local_folder(source)
-    if folder is None:
+class _Server(_Place):
+    """A server: what it holds is downloaded."""
+
+    def __init__(self, server: Server) -> None:
+        server.log_in()
+        super().__init__(server.connect(), server.title)
+
+    def _of_version(self, version: Any, address: str) -> Path:
+        return self._fetch(f"models:/{version.name}/{version.version}", address)
+
+    def _fetch(self, source: str, address: str) -> Path:
         from mlflow.artifacts import download_artifacts
 
         target = tempfile.mkdtemp(prefix="textgauge-model-")
         atexit.register(shutil.rmtree, target, ignore_errors=True)
-        return Path(download_artifacts(artifact_uri=source, dst_path=target, tracking_uri=uri))
-    if not folder.is_dir():
-        raise BundleError(
-            f"{address} should lie in {folder}, but that folder does not exist. The run may have "
-            "ended before it stored a model, or its files were moved or deleted."
-        )
-    return folder
-
-
-def _found(ask: Any, otherwise: str) -> Any:
-    """What `ask()` returns; TrackingError(`otherwise`) if MLflow knows no such thing."""
-    from mlflow.exceptions import MlflowException
-
-    try:
-        return ask()
-    except MlflowException as error:
-        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            raise TrackingError(otherwise) from error
-        raise
+        folder = Path(download_artifacts(artifact_uri=source, dst_path=target))
+        if not (folder / "MLmodel").is_file():
+            raise BundleError(
+                f"{self._name} holds no model at {address}. The run may have ended before it "
+                "stored one, or it was not sent whole: textgauge sync."
+            )
+        return folder

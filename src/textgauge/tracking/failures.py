@@ -18,6 +18,26 @@ from .sqlite_store import explain_sqlite
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _RUN = re.compile(r"Run (?:with id=|')(\w+)'? not found")
+_STATUS = re.compile(r"error code (\d{3})\b|too many (\d{3}) error responses")
+_STATUS_OF_CODE = {
+    "UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403,
+    "RESOURCE_DOES_NOT_EXIST": 404, "ENDPOINT_NOT_FOUND": 404, "NOT_FOUND": 404,
+    "NOT_IMPLEMENTED": 501, "RESOURCE_ALREADY_EXISTS": 409, "RESOURCE_CONFLICT": 409,
+    "REQUEST_LIMIT_EXCEEDED": 429, "TEMPORARILY_UNAVAILABLE": 503,
+    "INVALID_PARAMETER_VALUE": 400, "BAD_REQUEST": 400,
+    "Unauthorized": 401, "AuthenticationFailed": 401, "InvalidAuthenticationToken": 401,
+    "ExpiredAuthenticationToken": 401, "Forbidden": 403, "AuthorizationFailed": 403,
+    "NotFound": 404, "ResourceNotFound": 404, "ResourceGroupNotFound": 404,
+    "SubscriptionNotFound": 404, "WorkspaceNotFound": 404, "Conflict": 409,
+    "TooManyRequests": 429, "ServiceUnavailable": 503, "ServerBusy": 503, "ServiceError": 500,
+    "InternalServerError": 500, "BadRequest": 400, "ValidationError": 400,
+}  # fmt: skip
+"""Names of errors, of MLflow, Databricks and Azure; INTERNAL_ERROR stands for anything at all."""
+
+_CODE = re.compile(r"['\"]code['\"]: ['\"](\w+)['\"]")
+
+_CONFLICT = ("already exist", "blobalreadyexists", "alreadyexists")
+_NETWORK = ("ServiceRequestError", "ServiceResponseError", "IncompleteReadError", "gaierror")
 _SCHEMA = re.compile(r"found version (\w+), but expected (\w+)|identified by '(\w+)'")
 
 
@@ -36,12 +56,115 @@ def explain(error: BaseException, tracking_uri: str, store: Path | None) -> str:
         _explain_schema(text, tracking_uri),
         explain_sqlite(text, store) if store is not None else None,
         _explain_package(layers, tracking_uri),
-        _explain_server(text, tracking_uri) if tracking_uri.startswith("http") else None,
     ):
         if found:
             return found
+    return f"MLflow could not write to {public_uri(tracking_uri)}: {_first_line(error)}"
+
+
+def explain_server(
+    error: BaseException,
+    title: str,
+    *,
+    login_help: str = "",
+    role_help: str = "",
+    address_help: str = "Check the address.",
+) -> str:
+    """One sentence or two on why the server called `title` failed and what to do about it.
+
+    `login_help` says how one logs in there, `role_help` who gives the right to write,
+    `address_help` what to look at if there is nothing of that name.
+    """
+    layers = list(_layers(error))
+    if isinstance(layers[0], TrackingError):
+        return str(layers[0])
+    where, status = title[0].upper() + title[1:], status_of(error)
+    distrusted = (
+        f"{where} shows a certificate that this machine does not trust. If it is your company's, "
+        "name its file in REQUESTS_CA_BUNDLE."
+    )
+    for found in (
+        _explain_file(layers),
+        _explain_package(layers, title),
+        distrusted if _is_certificate(layers) else None,
+    ):
+        if found:
+            return found
+    by_status = {
+        401: f"{where} refuses this login. {login_help}".strip(),
+        403: f"This login may not write to {title}. {role_help}".strip(),
+        404: f"{where} was not found: something answers, but it is no such thing. {address_help}",
+        429: f"{where} takes no more requests for now (it answers 429).",
+    }
+    if "not in a valid json format" in str(error).lower():
+        status = 404
+    if status is not None and status >= 500:
+        return f"{where} answers with an error of its own ({status})."
+    if status in by_status:
+        return by_status[status]
+    if is_passing(error):
+        return f"{where} does not answer. Check the address and the network."
+    return f"{where} did not take the run: {_first_line(error)}"
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that a client's exception stands for, or None if it tells of none."""
+    for layer in _layers(error):
+        for holder in (layer, getattr(layer, "response", None)):
+            status = getattr(holder, "status_code", None)
+            if isinstance(status, int):
+                return status
+        if match := _STATUS.search(str(layer)):
+            return int(match.group(1) or match.group(2))
+        # Azure's own form of errors, of which MLflow keeps the text only; the inner code says most.
+        for code in reversed(_CODE.findall(str(layer))):
+            if (found := _STATUS_OF_CODE.get(code)) is not None:
+                return found
+        if (code := getattr(layer, "error_code", None)) in _STATUS_OF_CODE:
+            return _STATUS_OF_CODE[code]
+    return None
+
+
+def is_missing(error: BaseException) -> bool:
+    """Whether what was asked for is not there: a run, an alias, or the whole endpoint."""
+    return status_of(error) in (404, 405, 501)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether what was to be made is there already."""
+    text = "\n".join(str(layer) for layer in _layers(error)).lower()
+    return status_of(error) == 409 or any(word in text for word in _CONFLICT)
+
+
+def is_unauthorised(error: BaseException) -> bool:
+    """Whether the token was not taken: it may have expired."""
+    return status_of(error) == 401
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same may go well later: the server is down, slow, busy, or cannot be reached."""
+    layers = list(_layers(error))
+    if isinstance(layers[0], TrackingError) or _is_certificate(layers):
+        return False
+    status = status_of(error)
+    if status is not None:
+        return status in (408, 425, 429) or status >= 500
+    text = "\n".join(str(layer) for layer in layers).lower()
+    return any(
+        isinstance(layer, ConnectionError | TimeoutError)
+        or type(layer).__module__.partition(".")[0] in ("requests", "urllib3", "http", "socket")
+        or type(layer).__name__ in _NETWORK
+        for layer in layers
+    ) or any(words in text for words in ("max retries exceeded", "timed out", "connection"))
+
+
+def _is_certificate(layers: list[BaseException]) -> bool:
+    return any("certificate verify failed" in str(layer).lower() for layer in layers)
+
+
+def _first_line(error: BaseException) -> str:
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
-    return f"MLflow could not write to {public_uri(tracking_uri)}: {first or type(error).__name__}"
+    return first or type(error).__name__
 
 
 def public_uri(uri: str) -> str:
@@ -124,21 +247,4 @@ def _explain_package(layers: list[BaseException], tracking_uri: str) -> str | No
                 f"Tracking to {public_uri(tracking_uri)} needs the package {layer.name!r}, which "
                 f"is not installed here. Install it (pip install {layer.name})."
             )
-    return None
-
-
-def _explain_server(text: str, tracking_uri: str) -> str | None:
-    server = f"The tracking server {public_uri(tracking_uri)}"
-    low = text.lower()
-    if "error code 401" in low or "error code 403" in low or "permission_denied" in low:
-        return (
-            f"{server} refuses this login. Set MLFLOW_TRACKING_USERNAME and "
-            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN."
-        )
-    if "error code 404" in low or "not in a valid json format" in low:
-        return f"{server} answers, but not as an MLflow server. Check the address."
-    if "too many 5" in low or "error code 5" in low:
-        return f"{server} answers with an error of its own. Look at its log, or try again later."
-    if "max retries exceeded" in low or "timed out" in low or "connection" in low:
-        return f"{server} does not answer. Check the address and that it is running."
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import getpass
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -12,13 +13,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
 from ..errors import TrackingError
 from .failures import public_uri
+from .inherited import foreign_variables
 from .protocol import DatasetDescription, Destination, RunPlan, RunRecord, Status
 from .sqlite_store import LOCK_PATIENCE
 
@@ -32,10 +34,7 @@ _WORKER = (
 
 
 class LocalTracker:
-    """Writes a run through a worker process of its own (see `worker`); a `Tracker`.
-
-    Made for the local store; servers that MLflow itself speaks with work the same way.
-    """
+    """Writes a run through a worker process of its own (see `worker`); a `Tracker`."""
 
     def __init__(
         self,
@@ -60,12 +59,18 @@ class LocalTracker:
         self._changed = threading.Condition()
         self._failure: TrackingError | None = None
         self._record: RunRecord | None = None
+        self._there: dict[str, Any] | None = None
+        self._refused: TrackingError | None = None
+        self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._missing: str | None = None
+        self._behind = False
+        self._forwarded = destination.server is None
         self._last_answer = time.monotonic()
         self._started = self._end_sent = self._ended = False
         self._closed = self._gone = False
         self._last_words: deque[str] = deque(maxlen=20)
         self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
-        self._process = _start_worker()
+        self._process = _start_worker(_environment_for(destination))
         for loop in (self._write_events, self._read_answers, self._read_errors):
             threading.Thread(target=loop, daemon=True, name=f"textgauge{loop.__name__}").start()
         self._send(
@@ -74,6 +79,10 @@ class LocalTracker:
             experiment=destination.experiment,
             run_id=destination.run_id,
             keep_open=destination.keep_open,
+            server=None if destination.server is None else asdict(destination.server),
+            registration=(
+                None if destination.registration is None else asdict(destination.registration)
+            ),
             lock_patience=lock_patience,
         )
 
@@ -112,7 +121,24 @@ class LocalTracker:
 
     def failure(self) -> TrackingError | None:
         """See `Tracker.failure`."""
-        return self._failure
+        return self._failure or self._refused
+
+    def preflight(self, timeout: float) -> None:
+        """See `Tracker.preflight`."""
+        self._wait(self._preflight_is_over, timeout)
+        if (problem := self.failure()) is not None:
+            raise problem
+
+    def _preflight_is_over(self) -> bool:
+        return self._forwarded or bool(self._there or self._refused or self._behind)
+
+    def news(self) -> list[str]:
+        """See `Tracker.news`."""
+        told = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                told.append(self._news.get_nowait())
+        return told
 
     def ready(self, timeout: float | None = None) -> RunRecord:
         """See `Tracker.ready`."""
@@ -128,6 +154,10 @@ class LocalTracker:
         begun = time.perf_counter()
         self._end(status)
         record = self._result()
+        if self.destination.server is not None:
+            record = replace(record, journal_run_id=record.run_id, missing=self._missing)
+            if self._there is not None and self._missing is None:
+                record = replace(record, **self._there)
         seconds = {**record.seconds, "end": time.perf_counter() - begun}
         return replace(record, seconds=seconds)
 
@@ -166,6 +196,8 @@ class LocalTracker:
             self._outgoing.put(None)
         if not self._wait(lambda: self._ended) and self._failure is None:
             self._failure = self._too_slow()
+        elif not self._wait(lambda: self._forwarded):
+            self._missing = self._missing or "the process that sends the run ended unexpectedly"
         self._finish()
 
     def _wait(self, there: Callable[[], bool], timeout: float | None = None) -> bool:
@@ -227,6 +259,8 @@ class LocalTracker:
                     self._failure = TrackingError(answer["message"])
                 elif answer["is"] == "ended":
                     self._ended = True
+                elif answer["is"] != "done":
+                    self._note_of_server(answer)
                 self._changed.notify_all()
         exit_status = self._process.wait()
         with self._changed:
@@ -239,13 +273,35 @@ class LocalTracker:
                 )
             self._changed.notify_all()
 
+    def _note_of_server(self, answer: Mapping[str, Any]) -> None:
+        """Take in what a `Sender` says."""
+        message = answer.get("message")
+        if answer["is"] == "accepted":
+            self._there = answer["record"]
+        elif answer["is"] == "refused":
+            self._refused = TrackingError(message)
+        elif answer["is"] == "behind":
+            self._behind = True
+            self._news.put(f"{message} The run is kept here and sent later.")
+        elif answer["is"] == "note":
+            self._news.put(f"{message}.")
+        elif answer["is"] == "forwarded":
+            self._forwarded, self._missing = True, message
+
     def _read_errors(self) -> None:
         for line in _lines(self._process.stderr):
             if text := line.decode(errors="replace").strip():
                 self._last_words.append(text)
 
 
-def _start_worker() -> subprocess.Popen[bytes]:
+def _environment_for(destination: Destination) -> dict[str, str]:
+    """The variables of this process without those that were meant for another place."""
+    uri = destination.server.uri if destination.server else destination.tracking_uri
+    foreign = foreign_variables(uri)
+    return {name: value for name, value in os.environ.items() if name not in foreign}
+
+
+def _start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:
     if not sys.executable:
         raise TrackingError(
             "Tracking needs a Python to start beside this one, and sys.executable names none."
@@ -254,6 +310,7 @@ def _start_worker() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         # -P: a file of the user's that is called like a module must not be imported.
         [sys.executable, "-P", "-W", "ignore", "-c", _WORKER, *path],
+        env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from ..errors import TrackingError
-from .failures import deleted_experiment
+from .experiments import find_or_create
+from .failures import is_missing
+from .inherited import RUN_TAG, may_write_into
 from .model_folder import make_model_folder
-from .protocol import MODEL_FOLDER
+from .protocol import MODEL_FOLDER, Registration
+from .registry import register_version
 from .sqlite_store import LOCK_PATIENCE, wait_until_unlocked
 from .ui import run_url
 
@@ -56,6 +59,8 @@ class MlflowRun:
         lock_patience: float = LOCK_PATIENCE,
         run_id: str | None = None,
         keep_open: bool = False,
+        first_tags: Mapping[str, str] | None = None,
+        registration: Registration | None = None,
     ) -> None:
         """Take the client for the store.
 
@@ -66,16 +71,21 @@ class MlflowRun:
             store: the store's file if it is a local one.
             lock_patience: seconds to wait for another process's lock on it.
             run_id: an existing run to go on with.
-            keep_open: leave the run as it is at the end: it is the user's own.
+            keep_open: leave the run as it is at the end: it is the user's own. If it has ended, or
+                another training wrote into it, a new run is started instead.
+            first_tags: a new run has them from its first moment on.
+            registration: of the model in the store's own registry.
 
         """
         self._client = client
         self._tracking_uri = tracking_uri
-        self._experiment = experiment
+        self.experiment = experiment
         self._store = store
         self._lock_patience = lock_patience
         self._existing_run_id = run_id
         self._keep_open = keep_open
+        self._first_tags = dict(first_tags or {})
+        self.registration = registration
         self._experiment_id = ""
         self._writers: dict[str, Callable[[str, Event], None]] = {
             "params": self._log_params,
@@ -91,6 +101,8 @@ class MlflowRun:
 
     def open(self) -> None:
         """Find the experiment, or create it. Raises what MLflow raises, and TrackingError."""
+        if self._keep_open:
+            self._adopt_or_leave()
         if self._existing_run_id is not None:
             run = self._client.get_run(self._existing_run_id)
             if run.info.lifecycle_stage != "active":
@@ -99,21 +111,28 @@ class MlflowRun:
                     f"--run-id {self._existing_run_id}), or start a new one."
                 )
             self._experiment_id = run.info.experiment_id
-            self._experiment = self._client.get_experiment(self._experiment_id).name
+            self.experiment = self._client.get_experiment(self._experiment_id).name
             return
-        found = self._client.get_experiment_by_name(self._experiment)
-        if found is None:
-            try:
-                self._experiment_id = self._client.create_experiment(self._experiment)
-                return
-            except Exception:
-                # Another training may have created it in this very moment.
-                found = self._client.get_experiment_by_name(self._experiment)
-                if found is None:
-                    raise
-        if found.lifecycle_stage != "active":
-            raise deleted_experiment(self._experiment, found.experiment_id, self._tracking_uri)
-        self._experiment_id = found.experiment_id
+        self._experiment_id = find_or_create(self._client, self.experiment, self._tracking_uri)
+
+    def _adopt_or_leave(self) -> None:
+        """Take the user's run if it is open and free; else start one, as its child if it is there.
+
+        A variable that names a run may be left over from long ago.
+        """
+        assert self._existing_run_id is not None
+        try:
+            run = self._client.get_run(self._existing_run_id)
+        except Exception as error:
+            if not is_missing(error):
+                raise
+            run = None
+        if run is not None and may_write_into(run):
+            return
+        if run is not None and run.info.lifecycle_stage == "active":
+            self._first_tags["mlflow.parentRunId"] = self._existing_run_id
+            self.experiment = self._client.get_experiment(run.info.experiment_id).name
+        self._existing_run_id, self._keep_open = None, False
 
     def apply(self, event: Event) -> None:
         """Write what one event says. Raises what MLflow raises, OSError and TrackingError."""
@@ -124,6 +143,11 @@ class MlflowRun:
             raise TrackingError("Something was logged before the run was started.")
         else:
             self._writers[event["do"]](self.run_id, event)
+
+    def files(self) -> frozenset[str]:
+        """All artifacts of the run, relative to its folder; none where a server keeps them."""
+        folder = self.record["artifact_folder"] if self.record else None
+        return frozenset() if folder is None else complete_files(Path(folder))
 
     def end(self, status: str, time_ms: int) -> None:
         """Set how the run ended; a run that the user opened is left as it is."""
@@ -154,9 +178,13 @@ class MlflowRun:
                 self._client.update_run(self.run_id, status="RUNNING")
         else:
             run = self._client.create_run(
-                self._experiment_id, start_time=event["time"], run_name=event["name"]
+                self._experiment_id,
+                start_time=event["time"],
+                run_name=event["name"],
+                tags=self._first_tags,
             )
             self.run_id = run.info.run_id
+        tags = {**tags, RUN_TAG: self.run_id}
         if self._store is not None and not self._keep_open:
             # Given back at the end: on a full disk too, a run must be marked as failed.
             self._reserve = self._store.with_name(f".{self._store.name}.{self.run_id}.reserve")
@@ -169,7 +197,7 @@ class MlflowRun:
         self.record = {
             "run_id": self.run_id,
             "experiment_id": self._experiment_id,
-            "experiment": self._experiment,
+            "experiment": self.experiment,
             "tracking_uri": self._tracking_uri,
             "run_url": run_url(self._tracking_uri, self._experiment_id, self.run_id),
             "artifact_folder": None if folder is None else str(folder),
@@ -232,6 +260,14 @@ class MlflowRun:
         for path in sorted(files, key=lambda path: (path.name == "MLmodel", path)):
             place = (Path(MODEL_FOLDER) / path.parent).as_posix()
             self._client.log_artifact(run_id, str(folder / path), place)
+        if self.registration is not None:
+            register_version(
+                self._client,
+                self.registration.name,
+                run_id,
+                alias=self.registration.alias,
+                tags={RUN_TAG: run_id},
+            )
 
     def _keep_long_values(self, run_id: str, kind: str, values: dict[str, str]) -> None:
         """Store values whole that MLflow's field will cut off."""
@@ -239,6 +275,15 @@ class MlflowRun:
         if long:
             name = f"long_values/{kind}_{time.time_ns()}.json"
             self._client.log_text(run_id, json.dumps(long, ensure_ascii=False, indent=1), name)
+
+
+def complete_files(folder: Path) -> frozenset[str]:
+    """The artifacts in a run's folder, relative to it, when nobody is writing one."""
+    return frozenset(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
 
 
 def local_folder(artifact_uri: str) -> Path | None:

@@ -1,13 +1,13 @@
 """What a training run tells its tracking store, whichever store that is.
 
-`textgauge.run` knows only this file. A tracker for another kind of server (Azure ML, Databricks, a
-journal in front of either) is one more class with these methods. Nothing here imports MLflow.
+`textgauge.run` knows only this file. Nothing here imports MLflow.
 
 The order of calls, and what each promises:
 
     with open_tracker(...) as tracker:     returns at once; the store is opened beside the training
         tracker.start(plan)                the run is created as soon as the store is open
         tracker.log_metrics({...}, step=1) handed over, never waited for
+        tracker.preflight(timeout=30)      raises if the server will never take the run
         if (problem := tracker.failure()): what went wrong so far, without waiting
             raise problem
         tracker.log_model(folder)
@@ -30,22 +30,48 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 """How a run can end, in MLflow's words."""
 
 DEFAULT_EXPERIMENT = "textgauge"
+DEFAULT_ALIAS = "challenger"
+"""Points to the newest registered version, until somebody makes it the champion."""
+
 MODEL_FOLDER = "model"
 """Where in a run's artifacts the model lies; `runs:/RUN_ID/model` is its address."""
 
 
 @dataclass(frozen=True)
-class Destination:
-    """Where a run goes.
+class Registration:
+    """The model shall become a version of the registered model `name`, and `alias` point to it."""
 
-    `run_id` is a run that exists already and is gone on with, in its own experiment. With
-    `keep_open` it is the user's own: it is written into, but never ended.
+    name: str
+    alias: str | None = None
+
+
+@dataclass(frozen=True)
+class ServerRun:
+    """A server that shall have the run too; `run_id` is the user's own run there, if there is."""
+
+    uri: str
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where a run goes: always into a store, and from there to a server if one is given.
+
+    Attributes:
+        tracking_uri: of the store that the run is written to.
+        experiment: its name; servers may give it another form.
+        run_id: a run in the store that exists already and is gone on with, in its own experiment.
+        keep_open: that run is the user's own: it is written into, but never ended.
+        server: shall have all that the store gets.
+        registration: of the model, wherever the run goes.
     """
 
     tracking_uri: str
     experiment: str
     run_id: str | None = None
     keep_open: bool = False
+    server: ServerRun | None = None
+    registration: Registration | None = None
 
 
 @dataclass(frozen=True)
@@ -80,11 +106,19 @@ class DatasetDescription:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """Where a run can be found.
+    """Where a run can be found: on its server if that has all of it, else in the local store.
 
-    `artifact_folder` is the run's folder on this machine, or None when a server keeps it.
-    `seconds` says where the tracking's own time went: import, store, run, and end (from the
-    moment that the end was asked for until everything was written).
+    Attributes:
+        run_id: there.
+        experiment_id: there.
+        experiment: its name there.
+        tracking_uri: of the server or the store, without secrets.
+        run_url: the run's page, for a browser.
+        artifact_folder: the run's folder on this machine, or None where a database keeps it.
+        journal_run_id: the run's id in the local store, if it was meant for a server.
+        missing: why its server lacks something, in one sentence; None if it has all.
+        seconds: where the tracking's own time went: import, store, run, and end (from the moment
+            that the end was asked for until everything was written).
     """
 
     run_id: str
@@ -93,6 +127,8 @@ class RunRecord:
     tracking_uri: str
     run_url: str
     artifact_folder: Path | None = None
+    journal_run_id: str | None = None
+    missing: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -134,7 +170,19 @@ class Tracker(Protocol):
         """
 
     def failure(self) -> TrackingError | None:
-        """What went wrong so far, or None. Returns at once."""
+        """Why the run cannot go on, or None. Returns at once.
+
+        A server that is down or slow is no failure: the store has the run.
+        """
+
+    def preflight(self, timeout: float) -> None:
+        """Wait until it is known whether the server takes the run, `timeout` seconds at most.
+
+        Raises TrackingError if it never will: no client, no login, no right to write.
+        """
+
+    def news(self) -> list[str]:
+        """What there is to tell since the last call, each a sentence. Returns at once."""
 
     def ready(self, timeout: float | None = None) -> RunRecord:
         """Wait until the run is there.

@@ -83,7 +83,7 @@ def wait_until_unlocked(store: Path, patience: float = LOCK_PATIENCE) -> None:
 
     Raises TrackingError after `patience` seconds, or if the store is gone or cannot be written.
     """
-    with _asking(store, patience) as connection:
+    with asking(store, patience) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("ROLLBACK")
 
@@ -145,7 +145,7 @@ def _check_file(store: Path, patience: float) -> None:
         ) from error
     if head and head != _MAGIC:
         raise TrackingError(str(explain_sqlite("file is not a database", store)))
-    with _asking(store, patience) as connection:
+    with asking(store, patience) as connection:
         connection.execute("SELECT count(*) FROM sqlite_master")  # fails on a damaged file
         # Changing page 1 and taking it back proves all that a write needs: the lock, the right to
         # write the file, and the right to put a journal beside it.
@@ -156,8 +156,11 @@ def _check_file(store: Path, patience: float) -> None:
 
 
 @contextmanager
-def _asking(store: Path, patience: float) -> Iterator[sqlite3.Connection]:
-    """A connection to an existing store; what SQLite raises becomes a TrackingError."""
+def asking(store: Path, patience: float) -> Iterator[sqlite3.Connection]:
+    """A connection to an existing store; what SQLite raises becomes a TrackingError.
+
+    Every statement is a transaction of its own unless the caller begins one.
+    """
     try:
         # mode=rw: a plain connection would make a file that is not there.
         with closing(

@@ -4,13 +4,15 @@
 
 It reads events as JSON lines from standard input and answers on standard output. Importing MLflow
 and opening a store takes about two seconds of one core; here they cost the training nothing, and a
-store that hangs hangs alone. Its input ends when the training process ends, however that came
-about; a run that was not ended by then is marked KILLED, so a run's status is right even after
-`kill -9`.
+store that hangs hangs alone. A run for a server is written to the store like any other; a thread
+(`sender`) follows with what the server lacks. Its input ends when the training process ends,
+however that came about; a run that was not ended by then is marked KILLED, so a run's status is
+right even after `kill -9`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -20,13 +22,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, NoReturn
 
+from ..errors import TrackingError
 from .failures import explain
+from .journal import DESTINATION_TAG, Entry, Journal, lock_run
 from .mlflow_run import ENDED_TAG, Event, MlflowRun
+from .protocol import Registration
+from .sender import Sender
+from .servers import Server, prepare, server_at
 from .sqlite_store import check_writable, sqlite_path
 
 ORPHAN_PATIENCE = 60.0
@@ -35,7 +42,7 @@ ORPHAN_PATIENCE = 60.0
 _GONE: Event = {"do": "gone"}
 
 _NOT_NEEDED = ("pandas", "polars", "pyarrow", "pygments")
-"""Packages that MLflow imports if installed, and nothing here needs: 0.9 s of one core."""
+"""Packages that MLflow imports if installed, and little here needs: 0.9 s of one core."""
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -43,11 +50,6 @@ _ENVIRONMENT = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_CONFIGURE_LOGGING": "false",
     "GIT_PYTHON_REFRESH": "quiet",
-}
-_DEFAULTS = {
-    # MLflow's own are 7 retries and 120 s: a server that is down would be noticed after minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
 
 
@@ -62,8 +64,6 @@ def main() -> NoReturn:
     gc.disable()
     say, events_in = _claim_standard_streams()
     os.environ.update(_ENVIRONMENT)
-    for key, value in _DEFAULTS.items():
-        os.environ.setdefault(key, value)
     events: queue.SimpleQueue[Event] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(events_in, events), daemon=True).start()
     _Service(events, say).serve()
@@ -72,13 +72,20 @@ def main() -> NoReturn:
 
 
 class _Service:
-    """What the worker does for its tracker, from the first event to the last."""
+    """What the worker does for its tracker, from the first event to the last.
+
+    All that is logged goes into the store; a `Sender` follows with what a server shall have.
+    """
 
     def __init__(self, events: queue.SimpleQueue[Event], say: Callable[[Event], None]) -> None:
         self._events, self._say = events, say
         self._tracking_uri = ""
         self._store: Path | None = None
+        self._client: Any = None
         self._run: MlflowRun | None = None
+        self._server: Server | None = None
+        self._server_run: Event = {}
+        self._sender: Sender | None = None
         self._failed = False
         self._seconds: dict[str, float] = {}
 
@@ -99,6 +106,9 @@ class _Service:
             self._say({"is": "done"})
         self._end(event)
         self._say({"is": "ended"})
+        if self._sender is not None:
+            self._sender.end()
+            self._sender.wait_until_done()
 
     def _attempt(self, step: Callable[[Event], None], event: Event) -> None:
         try:
@@ -119,19 +129,30 @@ class _Service:
             # A relative address needs no encoding, and MLflow puts `mlruns` where we stand.
             os.chdir(store.parent)
             address = f"sqlite:///{store.name}"
-        client_class = _import_client()
+        if event["server"] is not None:
+            self._server_run = event["server"]
+            self._server = server_at(self._server_run["uri"])
+            prepare(self._server)
+        # Where a registry takes the model from this machine, MLflow reads it with pandas.
+        through_here = self._server is not None and self._server.registers_through_here
+        client_class = _import_client(whole=bool(event["registration"]) and through_here)
         self._seconds["import"] = time.perf_counter() - begun
         begun = time.perf_counter()
         if store is not None and not (store.exists() and store.stat().st_size):
             _create_store(client_class, store)
+        tags = {} if self._server is None else {DESTINATION_TAG: self._server.uri}
+        registration = event["registration"]
+        self._client = client_class(address)
         run = MlflowRun(
-            client_class(address),
+            self._client,
             tracking_uri=event["tracking_uri"],
             experiment=event["experiment"],
             store=store,
             lock_patience=event["lock_patience"],
             run_id=event["run_id"],
             keep_open=event["keep_open"],
+            first_tags=tags,
+            registration=Registration(**registration) if registration else None,
         )
         run.open()
         self._run = run
@@ -148,6 +169,43 @@ class _Service:
         if event["do"] == "start":
             self._seconds["run"] = time.perf_counter() - begun
             self._say({"is": "started", "record": self._run.record, "seconds": self._seconds})
+            self._begin_to_send(self._run)
+        if self._sender is not None:
+            # Curves make no files; looking for some after each epoch would be in vain.
+            self._sender.wake(None if event["do"] == "metrics" else self._run.files())
+
+    def _begin_to_send(self, run: MlflowRun) -> None:
+        """Enter the run into the journal, and follow with what its server shall have."""
+        if self._store is None or run.run_id is None:
+            return
+        if not lock_run(self._store, run.run_id):
+            raise TrackingError(
+                f"The run {run.run_id} is being written, or sent to its server, by another "
+                "process. Wait until that has ended."
+            )
+        if self._server is None:
+            return
+        journal = Journal(self._store)
+        registration = run.registration
+        known = journal.find(run.run_id, self._server.uri)
+        entry = known or Entry(
+            run.run_id,
+            self._server.uri,
+            run.experiment,
+            server_run_id=self._server_run["run_id"],
+            keep_open=self._server_run["run_id"] is not None,
+        )
+        entry = journal.write(
+            replace(
+                entry,
+                state="open",
+                problem=None,
+                model_name=registration.name if registration else entry.model_name,
+                alias=registration.alias if registration else entry.alias,
+            )
+        )
+        self._sender = Sender(self._client, journal, entry, self._server, self._say)
+        self._sender.start()
 
     def _end(self, event: Event) -> None:
         """Mark the run; `event` is the `end` that was asked for, or that nobody is there."""
@@ -164,9 +222,9 @@ class _Service:
         self._attempt(lambda _: run.end(status, time_ms), event)
 
 
-def _import_client() -> Any:
-    """MLflow's client class, imported as lightly as MLflow allows."""
-    for name in _NOT_NEEDED:
+def _import_client(*, whole: bool) -> Any:
+    """MLflow's client class, imported as lightly as MLflow allows unless `whole`."""
+    for name in () if whole else _NOT_NEEDED:
         # What a failed import looks like; MLflow's slim package is made to work without these.
         sys.modules[name] = None  # type: ignore[assignment]
     from mlflow.tracking.client import MlflowClient
@@ -276,13 +334,14 @@ def _claim_standard_streams() -> tuple[Callable[[Event], None], IO[bytes]]:
     os.close(nothing)
     os.dup2(2, 1)
 
+    one_at_a_time = threading.Lock()
+
     def say(answer: Event) -> None:
         data = json.dumps(answer).encode() + b"\n"
-        try:
+        # The reader may be gone; the run is still to be ended.
+        with one_at_a_time, contextlib.suppress(OSError):
             while data:
                 data = data[os.write(answers, data) :]
-        except OSError:
-            pass  # nobody listens any more; the run is still to be ended
 
     return say, events_in
 
