@@ -17,6 +17,7 @@ from ..errors import did_you_mean
 from .normal_form import normalise
 from .problems import SHOWN_ROWS, Problem, Severity, counted
 from .profile import LabelProfile, Profile, Quantiles, count_labels, count_texts, make_profile
+from .split import NOTHING_TO_TRAIN_ON, PARTS, TRAIN, empty_parts, named_parts, not_a_part
 
 if TYPE_CHECKING:
     from .tables import Table
@@ -107,6 +108,7 @@ def check_table(
     profile = make_profile(frame, texts.height, labels, conflicts, names)
     found = [*table.problems, *_missing(frame, table), *_characters(frame)]
     found += _text_column(frame, profile, table.columns.text)
+    found += _split_column(frame, table, fractions)
     if (column := table.columns.label) is not None and labels.height:
         parts = sum(fraction > 0 for fraction in fractions) if table.columns.split is None else 1
         found += _few_labels(labels, parts, column)
@@ -242,6 +244,37 @@ def _text_column(frame: pl.DataFrame, profile: Profile, column: str) -> list[Pro
         return []
     advice = "Pass --text with the name of the column that holds the texts."
     return [Problem("warning", code, f"column {column!r} {looks}", (), 0, advice)]
+
+
+def _split_column(frame: pl.DataFrame, table: Table, fractions: Sequence[float]) -> list[Problem]:
+    """Find names that mean no part of the split, and parts that no row is in."""
+    if (column := table.columns.split) is None:
+        return []
+    # The other rows are left out of training, so it does not matter which part they name.
+    usable = pl.col("normalised").is_not_null() & (pl.col("normalised") != "")
+    if table.columns.label is not None:
+        usable &= pl.col("label").is_not_null()
+    frame = frame.filter(usable)
+    frame = frame.with_columns(part=named_parts(frame["split"]))
+    unknown = pl.col("part").is_null() & pl.col("split").is_not_null()
+    rows, count = _rows(frame, unknown)
+    if count:
+        names = frame.filter(unknown)["split"].unique().sort().to_list()
+        wrong, advice = not_a_part(names)
+        return [Problem("error", "unknown-part", f"column {column!r} {wrong}", rows, count, advice)]
+    if frame.is_empty() or frame["part"].null_count():
+        return []  # The rows without a part may be the ones that a part lacks.
+    empty = empty_parts(frame["part"].to_numpy(), fractions)
+    if TRAIN in empty:
+        wrong, advice = NOTHING_TO_TRAIN_ON
+        return [Problem("error", "no-train", f"column {column!r} {wrong}", (), 0, advice)]
+    if not empty:
+        return []
+    named = " or ".join(repr(PARTS[part]) for part in empty)
+    message = f"column {column!r} has no row that says {named}; training takes "
+    message += f"{'this part' if len(empty) == 1 else 'these parts'} from the rows of 'train'"
+    advice = "Nothing to do, unless rows are missing from the table."
+    return [Problem("note", "part-taken-from-train", message, (), 0, advice)]
 
 
 def _share(flags: pl.Series) -> float:

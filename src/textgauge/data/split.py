@@ -10,13 +10,15 @@ can change sides.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..errors import TableError, did_you_mean
+from ..errors import TableError, nearest
+from .columns import listed
 
 TRAIN, VAL, TEST = 0, 1, 2
 PARTS = ("train", "val", "test")
@@ -27,6 +29,9 @@ _SPLIT_NAMES = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), VAL),
     **dict.fromkeys(("test", "testing", "eval", "evaluation", "holdout"), TEST),
 }
+
+NOTHING_TO_TRAIN_ON = ("has no row that says 'train'", "Say 'train' in the rows to learn from.")
+"""What is wrong with a split column that names no training part, and what to do."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def split_rows(rows: pl.DataFrame, *, seed: int, fractions: Fractions) -> Split:
         in a `split` column are the user's word and are kept as they are.
 
     Raises:
-        TableError: an unknown part name, or a part that ends up empty.
+        TableError: a name that means no part, or a part that ends up empty.
 
     """
     if "split" in rows.columns:
@@ -133,6 +138,45 @@ def split_rows(rows: pl.DataFrame, *, seed: int, fractions: Fractions) -> Split:
         split = _by_text(rows, seed, fractions)
     _refuse_empty_parts(split, rows, fractions)
     return split
+
+
+def named_parts(names: pl.Series) -> pl.Series:
+    """The part that each name means, whatever its case and the blanks around it.
+
+    Returns:
+        0 train, 1 validation, 2 test, null where the name means none. Shape: as `names`, Int8.
+
+    >>> named_parts(pl.Series(["Training", " dev ", "holdout", "learn"])).to_list()
+    [0, 1, 2, None]
+
+    """
+    plain = names.str.strip_chars().str.to_lowercase()
+    return plain.replace_strict(_SPLIT_NAMES, default=None, return_dtype=pl.Int8)
+
+
+def not_a_part(unknown: Sequence[str]) -> tuple[str, str]:
+    """What is wrong with a split column that holds these names, and what to do.
+
+    >>> wrong, advice = not_a_part(["spare", "trian"])
+    >>> wrong
+    "holds 'spare', 'trian', which mean no part of the split"
+    >>> advice
+    "Say 'train', 'val' or 'test' in every row. For 'trian' did you mean 'train'?"
+
+    """
+    verb = "means" if len(unknown) == 1 else "mean"
+    advice = "Say 'train', 'val' or 'test' in every row."
+    for name in unknown[:12]:  # of the ones that `listed` shows
+        if close := nearest(name, _SPLIT_NAMES):
+            subject = f"For {name!r} did" if len(unknown) > 1 else "Did"
+            advice += f" {subject} you mean {close!r}?"
+            break
+    return f"holds {listed(unknown)}, which {verb} no part of the split", advice
+
+
+def empty_parts(parts: npt.NDArray[np.int8], fractions: Sequence[float]) -> list[int]:
+    """The parts that should have a share and have no row."""
+    return [part for part, share in enumerate(fractions) if share and not (parts == part).any()]
 
 
 def _main_label(rows: pl.DataFrame, unit: str) -> pl.DataFrame:
@@ -185,17 +229,15 @@ def _by_time(rows: pl.DataFrame, fractions: Fractions) -> Split:
 
 
 def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
-    names = rows["split"].str.strip_chars().str.to_lowercase()
-    unknown = sorted(set(names.fill_null("").unique()) - set(_SPLIT_NAMES))
-    if unknown:
-        shown = ", ".join(repr(name) for name in unknown[:5])
-        raise TableError(
-            f"the split column holds {shown}; it must say 'train', 'val' or 'test' in every row."
-            + did_you_mean(unknown[0], _SPLIT_NAMES)
-        )
-    parts = names.replace_strict(_SPLIT_NAMES, return_dtype=pl.Int8).to_numpy().copy()
+    found = named_parts(rows["split"])
+    if found.null_count():
+        unknown = rows["split"].filter(found.is_null()).fill_null("").unique().sort().to_list()
+        raise _refusal(not_a_part(unknown))
+    parts = found.to_numpy().copy()
     method = "the table's own split column"
-    missing = [part for part in (VAL, TEST) if fractions[part] and not (parts == part).any()]
+    missing = empty_parts(parts, fractions)
+    if TRAIN in missing:
+        raise _refusal(NOTHING_TO_TRAIN_ON)
     if missing:
         inside = parts == TRAIN
         wanted = [
@@ -207,6 +249,11 @@ def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
         names_cut = " and ".join(PARTS[part] for part in missing)
         method += f"; {names_cut} cut from train by hash (seed {seed})"
     return Split(parts, method)
+
+
+def _refusal(fault: tuple[str, str]) -> TableError:
+    wrong, advice = fault
+    return TableError(f"the split column {wrong}. {advice}")
 
 
 def _keep_earliest(rows: pl.DataFrame, parts: pl.Series, method: str) -> Split:
@@ -222,11 +269,7 @@ def _keep_earliest(rows: pl.DataFrame, parts: pl.Series, method: str) -> Split:
 
 
 def _refuse_empty_parts(split: Split, rows: pl.DataFrame, fractions: Fractions) -> None:
-    empty = [
-        name
-        for part, name in enumerate(PARTS)
-        if fractions[part] and not (split.parts == part).any()
-    ]
+    empty = [PARTS[part] for part in empty_parts(split.parts, fractions)]
     if not empty:
         return
     distinct = rows["key"].n_unique()

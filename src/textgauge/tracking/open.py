@@ -9,7 +9,7 @@ from ..errors import TrackingError
 from .inherited import active_run, foreign_variables, injected_run
 from .journal import Journal
 from .local import LocalTracker
-from .protocol import DEFAULT_EXPERIMENT, Destination, Registration, ServerRun, Tracker
+from .protocol import DEFAULT_EXPERIMENT, Destination, Registration, ServerAddress, Tracker
 from .servers import server_at
 from .sqlite_store import sqlite_path, sqlite_uri
 
@@ -78,7 +78,7 @@ def choose_destination(
         local_store_uri(store),
         name,
         run_id,
-        server=ServerRun(uri, theirs),
+        server=ServerAddress(uri, theirs),
         registration=registration,
     )
 

@@ -46,7 +46,7 @@ class Registration:
 
 
 @dataclass(frozen=True)
-class ServerRun:
+class ServerAddress:
     """A server that shall have the run too; `run_id` is the user's own run there, if there is."""
 
     uri: str
@@ -70,7 +70,7 @@ class Destination:
     experiment: str
     run_id: str | None = None
     keep_open: bool = False
-    server: ServerRun | None = None
+    server: ServerAddress | None = None
     registration: Registration | None = None
 
 

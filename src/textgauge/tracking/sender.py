@@ -21,7 +21,7 @@ from .servers import Server, explain
 
 Answer = dict[str, Any]
 
-_GATHERING = 0.5
+_GATHERING = 2.0
 """Seconds between two rounds: what is logged within them goes in one request."""
 
 _WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0)
@@ -165,7 +165,8 @@ class Sender(threading.Thread):
         with self._changed:
             if pause is None:
                 self._changed.wait_for(lambda: self._news or self._ended)
-            self._changed.wait_for(lambda: self._ended, timeout=pause or _GATHERING)
+                pause = _GATHERING if self._replay.accepted else 0.0
+            self._changed.wait_for(lambda: self._ended, timeout=pause)
 
     def _attempt(self) -> tuple[str | None, bool]:
         """Replay once. Gives what went wrong, and whether it would go wrong again."""

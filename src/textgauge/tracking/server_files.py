@@ -1,0 +1,89 @@
+"""The files of a run, and which of them a server holds as they are here."""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..errors import TrackingError
+from .failures import is_conflict, is_missing, is_passing
+from .journal import Entry, Journal
+from .protocol import MODEL_FOLDER
+from .server_run import ServerRun
+
+_UPLOADS = 4
+"""Files that are sent at the same time: a cloud takes tenths of a second to answer for each."""
+
+
+def send_files(
+    to: ServerRun, folder: Path, files: Iterable[str], journal: Journal, entry: Entry
+) -> None:
+    """Send the files that the server is not known to hold, and note each in the journal.
+
+    Args:
+        to: the run on the server.
+        folder: the run's folder in the local store.
+        files: complete ones, relative to it.
+        journal: knows what was sent before.
+        entry: of the run.
+
+    """
+    sent = journal.sent(entry)
+    new = sorted(path for path in files if path not in sent)
+    if new and to.held.files is None:
+        to.held.files = _list(to, {Path(path).parent.as_posix() for path in new})
+    # The last one by itself, when all others are there: what lacks it is no model to MLflow.
+    last = [path for path in new if path == f"{MODEL_FOLDER}/MLmodel"]
+    for together in ([path for path in new if path not in last], last):
+        with ThreadPoolExecutor(_UPLOADS) as pool:
+            for path in pool.map(lambda path: _send_file(to, folder, path), together):
+                journal.mark_sent(entry, [path])
+                to.on_progress()
+
+
+def _send_file(to: ServerRun, folder: Path, path: str) -> str:
+    if path in (to.held.files or ()) and _holds_same(to, folder, path):
+        return path
+    place = Path(path).parent.as_posix()
+    try:
+        to.client.log_artifact(to.run_id, str(folder / path), "" if place == "." else place)
+    except Exception as error:
+        # A service that never replaces a file, and an upload whose answer got lost.
+        if not is_conflict(error):
+            raise
+        if _holds_same(to, folder, path) is False:
+            raise TrackingError(
+                f"{to.server.title} holds another {path} of this run and lets nobody replace it. "
+                f"The one that belongs there is {folder / path}."
+            ) from error
+    return path
+
+
+def _holds_same(to: ServerRun, folder: Path, path: str) -> bool | None:
+    """Whether the server's file is ours, byte for byte; None if it cannot be read."""
+    with tempfile.TemporaryDirectory(prefix="textgauge-") as name:
+        try:
+            to.client.download_artifacts(to.run_id, path, name)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            return None
+        copy = Path(name) / path
+        return filecmp.cmp(folder / path, copy, shallow=False) if copy.is_file() else None
+
+
+def _list(to: ServerRun, places: Iterable[str]) -> set[str]:
+    """The files that the server lists in these folders, whether or not it has them whole."""
+    found: set[str] = set()
+    for place in sorted(places):
+        try:
+            listed = to.client.list_artifacts(to.run_id, None if place == "." else place)
+        except Exception as error:
+            if not is_missing(error):
+                raise
+            continue
+        found.update(each.path for each in listed if not each.is_dir)
+    return found
