@@ -331,10 +331,10 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _ui(options: argparse.Namespace) -> int:
-    from .tracking.open import local_store_uri
+    from .tracking.open import local_store_of_environment
     from .tracking.ui import serve_ui
 
-    uri = _tracking_uri(options) or os.environ.get("MLFLOW_TRACKING_URI") or local_store_uri()
+    uri = _tracking_uri(options) or local_store_of_environment()
     serve_ui(uri, options.host, options.port)
     return 0
 

@@ -22,6 +22,7 @@ from ..errors import TrackingError
 from .failures import public_uri
 from .inherited import foreign_variables
 from .protocol import DatasetDescription, Destination, RunPlan, RunRecord, Status
+from .servers import server_at
 from .sqlite_store import LOCK_PATIENCE
 
 SILENCE_PATIENCE = 120.0
@@ -298,7 +299,10 @@ def _environment_for(destination: Destination) -> dict[str, str]:
     """The variables of this process without those that were meant for another place."""
     uri = destination.server.uri if destination.server else destination.tracking_uri
     foreign = foreign_variables(uri)
-    return {name: value for name, value in os.environ.items() if name not in foreign}
+    environment = {name: value for name, value in os.environ.items() if name not in foreign}
+    if destination.server is not None:
+        server_at(uri).hand_over(environment)
+    return environment
 
 
 def _start_worker(environment: dict[str, str]) -> subprocess.Popen[bytes]:

@@ -149,6 +149,11 @@ class MlflowRun:
         folder = self.record["artifact_folder"] if self.record else None
         return frozenset() if folder is None else complete_files(Path(folder))
 
+    def largest_file(self) -> int:
+        """Bytes of the largest artifact."""
+        folder = Path(self.record["artifact_folder"] or "") if self.record else Path()
+        return max(((folder / path).stat().st_size for path in self.files()), default=0)
+
     def end(self, status: str, time_ms: int) -> None:
         """Set how the run ended; a run that the user opened is left as it is."""
         if self.run_id is not None and not self._keep_open:

@@ -108,6 +108,13 @@ def local_store_uri(store: Path | str | None = None) -> str:
     return sqlite_uri(path)
 
 
+def local_store_of_environment() -> str:
+    """The store that `MLFLOW_TRACKING_URI` names, or the journal where it names a server."""
+    given = os.environ.get("MLFLOW_TRACKING_URI", "")
+    path = sqlite_path(given)
+    return local_store_uri() if path is None else sqlite_uri(path)
+
+
 def check_address(uri: str) -> str:
     """`uri` made absolute. Raises TrackingError for kinds of addresses that are not supported."""
     path = sqlite_path(uri)

@@ -33,6 +33,9 @@ _WORTH_TELLING = 2
 SILENCE_PATIENCE = 30.0
 """Seconds without a request that gets through, after the end of the run, until it is given up."""
 
+SLOWEST_UPLOAD = 250_000
+"""Bytes a second that a network is trusted to have."""
+
 _LAST_WAITS = (0.0, 1.0, 3.0)
 """Seconds before each of the last attempts, when the run has ended."""
 
@@ -88,12 +91,16 @@ class Sender(threading.Thread):
             self._ended, self._last_progress = True, time.monotonic()
             self._changed.notify()
 
-    def wait_until_done(self) -> None:
-        """Wait for the last word, and give up if nothing gets through for too long."""
+    def wait_until_done(self, largest_file: int) -> None:
+        """Wait for the last word, and give up if nothing gets through for too long.
+
+        `largest_file` of the run in bytes: how an upload gets on is not seen from here.
+        """
+        patience = SILENCE_PATIENCE + largest_file / SLOWEST_UPLOAD
         while self.is_alive():
-            left = self._last_progress + SILENCE_PATIENCE - time.monotonic()
+            left = self._last_progress + patience - time.monotonic()
             if left <= 0:
-                self._conclude(f"{self._server.title} has been silent for {SILENCE_PATIENCE:.0f} s")
+                self._conclude(f"{self._server.title} has been silent for {patience:.0f} s")
                 return
             self.join(min(left, 1.0))
 

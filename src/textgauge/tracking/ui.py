@@ -251,8 +251,13 @@ def _existing_store(store_uri: str) -> Path:
     store = sqlite_path(store_uri)
     if store is None:
         uri = public_uri(store_uri)
-        if urlsplit(uri).scheme in ("http", "https"):
-            raise TrackingError(f"{uri} is a server with a UI of its own: open it in a browser.")
+        if (
+            urlsplit(uri).scheme in ("http", "https", "azureml", "databricks")
+            or uri == "databricks"
+        ):
+            raise TrackingError(
+                f"{uri} is a server with a UI of its own: open the link that the training printed."
+            )
         raise TrackingError(
             f"textgauge ui serves local stores (sqlite:///PATH), not {uri}. "
             "For other databases run: mlflow ui --backend-store-uri URI."

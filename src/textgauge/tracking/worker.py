@@ -108,7 +108,7 @@ class _Service:
         self._say({"is": "ended"})
         if self._sender is not None:
             self._sender.end()
-            self._sender.wait_until_done()
+            self._sender.wait_until_done(self._run.largest_file() if self._run else 0)
 
     def _attempt(self, step: Callable[[Event], None], event: Event) -> None:
         try:

@@ -139,6 +139,9 @@ class AzureML:
         environment.setdefault(_CLOUD, "AzureCloud")
         environment.setdefault("AZUREML_HTTP_REQUEST_TIMEOUT", "30")  # its own is 300 s
 
+    def hand_over(self, environment: MutableMapping[str, str]) -> None:
+        """See `Server.hand_over`: a child finds the same login."""
+
     def experiment_name(self, name: str) -> str:
         """See `Server.experiment_name`: the last part of a path, in letters, digits, - and _.
 

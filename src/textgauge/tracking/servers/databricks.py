@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import MutableMapping
@@ -42,6 +43,22 @@ class Databricks:
         """See `Server.prepare`."""
         # MLflow's own is 500 s: within it a server that is down looks like one that thinks.
         environment.setdefault(_RETRIES_END, "10")
+
+    def hand_over(self, environment: MutableMapping[str, str]) -> None:
+        """See `Server.hand_over`: a notebook's login is known to the notebook's process only."""
+        own = ("DATABRICKS_TOKEN", "DATABRICKS_CLIENT_ID", "DATABRICKS_CONFIG_PROFILE")
+        in_notebook = "DATABRICKS_RUNTIME_VERSION" in environment
+        if not in_notebook or self._profile or any(name in environment for name in own):
+            return
+        from databricks.sdk.config import Config
+
+        # Without a login the child says so, in a sentence.
+        with contextlib.suppress(ValueError):
+            config = Config()
+            token = config.authenticate().get("Authorization", "").removeprefix("Bearer ")
+            if config.host and token:
+                environment["DATABRICKS_HOST"] = config.host
+                environment["DATABRICKS_TOKEN"] = token
 
     def experiment_name(self, name: str) -> str:
         """See `Server.experiment_name`: an absolute path, `/Shared/NAME` unless it is one."""

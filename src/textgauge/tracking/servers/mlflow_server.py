@@ -29,6 +29,9 @@ class MlflowServer:
     def prepare(self, environment: MutableMapping[str, str]) -> None:
         """See `Server.prepare`."""
 
+    def hand_over(self, environment: MutableMapping[str, str]) -> None:
+        """See `Server.hand_over`: a child finds the same login."""
+
     def experiment_name(self, name: str) -> str:
         """See `Server.experiment_name`."""
         return name

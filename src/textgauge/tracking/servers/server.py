@@ -93,6 +93,9 @@ class Server(Protocol):
     def prepare(self, environment: MutableMapping[str, str]) -> None:
         """Set the variables that its client reads, before the client is imported."""
 
+    def hand_over(self, environment: MutableMapping[str, str]) -> None:
+        """Put this process's login into the variables of a child that could not find it itself."""
+
     def experiment_name(self, name: str) -> str:
         """What the experiment `name` is called there."""
 
