@@ -20,7 +20,7 @@ import pytest
 
 from textgauge.data.component_notes import make_component_notes
 from textgauge.errors import TrackingError
-from textgauge.tracking.protocol import DatasetDescription, RunPlan, RunRecord
+from textgauge.tracking.protocol import DatasetDescription, Registration, RunPlan, RunRecord
 
 TEXTGAUGE = str(Path(sys.executable).with_name("textgauge"))
 """The command that is installed with the package under test."""
@@ -181,6 +181,7 @@ class MemoryTracker:
         self.run_id = run_id
         self.told: list[tuple[str, Any]] = []
         self.ended: str | None = None
+        self.registration: Registration | None = None
         self.metrics: dict[str, list[tuple[int | None, float]]] = {}
         self._fail_after = fail_after
 
@@ -218,6 +219,11 @@ class MemoryTracker:
         epochs = sum(kind == "metrics" for kind, _ in self.told)
         broken = self._fail_after is not None and epochs >= self._fail_after
         return TrackingError("the store went away.") if broken else None
+
+    def preflight(self, timeout: float) -> None: ...
+
+    def news(self) -> list[str]:
+        return []
 
     def ready(self, timeout: float | None = None) -> RunRecord:
         return RunRecord(self.run_id, "1", "textgauge", "memory", "http://127.0.0.1/a")
@@ -270,9 +276,12 @@ class Quick:
         """Of the last training."""
         return self.trackers[-1]
 
-    def open(self, *_: Any, run_id: str | None = None) -> MemoryTracker:
+    def open(
+        self, *_: Any, run_id: str | None = None, registration: Registration | None = None
+    ) -> MemoryTracker:
         new = f"{len(self.trackers):032x}"
         self.trackers.append(MemoryTracker(run_id or new, self.fail_after))
+        self.tracker.registration = registration
         return self.tracker
 
     def train(self, source: Any, *, out: Path | None = None, **settings: Any) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from e2e import Done, Quick, Running, notes, runs, textgauge
+from waiting import wait_until
 
 pytest_plugins = ["e2e_fixtures"]
 
@@ -85,9 +85,7 @@ def stop(
         (running.signal_group if everyone else running.signal)(number)
         done = running.end()
         # After kill -9 it is the tracking's own process that marks the run.
-        end = time.monotonic() + 30
-        while "RUNNING" in (found := runs(store)).values() and time.monotonic() < end:
-            time.sleep(0.1)
+        found = wait_until(lambda: runs(store), lambda found: "RUNNING" not in found.values())
         (run_id,) = found or [""]
         return Stopped(folder, done, run_id)
 

@@ -19,6 +19,7 @@ from .errors import TextgaugeError, TrackingError
 
 if TYPE_CHECKING:
     from .config import Config
+    from .tracking.protocol import Registration
     from .training.progress import Progress
 
 Command = Callable[[argparse.Namespace], int]
@@ -147,7 +148,6 @@ def _run_training(
     from .run import train
     from .terminal.progress import close
     from .terminal.review import missing_text, review_text
-    from .tracking.protocol import Registration
 
     progress = _progress(options)
     try:
@@ -156,9 +156,7 @@ def _run_training(
             config,
             experiment=options.experiment,
             tracking_uri=_tracking_uri(options),
-            registration=(
-                Registration(options.register, options.alias) if options.register else None
-            ),
+            registration=_registration(options),
             out=options.out,
             resume=resume,
             encoding=getattr(options, "encoding", None),
@@ -175,6 +173,17 @@ def _run_training(
     else:
         print(review_text(result, config.label_names))
     return 0
+
+
+def _registration(options: argparse.Namespace) -> Registration | None:
+    """How the model shall be registered."""
+    from .tracking.protocol import DEFAULT_ALIAS, Registration
+
+    if options.register is None:
+        if options.alias is not None:
+            options.parser.error("--alias needs --register NAME")
+        return None
+    return Registration(options.register, options.alias or DEFAULT_ALIAS)
 
 
 def _tracking_uri(options: argparse.Namespace) -> str | None:

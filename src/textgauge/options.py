@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import SettingsError, did_you_mean
-from .tracking.protocol import DEFAULT_ALIAS
 
 _MODEL_HELP = "a model's folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
 _TABLE_HELP = "CSV, TSV, JSON Lines, Parquet or Arrow file (also .gz), or - for standard input"
@@ -159,7 +158,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
         "--register", metavar="NAME", help="register the model (Unity Catalog: CATALOG.SCHEMA.NAME)"
     )
     tracking.add_argument(
-        "--alias", default=DEFAULT_ALIAS, help=f"points to the registered version ({DEFAULT_ALIAS})"
+        "--alias", metavar="NAME", help="points to the registered version (challenger)"
     )
     tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")
 

@@ -140,6 +140,93 @@ def test_rows_without_a_group():
     assert "missing-group" not in codes(check(TEXTS, LABELS, columns={"group": ["1"] * 12}))
 
 
+# ---- the split column
+
+
+NAMED = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+
+
+def check_split(names, texts=TEXTS, labels=LABELS, **options):
+    return check(texts, labels, columns={"split": names}, **options)
+
+
+def test_a_sound_split_column_has_no_problems():
+    assert codes(check_split(NAMED)) == []
+    assert codes(check_split([" Training", *NAMED[1:9], "DEV", "eval", "holdout"])) == []
+
+
+def test_names_that_mean_no_part_are_told_with_their_rows():
+    found = problem(check_split([*NAMED[:5], "Vall", "x", *["Vall"] * 5]), "unknown-part")
+    assert found.severity == "error"
+    assert found.message == "column 'split' holds 'Vall', 'x', which mean no part of the split"
+    assert (found.rows, found.count) == ((6, 7, 8, 9, 10), 7)
+    assert found.advice == (
+        "Say 'train', 'val' or 'test' in every row. For 'Vall' did you mean 'val'?"
+    )
+
+
+def test_of_very_many_names_the_first_few_are_told():
+    found = problem(check_split([f"id {n:02}" for n in range(12)]), "unknown-part")
+    assert found.message.startswith("column 'split' holds 'id 00', 'id 01', 'id 02', ")
+    many = [f"id {n:03}" for n in range(200)]
+    report = check_split(many, [f"some text {n}" for n in range(200)], ["0", "1"] * 100)
+    assert problem(report, "unknown-part").message.endswith(
+        "'id 011' and 188 more, which mean no part of the split"
+    )
+
+
+def test_names_that_mean_no_part_stand_beside_the_other_problems():
+    report = check_split([*NAMED, None, "x"], [*TEXTS, "one more", "a\0b"], [*LABELS, "0", "1"])
+    assert codes(report) == ["missing-split", "nul-bytes", "unknown-part"]
+
+
+def test_rows_that_training_leaves_out_may_name_any_part():
+    texts, labels = [*TEXTS, None, "no label"], [*LABELS, "0", None]
+    report = check_split([*NAMED, "spare", "spare"], texts, labels)
+    assert codes(report) == ["missing-text", "missing-label"]
+
+
+def test_where_no_row_can_be_used_the_split_column_is_not_blamed():
+    assert codes(check_split(NAMED, labels=[None] * 12)) == ["missing-label"]
+
+
+def test_a_split_column_is_checked_without_labels_too():
+    found = problem(check(TEXTS, columns={"split": [*NAMED[:11], "x"]}), "unknown-part")
+    assert found.rows == (12,)
+
+
+def test_a_split_column_without_a_training_part_is_an_error():
+    found = problem(check_split(["val"] * 6 + ["test"] * 6), "no-train")
+    assert (found.severity, found.rows, found.count) == ("error", (), 0)
+    assert found.message == "column 'split' has no row that says 'train'"
+    assert found.advice == "Say 'train' in the rows to learn from."
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["train"] * 9 + ["test"] * 3, "'val'; training takes this part from the"),
+        (["train"] * 9 + ["val"] * 3, "'test'; training takes this part from the"),
+        (["train"] * 12, "'val' or 'test'; training takes these parts from the"),
+    ],
+)
+def test_parts_that_are_cut_from_train_are_a_note(names, words):
+    found = problem(check_split(names), "part-taken-from-train")
+    assert found.severity == "note"
+    assert found.message == f"column 'split' has no row that says {words} rows of 'train'"
+
+
+def test_a_part_without_a_share_may_be_empty():
+    names = ["train"] * 9 + ["test"] * 3
+    assert codes(check_split(names, fractions=(0.8, 0.0, 0.2))) == []
+
+
+@pytest.mark.parametrize("name", ["vall", None])
+def test_no_part_is_called_empty_where_a_row_may_have_been_meant_for_it(name):
+    found = codes(check_split([*["test"] * 11, name]))
+    assert found == ["missing-split" if name is None else "unknown-part"]
+
+
 # ---- characters
 
 

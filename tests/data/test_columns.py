@@ -4,29 +4,12 @@ import datetime
 
 import polars as pl
 import pytest
+from refused_tables import refused
 
 from textgauge.data.tables import Columns, read_frame, read_table
-from textgauge.errors import ColumnError, TableError
+from textgauge.errors import ColumnError
 
 NOTES = "text,label\ngood steel,0\nbad iron,01\n"
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(content, name="notes.csv"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write_file
-
-
-def refused(source, kind=TableError, columns=None, **options):
-    """The message of the error that reading `source` ends in."""
-    with pytest.raises(kind) as error:
-        read_table(source, columns, **options)
-    assert type(error.value) is kind
-    return str(error.value)
 
 
 # ---- by name

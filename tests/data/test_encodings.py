@@ -1,6 +1,7 @@
 """Encodings: what decides them, and the words that name each byte which is not in them."""
 
 import pytest
+from refused_tables import refused
 
 from textgauge.data import encodings
 from textgauge.data.encodings import decode
@@ -128,24 +129,6 @@ def test_line_ends_of_the_old_macintosh():
 
 
 # ---- what is text in no encoding
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(content, name="notes.csv"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write_file
-
-
-def refused(source, kind=TableError, columns=None, **options):
-    """The message of the error that reading `source` ends in."""
-    with pytest.raises(kind) as error:
-        read_table(source, columns, **options)
-    assert type(error.value) is kind
-    return str(error.value)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])

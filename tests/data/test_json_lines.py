@@ -1,6 +1,7 @@
 """JSON lines: keys, values and lines; the words of each error."""
 
 import pytest
+from refused_tables import refused
 
 from textgauge.data.json_lines import json_sample, read_json_lines
 from textgauge.data.tables import read_table
@@ -52,24 +53,6 @@ def test_a_json_array_is_explained():
 
 
 # ---- as tables
-
-
-@pytest.fixture
-def write(tmp_path):
-    def write_file(content, name="notes.csv"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write_file
-
-
-def refused(source, kind=TableError, columns=None, **options):
-    """The message of the error that reading `source` ends in."""
-    with pytest.raises(kind) as error:
-        read_table(source, columns, **options)
-    assert type(error.value) is kind
-    return str(error.value)
 
 
 def test_json_keys_that_come_up_late_are_found_and_missing_ones_named(write):

@@ -306,13 +306,22 @@ def test_an_unknown_part_is_refused_with_the_nearest_known_one():
     with pytest.raises(TableError) as caught:
         parts_of(table(keys(3), split=["train", "trian", "test"]))
     assert str(caught.value) == (
-        "the split column holds 'trian'; it must say 'train', 'val' or 'test' in every row. "
-        "Did you mean 'train'?"
+        "the split column holds 'trian', which means no part of the split. Say 'train', 'val' or "
+        "'test' in every row. Did you mean 'train'?"
+    )
+
+
+def test_the_nearest_known_part_is_told_of_the_first_name_that_has_one():
+    with pytest.raises(TableError) as caught:
+        parts_of(table(keys(4), split=["train", "aaa", "vall", "testt"]))
+    assert str(caught.value) == (
+        "the split column holds 'aaa', 'testt', 'vall', which mean no part of the split. Say "
+        "'train', 'val' or 'test' in every row. For 'testt' did you mean 'test'?"
     )
 
 
 def test_an_empty_part_name_is_refused():
-    with pytest.raises(TableError, match="the split column holds '', 'zzz'; it must say"):
+    with pytest.raises(TableError, match="the split column holds '', 'zzz', which mean no part"):
         parts_of(table(keys(4), split=["train", None, "test", "zzz"]))
 
 
@@ -345,8 +354,17 @@ def test_a_missing_part_that_is_not_wanted_is_not_cut():
 
 
 def test_a_table_without_a_training_part_is_refused():
-    with pytest.raises(TableError, match="no text is left for train and val"):
-        parts_of(table(keys(4), split=["test"] * 4))
+    for names in (["test"] * 4, ["val", "test"] * 2):
+        with pytest.raises(TableError) as caught:
+            parts_of(table(keys(4), split=names))
+        assert str(caught.value) == (
+            "the split column has no row that says 'train'. Say 'train' in the rows to learn from."
+        )
+
+
+def test_train_with_too_few_texts_to_cut_from_is_refused():
+    with pytest.raises(TableError, match="no text is left for val and test"):
+        parts_of(table(keys(2), split=["train"] * 2))
 
 
 # ---- what a random split of the rows would have shared

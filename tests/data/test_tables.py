@@ -11,6 +11,7 @@ import zipfile
 import pandas as pd
 import polars as pl
 import pytest
+from refused_tables import refused
 
 from textgauge.data.tables import Columns, read_frame, read_table
 from textgauge.errors import ColumnError, SettingsError, TableError
@@ -19,28 +20,10 @@ NOTES = "text,label\ngood steel,0\nbad iron,01\n"
 FRAME = pl.DataFrame({"text": ["good steel", "bad iron"], "label": ["0", "01"]})
 
 
-@pytest.fixture
-def write(tmp_path):
-    def write_file(content, name="notes.csv"):
-        path = tmp_path / name
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    return write_file
-
-
 def bytes_of(write_to, *args, **options):
     buffer = io.BytesIO()
     write_to(buffer, *args, **options)
     return buffer.getvalue()
-
-
-def refused(source, kind=TableError, columns=None, **options):
-    """The message of the error that reading `source` ends in."""
-    with pytest.raises(kind) as error:
-        read_table(source, columns, **options)
-    assert type(error.value) is kind
-    return str(error.value)
 
 
 # ---- what is read

@@ -50,9 +50,12 @@ def fit_tags(
 
 def fit_params(params: Mapping[str, str], limits: Limits) -> tuple[dict[str, str], list[Shortened]]:
     """The parameters as the server can take them, and those that it cannot hold whole."""
-    fitting = {key: _cut(value, limits.param_value) for key, value in params.items()}
+    kept = list(params)[: limits.params]
+    fitting = {key: _cut(params[key], limits.param_value) for key in kept}
     shortened = [
-        Shortened("params", key, value) for key, value in params.items() if fitting[key] != value
+        Shortened("params", key, value)
+        for key, value in params.items()
+        if fitting.get(key) != value
     ]
     return fitting, shortened
 

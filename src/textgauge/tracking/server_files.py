@@ -66,7 +66,7 @@ def _holds_same(to: ServerRun, folder: Path, path: str) -> bool | None:
     """Whether the server's file is ours, byte for byte; None if it cannot be read."""
     with tempfile.TemporaryDirectory(prefix="textgauge-") as name:
         try:
-            to.client.download_artifacts(to.run_id, path, name)
+            to.artifacts().download_artifacts(path, name)
         except Exception as error:
             if is_passing(error):
                 raise
@@ -80,7 +80,7 @@ def _list(to: ServerRun, places: Iterable[str]) -> set[str]:
     found: set[str] = set()
     for place in sorted(places):
         try:
-            listed = to.client.list_artifacts(to.run_id, None if place == "." else place)
+            listed = to.artifacts().list_artifacts(None if place == "." else place)
         except Exception as error:
             if not is_missing(error):
                 raise

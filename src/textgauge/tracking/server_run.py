@@ -49,6 +49,16 @@ class ServerRun:
     held: Held
     on_progress: Callable[[], None]
 
+    def artifacts(self) -> Any:
+        """MLflow's own access to the run's files.
+
+        Its client asks for logged models first, which Azure ML does not have, and hides why a
+        download failed.
+        """
+        from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+        return get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
+
 
 def ask_what_it_holds(client: Any, run_id: str) -> Held:
     """What the server says that it holds of the run; of files nothing yet."""

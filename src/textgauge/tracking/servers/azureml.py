@@ -62,6 +62,7 @@ class AzureML:
     limits = Limits(
         metric_rows=250,
         metric_names=50,
+        params=200,
         tags=50,
         tag_key=100,
         tag_value=1000,

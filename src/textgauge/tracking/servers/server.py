@@ -42,6 +42,7 @@ class Limits:
         metric_rows: values of metrics in one request.
         fields: parameters, or tags, in one request.
         metric_names: different metrics of one run.
+        params: parameters of one run.
         tags: tags of one run.
         tag_key: characters of a tag's name.
         tag_value: characters of a tag's value.
@@ -52,6 +53,7 @@ class Limits:
     metric_rows: int = 1000
     fields: int = 100
     metric_names: int | None = None
+    params: int | None = None
     tags: int | None = None
     tag_key: int = 250
     tag_value: int = 8000
