@@ -28,8 +28,8 @@ CSV = notes().write_csv()
 
 
 def left(folder: Path) -> set[str]:
-    """The names of everything in a folder, hidden things too."""
-    return {path.name for path in folder.iterdir()}
+    """The names of everything in a folder, hidden things too, but for the store's lock file."""
+    return {path.name for path in folder.iterdir()} - {".mlflow.db.lock"}
 
 
 # ---- tables --------------------------------------------------------------------------------------

@@ -105,8 +105,8 @@ def undisturbed(quick: Quick) -> Any:
 
 
 def names(folder: Path) -> set[str]:
-    """Everything in a folder, hidden things too."""
-    return {path.name for path in folder.iterdir()}
+    """Everything in a folder, hidden things too, but for the store's lock file."""
+    return {path.name for path in folder.iterdir()} - {".mlflow.db.lock"}
 
 
 # ---- Ctrl-C --------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 WAITING = Path(".textgauge")
 """Where interrupted runs wait to be resumed, below the working folder."""
 
-PREFLIGHT_PATIENCE = 30.0
+PREFLIGHT_PATIENCE = 15.0
 """Seconds that the first epoch waits at most for a server to say whether it takes the run."""
 
 PROOF_TEXTS = 20_000

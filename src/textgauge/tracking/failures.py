@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +23,8 @@ _STATUS_OF_CODE = {
     "UNAUTHENTICATED": 401, "CUSTOMER_UNAUTHORIZED": 401, "PERMISSION_DENIED": 403,
     "RESOURCE_DOES_NOT_EXIST": 404, "ENDPOINT_NOT_FOUND": 404, "NOT_FOUND": 404,
     "NOT_IMPLEMENTED": 501, "RESOURCE_ALREADY_EXISTS": 409, "RESOURCE_CONFLICT": 409,
-    "REQUEST_LIMIT_EXCEEDED": 429, "TEMPORARILY_UNAVAILABLE": 503,
+    "ALREADY_EXISTS": 409, "REQUEST_LIMIT_EXCEEDED": 429, "RESOURCE_EXHAUSTED": 429,
+    "TEMPORARILY_UNAVAILABLE": 503, "DEADLINE_EXCEEDED": 504,
     "INVALID_PARAMETER_VALUE": 400, "BAD_REQUEST": 400,
     "Unauthorized": 401, "AuthenticationFailed": 401, "InvalidAuthenticationToken": 401,
     "ExpiredAuthenticationToken": 401, "Forbidden": 403, "AuthorizationFailed": 403,
@@ -33,6 +34,13 @@ _STATUS_OF_CODE = {
     "InternalServerError": 500, "BadRequest": 400, "ValidationError": 400,
 }  # fmt: skip
 """Names of errors, of MLflow, Databricks and Azure; INTERNAL_ERROR stands for anything at all."""
+
+_STATUS_OF_CLASS = {
+    "BadRequest": 400, "Unauthenticated": 401, "PermissionDenied": 403, "NotFound": 404,
+    "ResourceConflict": 409, "TooManyRequests": 429, "InternalError": 500, "NotImplemented": 501,
+    "TemporarilyUnavailable": 503, "DeadlineExceeded": 504,
+}  # fmt: skip
+"""Databricks' SDK makes its exceptions by the status, and keeps it in their class alone."""
 
 _CODE = re.compile(r"['\"]code['\"]: ['\"](\w+)['\"]")
 
@@ -122,6 +130,12 @@ def status_of(error: BaseException) -> int | None:
                 return found
         if (code := getattr(layer, "error_code", None)) in _STATUS_OF_CODE:
             return _STATUS_OF_CODE[code]
+        body = getattr(layer, "json", None)
+        if isinstance(body, Mapping) and body.get("error_code") == "INTERNAL_ERROR":
+            return 500  # The server's own word, not MLflow's for a body that names no code.
+        for kind in type(layer).__mro__:
+            if kind.__module__.startswith("databricks.") and kind.__name__ in _STATUS_OF_CLASS:
+                return _STATUS_OF_CLASS[kind.__name__]
     return None
 
 

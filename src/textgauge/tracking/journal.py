@@ -156,6 +156,13 @@ class Journal:
                     "INSERT OR IGNORE INTO textgauge_sent VALUES (?, ?, ?)", rows
                 )
 
+    def forget_sent(self, entry: Entry) -> None:
+        """The server holds none of the run's files any more."""
+        with self._asking() as connection:
+            connection.execute(
+                "DELETE FROM textgauge_sent WHERE run_id = ? AND uri = ?", (entry.run_id, entry.uri)
+            )
+
     def _entries(self, where: str, values: tuple[str, ...] = ()) -> list[Entry]:
         with self._asking() as connection:
             rows = connection.execute(

@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import TrackingError
 from .experiments import find_or_create
@@ -75,6 +75,7 @@ class Replay:
         self._store, self._journal, self._server = store, journal, server
         self._on_accepted, self._on_progress, self._on_note = on_accepted, on_progress, on_note
         self._noted: set[str] = set()
+        self._hollow: set[str] = set()
         self._client: Any = None
         self._held: Held | None = None
         self._experiment_id = ""
@@ -156,7 +157,10 @@ class Replay:
                 return
             # Deleted since, or another training's by now: then this one becomes its child.
             inherited = found
-            self.entry = self._journal.update(entry, server_run_id=None, keep_open=False)
+            self._journal.forget_sent(entry)
+            self.entry = self._journal.update(
+                entry, server_run_id=None, keep_open=False, model_version=None
+            )
         tags = {RUN_TAG: entry.run_id}
         if inherited is not None:
             self._experiment_id = inherited.info.experiment_id

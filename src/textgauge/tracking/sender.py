@@ -77,6 +77,7 @@ class Sender(threading.Thread):
         self._changed = threading.Condition()
         self._files: frozenset[str] = frozenset()
         self._news, self._ended, self._refused = True, False, False
+        self._down = False
 
     def wake(self, files: frozenset[str] | None) -> None:
         """Something was written; `files` are all artifacts, complete; None: as before."""
@@ -97,6 +98,8 @@ class Sender(threading.Thread):
         `largest_file` of the run in bytes: how an upload gets on is not seen from here.
         """
         patience = SILENCE_PATIENCE + largest_file / SLOWEST_UPLOAD
+        if self._down:
+            patience = SILENCE_PATIENCE / 3
         while self.is_alive():
             left = self._last_progress + patience - time.monotonic()
             if left <= 0:
@@ -185,5 +188,7 @@ class Sender(threading.Thread):
             self._news = True
             problem, lasting = explain(error, self._server), not is_passing(error)
             self._refused = lasting and not self._replay.accepted
+            self._down = True
             return problem, lasting
+        self._down = False
         return None, False
