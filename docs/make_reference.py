@@ -32,6 +32,7 @@ EXAMPLES = {
     "train": "textgauge train notes.csv --label-names 0=compliant,1=non-compliant",
     "evaluate": "textgauge evaluate runs:/RUN_ID/model newer_notes.csv",
     "score": "textgauge score runs:/RUN_ID/model catalogue.parquet --out scored.parquet",
+    "sync": "textgauge sync --azureml SUBSCRIPTION/lab/notes",
     "ui": "textgauge ui --port 5001",
 }
 

@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import BundleError, TrackingError
 from .failures import explain, is_missing, status_of
+from .mlflow_import import import_client
 from .mlflow_run import local_folder
 from .open import choose_destination
 from .protocol import MODEL_FOLDER
@@ -144,9 +145,7 @@ class _Store(_Place):
         with warnings.catch_warnings():
             # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates; that is no concern of the user's.
             warnings.simplefilter("ignore")
-            from mlflow.tracking.client import MlflowClient
-
-            super().__init__(MlflowClient(uri), str(store))
+            super().__init__(import_client()(uri), str(store))
 
     def _of_version(self, version: Any, address: str) -> Path:
         source = self._client.get_model_version_download_uri(version.name, version.version)
@@ -167,6 +166,7 @@ class _Server(_Place):
 
     def __init__(self, server: Server) -> None:
         server.log_in()
+        server.reach()
         super().__init__(server.connect(), server.title)
 
     def _of_version(self, version: Any, address: str) -> Path:

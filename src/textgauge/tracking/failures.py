@@ -31,7 +31,7 @@ _STATUS_OF_CODE = {
     "NotFound": 404, "ResourceNotFound": 404, "ResourceGroupNotFound": 404,
     "SubscriptionNotFound": 404, "WorkspaceNotFound": 404, "Conflict": 409,
     "TooManyRequests": 429, "ServiceUnavailable": 503, "ServerBusy": 503, "ServiceError": 500,
-    "InternalServerError": 500, "BadRequest": 400, "ValidationError": 400,
+    "InternalServerError": 500, "BlobNotFound": 404, "BadRequest": 400, "ValidationError": 400,
 }  # fmt: skip
 """Names of errors, of MLflow, Databricks and Azure; INTERNAL_ERROR stands for anything at all."""
 
@@ -42,7 +42,10 @@ _STATUS_OF_CLASS = {
 }  # fmt: skip
 """Databricks' SDK makes its exceptions by the status, and keeps it in their class alone."""
 
-_CODE = re.compile(r"['\"]code['\"]: ['\"](\w+)['\"]")
+_CODE = re.compile(r"(?:['\"]code['\"]: ['\"]|ErrorCode:)(\w+)")
+
+_BAD_TOKEN = "invalid access token"
+"""Databricks' words for a token that is wrong or has expired; its status is 403."""
 
 _CONFLICT = ("already exist", "blobalreadyexists", "alreadyexists")
 _NETWORK = ("ServiceRequestError", "ServiceResponseError", "IncompleteReadError", "gaierror")
@@ -117,25 +120,34 @@ def explain_server(
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that a client's exception stands for, or None if it tells of none."""
-    for layer in _layers(error):
-        for holder in (layer, getattr(layer, "response", None)):
-            status = getattr(holder, "status_code", None)
-            if isinstance(status, int):
-                return status
-        if match := _STATUS.search(str(layer)):
-            return int(match.group(1) or match.group(2))
-        # Azure's own form of errors, of which MLflow keeps the text only; the inner code says most.
-        for code in reversed(_CODE.findall(str(layer))):
-            if (found := _STATUS_OF_CODE.get(code)) is not None:
-                return found
-        if (code := getattr(layer, "error_code", None)) in _STATUS_OF_CODE:
-            return _STATUS_OF_CODE[code]
-        body = getattr(layer, "json", None)
-        if isinstance(body, Mapping) and body.get("error_code") == "INTERNAL_ERROR":
-            return 500  # The server's own word, not MLflow's for a body that names no code.
-        for kind in type(layer).__mro__:
-            if kind.__module__.startswith("databricks.") and kind.__name__ in _STATUS_OF_CLASS:
-                return _STATUS_OF_CLASS[kind.__name__]
+    found = (look(layer) for layer in _layers(error) for look in (_given_status, _named_status))
+    return next((status for status in found if status is not None), None)
+
+
+def _given_status(layer: BaseException) -> int | None:
+    if _BAD_TOKEN in str(layer).lower():
+        return 401
+    for holder in (layer, getattr(layer, "response", None)):
+        status = getattr(holder, "status_code", None)
+        if isinstance(status, int):
+            return status
+    match = _STATUS.search(str(layer))
+    return int(match.group(1) or match.group(2)) if match else None
+
+
+def _named_status(layer: BaseException) -> int | None:
+    # Azure's own form of errors, of which MLflow keeps the text only; the inner code says most.
+    for code in reversed(_CODE.findall(str(layer))):
+        if (found := _STATUS_OF_CODE.get(code)) is not None:
+            return found
+    if (code := getattr(layer, "error_code", None)) in _STATUS_OF_CODE:
+        return _STATUS_OF_CODE[code]
+    body = getattr(layer, "json", None)
+    if isinstance(body, Mapping) and body.get("error_code") == "INTERNAL_ERROR":
+        return 500  # The server's own word, not MLflow's for a body that names no code.
+    for kind in type(layer).__mro__:
+        if kind.__module__.startswith("databricks.") and kind.__name__ in _STATUS_OF_CLASS:
+            return _STATUS_OF_CLASS[kind.__name__]
     return None
 
 

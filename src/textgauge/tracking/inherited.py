@@ -7,11 +7,13 @@ that tracks elsewhere must neither look for that run there nor send that token t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import TrackingError
 from .servers import server_at
 from .sqlite_store import sqlite_path
 
@@ -69,7 +71,9 @@ def same_place(one: str, other: str) -> bool:
 
 
 def _workspace(uri: str) -> str:
-    return server_at(uri).uri.partition("/subscriptions/")[2].lower()
+    with contextlib.suppress(TrackingError):
+        return server_at(uri).uri.partition("/subscriptions/")[2].lower()
+    return uri  # A variable that names no workspace is told where it is used, not here.
 
 
 def may_write_into(run: Any, own_run_id: str | None = None) -> bool:

@@ -168,7 +168,7 @@ class Journal:
             rows = connection.execute(
                 f"SELECT {_COLUMNS} FROM textgauge_journal LEFT JOIN "
                 "(SELECT run_uuid, start_time FROM runs) ON run_uuid = run_id "
-                f"WHERE {where} ORDER BY start_time",
+                f"WHERE {where} ORDER BY start_time, textgauge_journal.rowid",
                 values,
             ).fetchall()
         return [
@@ -185,7 +185,7 @@ class Journal:
             known = connection.execute(
                 "SELECT count(*) FROM sqlite_master WHERE name LIKE 'textgauge_%'"
             ).fetchone()[0]
-            if not known:
+            if known < 2:
                 connection.executescript(_TABLES)
             connection.execute("BEGIN")
             yield connection
@@ -218,7 +218,13 @@ def release_run(store: Path, run_id: str) -> None:
 def _lock_file(store: Path) -> int:
     path = store.with_name(f".{store.name}.lock")
     if path not in _lock_files:
-        _lock_files[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            _lock_files[path] = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        except OSError as error:
+            raise TrackingError(
+                f"The lock file {path} of the tracking store cannot be opened ({error.strerror}). "
+                "Change its rights, or name another store with TEXTGAUGE_STORE."
+            ) from error
     return _lock_files[path]
 
 

@@ -37,9 +37,16 @@ def fit_tags(
     """
     fitting: dict[str, str] = {}
     shortened = []
-    room = len(tags) if limits.tags is None else limits.tags - len(held.keys() - tags.keys())
-    for key, value in sorted(tags.items(), key=lambda tag: not tag[0].startswith("mlflow.")):
-        short = key if len(key) <= limits.tag_key else _cut(key, limits.tag_key)
+    shorts = {key: _cut(key, limits.tag_key) for key in tags}
+    others = held.keys() - set(shorts.values())
+    room = len(tags) if limits.tags is None else limits.tags - len(others)
+    # What is there already takes its room; then what MLflow and we ourselves set.
+    order = sorted(
+        tags,
+        key=lambda key: (shorts[key] not in held, not key.startswith(("mlflow.", "textgauge."))),
+    )
+    for key in order:
+        value, short = tags[key], shorts[key]
         fits = len(fitting) < room
         if fits:
             fitting[short] = _cut(value, limits.tag_value)

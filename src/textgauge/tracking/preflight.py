@@ -66,6 +66,7 @@ def preflight(
     begun = time.perf_counter()
     for step, do in (
         ("logging in", server.log_in),
+        ("calling it", server.reach),
         ("loading its client", connect),
         ("writing a run", lambda: _write_a_run(client, server, name)),
     ):

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .failures import is_conflict, is_missing
+from .failures import is_conflict, is_missing, status_of
 from .protocol import MODEL_FOLDER
 
 ALIAS_TAG = "textgauge.alias"
 """Stands for the alias where the registry has none: "challenger" on the version it points to."""
 
+_READY = "READY"
 _READY_PATIENCE = 60
 """Seconds that a registry may take to copy the files."""
 
@@ -61,15 +62,21 @@ def version_by_alias(client: Any, name: str, alias: str) -> Any | None:
     try:
         return client.get_model_version_by_alias(name, alias)
     except Exception as error:
-        if not is_missing(error):
+        # MLflow's own registry takes an unknown alias for a wrong one.
+        if not is_missing(error) and status_of(error) != 400:
             raise
     return next(iter(_tagged(client, name, alias)), None)
 
 
 def _version_of(client: Any, name: str, run_id: str) -> Any | None:
-    """The version that an earlier attempt made of the run."""
+    """The version that an earlier attempt made of the run, if it was finished."""
     found = client.search_model_versions(f"name='{name}'")
-    return next((version for version in found if version.run_id == run_id), None)
+    of_run = [version for version in found if version.run_id == run_id]
+    for version in of_run:
+        if version.status != _READY:
+            # Cut off in the middle: where we send the files ourselves, nobody else ever will.
+            client.delete_model_version(name, version.version)
+    return next((version for version in of_run if version.status == _READY), None)
 
 
 def _set_alias(client: Any, name: str, alias: str, version: str) -> None:

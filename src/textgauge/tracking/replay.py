@@ -16,7 +16,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import TrackingError
 from .experiments import find_or_create
@@ -27,20 +27,19 @@ from .limits import Shortened
 from .mlflow_run import local_folder
 from .protocol import MODEL_FOLDER
 from .registry import register_version
-from .server_files import send_files
+from .server_files import hollow_files, send_files
 from .server_run import (
     OPEN,
     Held,
     ServerRun,
     ask_what_it_holds,
-    asking_once,
     send_datasets,
     send_metrics,
     send_params,
     send_status,
     send_tags,
 )
-from .servers import Server
+from .servers import Server, asking_once
 
 BEYOND_LIMITS = "beyond_limits"
 """Artifact folder of values that a server had no room for; nothing else is written there."""
@@ -131,17 +130,23 @@ class Replay:
         shortened += send_metrics(to, run, self._store, ended=ended)
         kept_whole = self._keep_whole(shortened, folder)
         send_datasets(to, run)
-        send_files(to, folder, {*files, *kept_whole}, self._journal, entry)
-        if ended:
+        complete = {*files, *kept_whole} - self._hollow
+        self._hollow |= send_files(to, folder, complete, self._journal, entry)
+        if ended and not any(path.startswith(f"{MODEL_FOLDER}/") for path in self._hollow):
             self._register(folder)
         if not entry.keep_open:
             send_status(to, run, ended=ended)
+        if ended and self._hollow:
+            raise hollow_files(to, self._hollow, folder, self.entry)
 
     def _accept(self) -> None:
         """Log in and have the run created: from now on the server has a place for all of it."""
         if self._client is None:
             self._server.log_in()
             self._client = self._server.connect()
+        if self._held is None:
+            # Nothing was sent yet, or the last attempt failed.
+            self._server.reach()
         if not self.accepted:
             self._open_run()
             self.accepted = True

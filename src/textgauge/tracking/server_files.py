@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import filecmp
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Literal
 
 from ..errors import TrackingError
 from .failures import is_conflict, is_missing, is_passing
@@ -20,8 +21,10 @@ _UPLOADS = 4
 
 def send_files(
     to: ServerRun, folder: Path, files: Iterable[str], journal: Journal, entry: Entry
-) -> None:
+) -> set[str]:
     """Send the files that the server is not known to hold, and note each in the journal.
+
+    Gives those whose names the server has, without their bytes, and that it takes no more.
 
     Args:
         to: the run on the server.
@@ -37,16 +40,35 @@ def send_files(
         to.held.files = _list(to, {Path(path).parent.as_posix() for path in new})
     # The last one by itself, when all others are there: what lacks it is no model to MLflow.
     last = [path for path in new if path == f"{MODEL_FOLDER}/MLmodel"]
+    hollow: set[str] = set()
     for together in ([path for path in new if path not in last], last):
         with ThreadPoolExecutor(_UPLOADS) as pool:
-            for path in pool.map(lambda path: _send_file(to, folder, path), together):
-                journal.mark_sent(entry, [path])
+            there = pool.map(lambda path: _send_file(to, folder, path), together)
+            for path, is_there in zip(together, there, strict=True):
+                if is_there:
+                    journal.mark_sent(entry, [path])
+                else:
+                    hollow.add(path)
                 to.on_progress()
+    return hollow
 
 
-def _send_file(to: ServerRun, folder: Path, path: str) -> str:
-    if path in (to.held.files or ()) and _holds_same(to, folder, path):
-        return path
+def hollow_files(
+    to: ServerRun, paths: Collection[str], folder: Path, entry: Entry
+) -> TrackingError:
+    """The error for files of which the server has the names and never takes the bytes."""
+    names = ", ".join(sorted(paths)[:3]) + (" …" if len(paths) > 3 else "")
+    return TrackingError(
+        f"{to.server.title} has the name of {names} but not the bytes, and takes them no more: the "
+        f"connection broke in between. All of it lies in {folder}. To have it whole there too, "
+        f"delete the run {to.run_id} there and run: textgauge sync {entry.run_id}."
+    )
+
+
+def _send_file(to: ServerRun, folder: Path, path: str) -> bool:
+    """Send a file; False if the server has its name, lacks its bytes, and takes it no more."""
+    if path in (to.held.files or ()) and _compare(to, folder, path) == "same":
+        return True
     place = Path(path).parent.as_posix()
     try:
         to.client.log_artifact(to.run_id, str(folder / path), "" if place == "." else place)
@@ -54,25 +76,31 @@ def _send_file(to: ServerRun, folder: Path, path: str) -> str:
         # A service that never replaces a file, and an upload whose answer got lost.
         if not is_conflict(error):
             raise
-        if _holds_same(to, folder, path) is False:
+        found = _compare(to, folder, path)
+        if found == "another":
             raise TrackingError(
                 f"{to.server.title} holds another {path} of this run and lets nobody replace it. "
                 f"The one that belongs there is {folder / path}."
             ) from error
-    return path
+        return found != "nothing"
+    return True
 
 
-def _holds_same(to: ServerRun, folder: Path, path: str) -> bool | None:
-    """Whether the server's file is ours, byte for byte; None if it cannot be read."""
+def _compare(
+    to: ServerRun, folder: Path, path: str
+) -> Literal["same", "another", "nothing", "unreadable"]:
+    """Whether the server's file is ours, byte for byte."""
     with tempfile.TemporaryDirectory(prefix="textgauge-") as name:
         try:
             to.artifacts().download_artifacts(path, name)
         except Exception as error:
             if is_passing(error):
                 raise
-            return None
+            return "nothing" if is_missing(error) else "unreadable"
         copy = Path(name) / path
-        return filecmp.cmp(folder / path, copy, shallow=False) if copy.is_file() else None
+        if not copy.is_file():
+            return "unreadable"
+        return "same" if filecmp.cmp(folder / path, copy, shallow=False) else "another"
 
 
 def _list(to: ServerRun, places: Iterable[str]) -> set[str]:

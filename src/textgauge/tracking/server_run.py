@@ -5,16 +5,14 @@ Each function sends what the server lacks and notes that it holds it; see `repla
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from .failures import is_missing
 from .limits import Shortened, fit_metrics, fit_params, fit_tags
-from .servers import Server
+from .servers import Server, asking_once
 
 OPEN = "RUNNING"
 
@@ -177,21 +175,6 @@ def send_status(to: ServerRun, run: Any, *, ended: bool) -> None:
     else:
         to.client.set_terminated(to.run_id, status, run.info.end_time)
     to.held.status = status
-
-
-@contextmanager
-def asking_once() -> Iterator[None]:
-    """Keep MLflow from repeating a request whose answer was lost: it may have been carried out."""
-    name = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-    before = os.environ.get(name)
-    os.environ[name] = "0"
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def _point(metric: Any) -> tuple[int, str]:

@@ -6,6 +6,7 @@ Each run is replayed (see `replay`) as a whole: it can be cut off anywhere and r
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from ..errors import TrackingError
 from .failures import is_passing
 from .journal import Entry, Journal, lock_run, release_run
+from .mlflow_import import import_client
 from .mlflow_run import ENDED_TAG, complete_files, local_folder
 from .open import check_address, local_store_uri
 from .replay import BEYOND_LIMITS, Replay
@@ -181,11 +183,7 @@ def _left(entry: Entry, problem: str) -> Synced:
 
 
 def _store_client(store: Path) -> Any:
-    import warnings
-
     with warnings.catch_warnings():
         # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates; that is no concern of the user's.
         warnings.simplefilter("ignore")
-        from mlflow.tracking.client import MlflowClient
-
-        return MlflowClient(f"sqlite:///{store}")
+        return import_client()(f"sqlite:///{store}")

@@ -30,6 +30,7 @@ from typing import IO, Any, NoReturn
 from ..errors import TrackingError
 from .failures import explain
 from .journal import DESTINATION_TAG, Entry, Journal, lock_run
+from .mlflow_import import import_client
 from .mlflow_run import ENDED_TAG, Event, MlflowRun
 from .protocol import Registration
 from .sender import Sender
@@ -227,9 +228,7 @@ def _import_client(*, whole: bool) -> Any:
     for name in () if whole else _NOT_NEEDED:
         # What a failed import looks like; MLflow's slim package is made to work without these.
         sys.modules[name] = None  # type: ignore[assignment]
-    from mlflow.tracking.client import MlflowClient
-
-    return MlflowClient
+    return import_client()
 
 
 def _create_store(client_class: Any, store: Path) -> None:

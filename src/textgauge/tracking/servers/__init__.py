@@ -11,9 +11,18 @@ import re
 from .azureml import AzureML
 from .databricks import Databricks
 from .mlflow_server import MlflowServer
-from .server import Limits, RefusedError, Server, explain, prepare, using
+from .server import Limits, RefusedError, Server, asking_once, explain, prepare, using
 
-__all__ = ["Limits", "RefusedError", "Server", "explain", "prepare", "server_at", "using"]
+__all__ = [
+    "Limits",
+    "RefusedError",
+    "Server",
+    "asking_once",
+    "explain",
+    "prepare",
+    "server_at",
+    "using",
+]
 
 
 def server_at(tracking_uri: str) -> Server:

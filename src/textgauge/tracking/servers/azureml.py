@@ -23,6 +23,7 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ...errors import TrackingError
+from ..mlflow_import import import_client, take_in_plugins
 from .server import Limits, RefusedError, open_client
 
 _URI = re.compile(
@@ -45,9 +46,22 @@ _STUDIO = {
     "AzureChinaCloud": "https://studio.ml.azure.cn",
 }
 _PUBLIC_STUDIO = "https://ml.azure.com"
+_GIVEN_LOGINS = (
+    "AZURE_CLIENT_SECRET", "AZURE_CLIENT_CERTIFICATE_PATH", "AZURE_FEDERATED_TOKEN_FILE",
+    "IDENTITY_ENDPOINT", "MSI_ENDPOINT",
+)  # fmt: skip
+_REJECTED = re.compile(r"AADSTS\d+: [^.]*|invalid_client[^.]*|unauthorized_client[^.]*")
+_NETWORK = re.compile(r"max retries|connection|timed out|failed to resolve|unreachable", re.I)
 _CLOUD = "AZUREML_CURRENT_CLOUD"
 _ARM_VERSION = "2024-04-01"
 _ARM_PATIENCE = 30.0
+
+_OFFLINE = re.compile(
+    r"^(?!.*unavailable).*(Failed to (establish|resolve)|Max retries|timed out|name resolution"
+    r"|Connection (aborted|reset|refused)|getaddrinfo|Cannot connect)",
+    re.IGNORECASE,
+)
+"""A line of the report on all logins that were tried, where one failed because of the network."""
 
 _JOB = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN", "MLFLOW_RUN_ID")
 """What a job of Azure ML finds in its environment; with all of them the plugin logs in itself."""
@@ -177,8 +191,13 @@ class AzureML:
         if not self.host:
             self.host = self._look_up_host(token)
 
+    def reach(self) -> None:
+        """See `Server.reach`: its client notices soon enough."""
+
     def connect(self) -> Any:
         """See `Server.connect`."""
+        import_client()
+        take_in_plugins()
         from azureml import mlflow as plugin
 
         if self._is_own_job():
@@ -190,7 +209,7 @@ class AzureML:
                     "subscription_id": self.subscription,
                     "resource_group_name": self.group,
                     "workspace_name": self.name,
-                    "auth": self._credential,
+                    "auth": _login_of(self.uri, self._credential),
                     "host_url": f"https://{self.host}",
                 },
             )
@@ -221,6 +240,7 @@ class AzureML:
 
     def _cloud(self) -> Any:
         """The endpoints of the cloud: the public one, a national one, or one's own."""
+        import_client()
         from azureml import mlflow as plugin
 
         context = plugin.convertToServiceContext(
@@ -257,6 +277,31 @@ class AzureML:
         return str(match["host"])
 
 
+class _Login:
+    """The newest credential for a workspace, under one name.
+
+    MLflow and the plugin keep their clients for as long as the process lasts, each with the
+    credential that it was made with; a login that is renewed has to reach them all.
+    """
+
+    def __init__(self) -> None:
+        self.credential: Any = None
+
+    def get_token(self, *scopes: str, **options: Any) -> Any:
+        """What a credential of Azure's SDK does."""
+        return self.credential.get_token(*scopes, **options)
+
+
+_logins: dict[str, _Login] = {}
+
+
+def _login_of(uri: str, credential: Any) -> _Login:
+    """The workspace's login, from now on with `credential`."""
+    login = _logins.setdefault(uri.lower(), _Login())
+    login.credential = credential
+    return login
+
+
 def _credential(cloud: Any) -> Any:
     """Every login that works unattended: environment, identities, az, azd, PowerShell."""
     from azure.identity import DefaultAzureCredential
@@ -264,6 +309,10 @@ def _credential(cloud: Any) -> Any:
     return DefaultAzureCredential(
         authority=urlsplit(cloud.endpoints.active_directory).netloc,
         exclude_interactive_browser_credential=True,
+        # Its own five tries take five seconds; whoever calls tries again as well.
+        retry_total=1,
+        connection_timeout=10,
+        read_timeout=20,
     )
 
 
@@ -278,16 +327,28 @@ def _token(credential: Any, scope: str, title: str) -> str:
     try:
         return str(credential.get_token(scope).token)
     except ClientAuthenticationError as error:
+        if _nobody_answered(str(error)):
+            raise ConnectionError(f"whoever gives tokens for {title} does not answer") from error
         raise RefusedError(
             f"There is no login to Azure for {title} ({_reason(str(error))}). {_HOW_TO_LOG_IN}"
         ) from error
+
+
+def _nobody_answered(message: str) -> bool:
+    """Whether there is a login here, and merely nobody to take it.
+
+    A machine without a login asks for a managed identity in vain as well; one that has been given
+    a login for the service that it runs on knows it by these variables.
+    """
+    given = any(os.environ.get(name) for name in _GIVEN_LOGINS)
+    return given and bool(_NETWORK.search(message)) and not _REJECTED.search(message)
 
 
 def _reason(message: str) -> str:
     """The telling part of what the credentials reported."""
     for line in message.splitlines():
         # A login that is there and was refused tells more than all those that are not there.
-        if found := re.search(r"AADSTS\d+: [^.]*|invalid_client[^.]*", line):
+        if found := _REJECTED.search(line):
             return found.group(0)
     return "tried the environment, managed identity, az, azd and PowerShell"
 
@@ -301,10 +362,14 @@ def _tenant_of(token: str) -> str | None:
     return None
 
 
-def _read_config(path: Path) -> tuple[str, str, str]:
+def _read_config(path: Path) -> list[str]:
+    """Subscription, resource group and name of the workspace."""
     try:
         config = json.loads(path.read_text(encoding="utf-8-sig"))
-        return config["subscription_id"], config["resource_group"], config["workspace_name"]
+        parts = [config[key] for key in ("subscription_id", "resource_group", "workspace_name")]
+        if not all(part and isinstance(part, str) for part in parts):
+            raise ValueError("a part is empty, or is no text")
+        return parts
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrackingError(
             f"{path} is not the config.json of an Azure ML workspace: it has to hold "

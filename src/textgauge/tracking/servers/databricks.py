@@ -9,9 +9,25 @@ from collections.abc import MutableMapping
 from importlib.util import find_spec
 from typing import Any, Self
 
-from .server import Limits, RefusedError, open_client
+from ..failures import is_passing
+from .server import Limits, RefusedError, forget_clients, open_client
 
-_RETRIES_END = "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT"
+_PATIENCE = {
+    # MLflow's own is 500 s: within it a server that is down looks like one that thinks.
+    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "10",
+    "TEXTGAUGE_DATABRICKS_RETRY_TIMEOUT": "5",
+    "TEXTGAUGE_DATABRICKS_TIMEOUT": "30",
+}
+_SETTINGS = {
+    "retry_timeout_seconds": "TEXTGAUGE_DATABRICKS_RETRY_TIMEOUT",
+    "http_timeout_seconds": "TEXTGAUGE_DATABRICKS_TIMEOUT",
+}
+"""Settings of Databricks' SDK that it has no variables for, and ours."""
+
+_PROFILE = "DATABRICKS_CONFIG_PROFILE"
+_REACH_PATIENCE = 10
+"""Seconds for a host to answer at all."""
+
 _HOW_TO_LOG_IN = (
     "Set DATABRICKS_HOST and DATABRICKS_TOKEN, or run: databricks configure (for a profile of its "
     "own add --profile NAME and track to databricks://NAME)."
@@ -33,6 +49,7 @@ class Databricks:
         self.uri = f"databricks://{profile}" if profile else "databricks"
         self.title = f"Databricks (profile {profile})" if profile else "Databricks"
         self._host = ""
+        self._users_profile: str | None = None
 
     @classmethod
     def from_uri(cls, uri: str) -> Self:
@@ -41,8 +58,9 @@ class Databricks:
 
     def prepare(self, environment: MutableMapping[str, str]) -> None:
         """See `Server.prepare`."""
-        # MLflow's own is 500 s: within it a server that is down looks like one that thinks.
-        environment.setdefault(_RETRIES_END, "10")
+        for name, value in _PATIENCE.items():
+            environment.setdefault(name, value)
+        self._users_profile = environment.get(_PROFILE)
 
     def hand_over(self, environment: MutableMapping[str, str]) -> None:
         """See `Server.hand_over`: a notebook's login is known to the notebook's process only."""
@@ -50,10 +68,10 @@ class Databricks:
         in_notebook = "DATABRICKS_RUNTIME_VERSION" in environment
         if not in_notebook or self._profile or any(name in environment for name in own):
             return
-        from databricks.sdk.config import Config
+        # Without the package or a login the child says so, in a sentence.
+        with contextlib.suppress(ImportError, ValueError):
+            from databricks.sdk.config import Config
 
-        # Without a login the child says so, in a sentence.
-        with contextlib.suppress(ValueError):
             config = Config()
             token = config.authenticate().get("Authorization", "").removeprefix("Bearer ")
             if config.host and token:
@@ -84,10 +102,15 @@ class Databricks:
             )
         from databricks.sdk.config import Config
 
+        for setting in Config.attributes():
+            # MLflow makes clients in many places: each would ask a host that is down for 300 s.
+            setting.env = _SETTINGS.get(setting.name, setting.env)
         try:
             config = Config(profile=self._profile) if self._profile else Config()
             config.authenticate()
         except ValueError as error:  # what it raises for a login that is missing or not complete
+            if is_passing(error):
+                raise  # There was nobody to ask for a token.
             reason = " ".join(str(error).partition("Config:")[0].split()).rstrip(". ")
             raise RefusedError(
                 f"There is no login to {self.title} ({reason}). {_HOW_TO_LOG_IN}"
@@ -95,8 +118,21 @@ class Databricks:
         self._host = str(config.host).rstrip("/")
         self.title = f"Databricks at {self._host}"
 
+    def reach(self) -> None:
+        """See `Server.reach`: MLflow's client would try a host that is down for five minutes."""
+        import requests
+
+        requests.get(f"{self._host}/.well-known/databricks-config", timeout=_REACH_PATIENCE)
+
     def connect(self) -> Any:
         """See `Server.connect`."""
+        # The client that moves a run's files is made without the profile of the address.
+        profile = self._profile or self._users_profile
+        if profile:
+            os.environ[_PROFILE] = profile
+        else:
+            os.environ.pop(_PROFILE, None)
+        forget_clients()
         registry = os.environ.get("MLFLOW_REGISTRY_URI") or (
             f"databricks-uc://{self._profile}" if self._profile else "databricks-uc"
         )

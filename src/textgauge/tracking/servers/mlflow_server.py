@@ -43,6 +43,9 @@ class MlflowServer:
     def log_in(self) -> None:
         """See `Server.log_in`: MLflow sends name and password with each request."""
 
+    def reach(self) -> None:
+        """See `Server.reach`: its client notices soon enough."""
+
     def connect(self) -> Any:
         """See `Server.connect`."""
         return open_client(self._address, self._address)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from ...errors import TrackingError
 from ..failures import explain_server
+from ..mlflow_import import import_client
 
 _QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -24,6 +25,11 @@ _PATIENCE = {
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_BACKOFF_JITTER": "0",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "15",
+}
+_ONCE = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    # Databricks' SDK waits a second before it asks again, unless this time is over.
+    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "1",
 }
 
 
@@ -113,6 +119,12 @@ class Server(Protocol):
         Raises RefusedError with one sentence that says what to do, or what the network raises.
         """
 
+    def reach(self) -> None:
+        """Raise what the network raises if the server does not answer at all; after `log_in`.
+
+        For clients that would not notice for minutes.
+        """
+
     def connect(self) -> Any:
         """An `MlflowClient` for it and for its registry, after `log_in`.
 
@@ -128,23 +140,52 @@ def open_client(tracking_uri: str, registry_uri: str) -> Any:
 
     Artifact clients look there: the plugin's for its login, MLflow's own for the server.
     """
+    client_class = import_client()
     from mlflow import set_registry_uri, set_tracking_uri
-    from mlflow.tracking.client import MlflowClient
 
     set_tracking_uri(tracking_uri)
     set_registry_uri(registry_uri)
-    return MlflowClient(tracking_uri, registry_uri=registry_uri)
+    return client_class(tracking_uri, registry_uri=registry_uri)
 
 
 def prepare(server: Server) -> None:
     """Set the variables that MLflow and the server's client read, before they are imported.
 
-    What the user has set stays. For a process that does nothing else with MLflow.
+    What the user has set stays; what an Azure ML job was given for another place goes. For a
+    process that does nothing else with MLflow.
     """
+    from ..inherited import foreign_variables  # here: it imports this package
+
+    for name in foreign_variables(server.uri):
+        del os.environ[name]
     os.environ.update(_QUIET)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     server.prepare(os.environ)
+
+
+@contextmanager
+def asking_once() -> Iterator[None]:
+    """Keep MLflow from repeating a request whose answer was lost: it may have been carried out."""
+    before = {name: os.environ.get(name) for name in _ONCE}
+    os.environ.update(_ONCE)
+    forget_clients()
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        forget_clients()
+
+
+def forget_clients() -> None:
+    """Have MLflow make its clients for Databricks anew, by the variables and the login of now."""
+    module = sys.modules.get("mlflow.utils.rest_utils")
+    if module is not None:
+        module.get_workspace_client.cache_clear()
 
 
 @contextmanager
