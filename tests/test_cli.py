@@ -173,6 +173,65 @@ def test_check_shows_how_a_text_is_read(finished: FinishedRun, command: Command)
     assert "<num>" not in plain.out
 
 
+def test_check_asks_the_tracking_store_instead_of_a_table(
+    command: Command, workplace: Path
+) -> None:
+    done = command("check", "--tracking", "--experiment", "bolts")
+    assert (done.status, done.err) == (0, "writing to the store …\n")
+    assert done.out == (
+        f"the local store {workplace}/mlflow.db takes runs, in the experiment bolts.\n"
+    )
+    quiet = command("check", "--tracking", "--json", "--quiet")
+    assert (quiet.status, quiet.err) == (0, "")
+    assert quiet.json == {
+        "tracking_uri": f"sqlite:///{workplace}/mlflow.db",
+        "title": f"the local store {workplace}/mlflow.db",
+        "experiment": "textgauge",
+        "seconds": {},
+    }
+    assert list(workplace.iterdir()) == []
+    refused = command("check", "--tracking", "--tracking-uri", "sqlite:///nowhere/mlflow.db")
+    assert refused.status == 1
+    assert refused.error.endswith(
+        f"There is no folder {workplace}/nowhere for the tracking store mlflow.db. "
+        f"Make it (mkdir -p '{workplace}/nowhere') or pass another --tracking-uri."
+    )
+
+
+# ---- sync ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("with_store", [True, False])
+def test_sync_with_nothing_to_do_says_so_and_imports_nothing_heavy(
+    with_store: bool, workplace: Path, new_store: Callable[[Path], Path]
+) -> None:
+    if with_store:
+        new_store(workplace)
+    script = (
+        "import sys; from textgauge.cli import run_command\n"
+        "status = run_command(['sync'])\n"
+        "heavy = {'mlflow', 'sqlalchemy', 'pandas', 'torch', 'azureml', 'databricks', 'requests'}\n"
+        "print(status, sorted(heavy & sys.modules.keys()))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=workplace,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "Every run is where it was meant to go.\n0 []\n"
+    assert done.stderr == ""
+
+
+def test_sync_with_nothing_to_do_is_an_empty_list_for_a_program(
+    command: Command, workplace: Path
+) -> None:
+    assert command("sync", "--json").json == {"runs": [], "left": 0}
+    assert list(workplace.iterdir()) == []
+
+
 # ---- score and evaluate --------------------------------------------------------------------------
 
 
@@ -319,7 +378,8 @@ def test_help_lists_every_command_with_its_help(command: Command) -> None:
         for action in make_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    assert subparsers.choices.keys() == {"demo", "check", "train", "evaluate", "score", "ui"}
+    commands = {"demo", "check", "train", "evaluate", "score", "sync", "ui"}
+    assert subparsers.choices.keys() == commands
     for choice in subparsers._choices_actions:
         assert re.search(rf"^ +{choice.dest} +{choice.help}$", listed.out, flags=re.MULTILINE)
         own = command(choice.dest, "--help")

@@ -15,6 +15,7 @@ from e2e import Done
 from textgauge.cli import make_parser
 from textgauge.config import Config
 from textgauge.errors import TextgaugeError
+from textgauge.tracking.protocol import Registration
 
 pytest_plugins = ["e2e_fixtures"]
 
@@ -91,14 +92,16 @@ def test_where_a_run_goes_and_how_the_table_is_read_arrive_too(
     command: Command, called: list[Any]
 ) -> None:
     run = ("--experiment", "notes", "--tracking-uri", "sqlite:///a.db", "--out", "m")
+    model = ("--register", "bolts", "--alias", "best")
     table = ("--encoding", "cp1252", "--delimiter", ";", "--resume", "abc")
-    command("train", "-", *run, *table)
+    command("train", "-", *run, *model, *table)
     ((source, config, rest),) = called
     assert (source, config) == ("-", Config())
     progress, started = rest.pop("progress"), rest.pop("started")
     assert rest == {
         "experiment": "notes",
         "tracking_uri": "sqlite:///a.db",
+        "registration": Registration("bolts", "best"),
         "out": Path("m"),
         "encoding": "cp1252",
         "delimiter": ";",
@@ -106,6 +109,64 @@ def test_where_a_run_goes_and_how_the_table_is_read_arrive_too(
     }
     assert progress is not None
     assert isinstance(started, float)
+
+
+def test_a_model_is_registered_if_it_is_given_a_name(command: Command, called: list[Any]) -> None:
+    command("train", "notes.csv")
+    command("train", "notes.csv", "--register", "bolts")
+    registrations = [rest["registration"] for _, _, rest in called]
+    assert registrations == [None, Registration("bolts", "challenger")]
+
+
+@pytest.mark.parametrize("arguments", [["train", "notes.csv"], ["demo"]])
+def test_an_alias_without_a_model_is_told(arguments: list[str], command: Command) -> None:
+    done = command(*arguments, "--alias", "best")
+    assert (done.status, done.out) == (2, "")
+    assert f"textgauge {arguments[0]}: error: --alias needs --register NAME" in done.err
+
+
+WORKSPACE = (
+    "azureml:///subscriptions/1234/resourceGroups/lab/providers"
+    "/Microsoft.MachineLearningServices/workspaces/notes"
+)
+
+
+@pytest.mark.parametrize("command_name", ["train", "demo"])
+def test_an_azure_ml_workspace_is_an_address(
+    command_name: str, command: Command, called: list[Any], workplace: Path
+) -> None:
+    table = ("notes.csv",) if command_name == "train" else ("--rows", "50")
+    (workplace / "config.json").write_text(
+        '{"subscription_id": "1234", "resource_group": "lab", "workspace_name": "notes"}'
+    )
+    for name in ("1234/lab/notes", "config.json", "."):
+        command(command_name, *table, "--azureml", name)
+    assert [rest["tracking_uri"] for _, _, rest in called] == [WORKSPACE] * 3
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "t.csv", "--tracking-uri", "databricks"],
+        ["demo", "--tracking-uri", "sqlite:///mlflow.db"],
+        ["check", "--tracking", "--tracking-uri", ""],
+        ["evaluate", "m", "t.csv", "--tracking-uri", "http://x"],
+        ["score", "m", "t.csv", "--out", "o.csv", "--tracking-uri", "http://x"],
+        ["sync", "--to", "http://x"],
+        ["ui", "--tracking-uri", "http://x"],
+    ],
+)
+def test_two_places_for_a_run_are_one_too_many(arguments: list[str], command: Command) -> None:
+    done = command(*arguments, "--azureml", "1234/lab/notes")
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"textgauge {arguments[0]}: error: pass --")
+    assert " or --azureml, not both" in done.err
+
+
+def test_a_workspace_that_is_named_wrongly_is_told(command: Command) -> None:
+    done = command("train", "notes.csv", "--azureml", "notes")
+    assert done.status == 1
+    assert done.error.startswith("notes is not SUBSCRIPTION/GROUP/WORKSPACE.")
 
 
 def test_the_demo_trains_on_the_notes_that_it_made(
@@ -245,6 +306,11 @@ def test_an_unknown_option_names_the_nearest(
         (["trian", "t.csv"], "textgauge: error: there is no command 'trian'. Did you mean 'train'"),
         (["help"], "textgauge: error: there is no command 'help'."),
         (["train"], "textgauge train: error: the following arguments are required: TABLE"),
+        (["check"], "textgauge check: error: the following arguments are required: TABLE (or --t"),
+        (
+            ["check", "--json"],
+            "textgauge check: error: the following arguments are required: TABLE",
+        ),
         (["score", "m", "t.csv"], "textgauge score: error: the following arguments are required:"),
         (["train", "t", "--epochs", "two"], "textgauge train: error: argument --epochs: invalid"),
         (["train", "t", "--lr"], "textgauge train: error: argument --lr: expected one argument"),

@@ -9,8 +9,10 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,15 @@ from logged_run import (
     ServedUi,
     png,
 )
+from needed import need_package
+from plain_server import PlainServer
+from replayed import Synchroniser, Trainer, WrittenRun
+from standins.azureml import AzureMLStandIn
+from standins.databricks import DatabricksStandIn
+from standins.server import StandIn
 
 import textgauge
+from textgauge.tracking.journal import Entry, Journal
 from textgauge.tracking.local import LocalTracker
 from textgauge.tracking.protocol import Destination, RunPlan
 from textgauge.tracking.sqlite_store import sqlite_uri
@@ -161,6 +170,146 @@ def served_ui(filled_store: LoggedRun) -> Iterator[ServedUi]:
         yield ServedUi(lines, port)
         process.terminate()
         process.wait(30)
+
+
+@pytest.fixture(scope="session")
+def azureml_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLStandIn]:
+    """A stand-in for an Azure ML workspace, that all tests share: they use `azureml`."""
+    need_package("azureml.mlflow", "azureml")
+    with AzureMLStandIn(tmp_path_factory.mktemp("azureml")) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def azureml(azureml_workspace: AzureMLStandIn) -> Iterator[AzureMLStandIn]:
+    """The workspace with nothing wrong and nothing recorded; runs of other tests are there.
+
+    A test that stops it need not start it again.
+    """
+    azureml_workspace.reset()
+    yield azureml_workspace
+    if azureml_workspace.is_running:
+        azureml_workspace.clear_faults()
+    else:
+        azureml_workspace.start()
+
+
+@pytest.fixture(scope="session")
+def azureml_sync(azureml_workspace: AzureMLStandIn) -> Iterator[Synchroniser]:
+    """A process that has logged in to the workspace, for many a `sync`."""
+    with Synchroniser(azureml_workspace) as synchroniser:
+        yield synchroniser
+
+
+@pytest.fixture(scope="session")
+def databricks_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksStandIn]:
+    """A stand-in for a Databricks workspace, that all tests share: they use `databricks`."""
+    need_package("databricks.sdk", "databricks")
+    with DatabricksStandIn(tmp_path_factory.mktemp("databricks")) as workspace:
+        yield workspace
+
+
+@pytest.fixture
+def databricks(databricks_workspace: DatabricksStandIn) -> Iterator[DatabricksStandIn]:
+    """The workspace with nothing wrong and nothing recorded; runs of other tests are there."""
+    yield from _as_at_first(databricks_workspace)
+
+
+@pytest.fixture(scope="session")
+def databricks_sync(databricks_workspace: DatabricksStandIn) -> Iterator[Synchroniser]:
+    """A process that logs in with a token, for many a `sync`."""
+    with Synchroniser(databricks_workspace) as synchroniser:
+        yield synchroniser
+
+
+@pytest.fixture(scope="session")
+def served_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainServer]:
+    """A plain MLflow server, that all tests share: they use `mlflow_server`."""
+    with PlainServer(tmp_path_factory.mktemp("served")) as server:
+        yield server
+
+
+@pytest.fixture
+def mlflow_server(served_mlflow: PlainServer) -> Iterator[PlainServer]:
+    """The server with nothing wrong and nothing recorded; runs of other tests are there."""
+    yield from _as_at_first(served_mlflow)
+
+
+def _as_at_first(standin: StandIn) -> Iterator[Any]:
+    """A test that stops it need not start it again."""
+    standin.reset()
+    yield standin
+    if standin.is_running:
+        standin.clear_faults()
+    else:
+        standin.start()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs. Not to be changed: making one takes MLflow seconds, so copy it."""
+    store = tmp_path_factory.mktemp("empty") / "mlflow.db"
+    with warnings.catch_warnings():
+        # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
+        warnings.simplefilter("ignore")
+        from mlflow import MlflowClient
+
+        MlflowClient(sqlite_uri(store))
+    return store
+
+
+@pytest.fixture
+def trainer(empty_store: Path, tmp_path: Path) -> Iterator[Callable[..., Trainer]]:
+    """Start a `Trainer`, in the folder of the test's own unless another is given."""
+    started: list[Trainer] = []
+
+    def start(standin: StandIn, folder: Path = tmp_path, **how: Any) -> Trainer:
+        started.append(Trainer(folder, standin, empty_store=empty_store, **how))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.clear_away()
+
+
+@pytest.fixture(scope="session")
+def written_run(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, bundle: Path
+) -> WrittenRun:
+    """A store with a whole run that no server has. Not to be changed: copy the store."""
+    folder = tmp_path_factory.mktemp("written")
+    # A local store needs no server: any will do.
+    nobody = AzureMLStandIn(folder / "nobody")
+    uri = sqlite_uri(folder / "mlflow.db")
+    trainer = Trainer(
+        folder,
+        nobody,
+        environment={},
+        uri=uri,
+        empty_store=empty_store,
+        bundle=bundle,
+        nan=("f1",),
+    )
+    run_id = trainer.first_epoch()
+    record = trainer.finish()
+    return WrittenRun(trainer.store, run_id, Path(record["artifact_folder"]))
+
+
+@pytest.fixture
+def unsent(written_run: WrittenRun, tmp_path: Path) -> Callable[..., WrittenRun]:
+    """Give a copy of `written_run` in a store of its own, meant for a server now."""
+
+    def copy(standin: StandIn, name: str = "unsent", **fields: Any) -> WrittenRun:
+        folder = tmp_path / name
+        folder.mkdir()
+        store = Path(shutil.copy(written_run.store, folder))
+        # Other tests send the same run: to tell them apart, each has an experiment there.
+        experiment = f"notes-{uuid.uuid4().hex}"
+        entry = Entry(written_run.run_id, standin.tracking_uri, experiment, **fields)
+        Journal(store).write(entry)
+        return replace(written_run, store=store)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 from logged_run import LoggedRun
 
 from textgauge.errors import BundleError, TrackingError
+from textgauge.tracking import addresses
 from textgauge.tracking.addresses import resolve_model
+from textgauge.tracking.servers.mlflow_server import MlflowServer
+from textgauge.tracking.servers.server import open_client
 from textgauge.tracking.sqlite_store import sqlite_uri
 
 
@@ -95,6 +99,81 @@ def test_unknown_registered_models_are_told(
 ) -> None:
     with pytest.raises(TrackingError, match=words):
         resolve_model(address, registered[0])
+
+
+# ---- on a server ---------------------------------------------------------------------------------
+
+
+class OnAStore(MlflowServer):
+    """A server behind which lies a store."""
+
+    def __init__(self, store: Path) -> None:
+        super().__init__("http://mlflow.example")
+        self._store = store
+        self.logged_in = False
+
+    def log_in(self) -> None:
+        self.logged_in = True
+
+    def connect(self) -> Any:
+        return open_client(sqlite_uri(self._store), sqlite_uri(self._store))
+
+
+@pytest.fixture
+def server(registered: tuple[str, Path], store: Path, monkeypatch: pytest.MonkeyPatch) -> OnAStore:
+    """A server that holds what `registered` holds."""
+    found = OnAStore(store)
+    monkeypatch.setattr(addresses, "server_at", lambda uri: found)
+    return found
+
+
+@pytest.mark.parametrize("address", ["run", "models:/bolts/1", "models:/bolts@champion"])
+def test_what_a_server_holds_is_downloaded(
+    address: str, server: OnAStore, registered: tuple[str, Path], filled_store: LoggedRun
+) -> None:
+    import mlflow
+
+    if address == "run":
+        address = filled_store.record.model_address
+    environment, uris = dict(os.environ), (mlflow.get_tracking_uri(), mlflow.get_registry_uri())
+    folder = resolve_model(address, "http://mlflow.example")
+    assert server.logged_in
+    assert folder != registered[1]
+    made = {path.relative_to(registered[1]) for path in registered[1].rglob("*")}
+    assert {path.relative_to(folder) for path in folder.rglob("*")} >= made
+    assert (folder / "MLmodel").is_file()
+    assert dict(os.environ) == environment
+    assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == uris
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("models:/bolts/7", "example has no version '7' of a registered model 'bolts'"),
+        ("models:/bolts@winner", "example has no registered model 'bolts' with the alias 'winner'"),
+        ("runs:/feedbeef/model", "example has no run feedbeef"),
+    ],
+)
+def test_what_a_server_does_not_hold_is_told(address: str, words: str, server: OnAStore) -> None:
+    with pytest.raises(TrackingError, match=words):
+        resolve_model(address, "http://mlflow.example")
+
+
+def test_a_servers_run_without_a_whole_model_is_told(
+    server: OnAStore, store: Path, connect: Callable[[Path], Any], tmp_path: Path
+) -> None:
+    client = connect(store)
+    run_id = client.create_run("1").info.run_id
+    part = tmp_path / "weights.safetensors"
+    part.write_bytes(b"part of a model")
+    client.log_artifact(run_id, str(part), "model")
+    with pytest.raises(BundleError, match=rf"holds no model at runs:/{run_id}/model\."):
+        resolve_model(f"runs:/{run_id}/model", "http://mlflow.example")
+
+
+def test_a_server_that_is_not_there_is_told() -> None:
+    with pytest.raises(TrackingError, match=r"^The tracking server http://127\.0\.0\.1:9 does not"):
+        resolve_model("runs:/feedbeef/model", "http://127.0.0.1:9")
 
 
 @pytest.mark.parametrize("address", ["models:/bolts", "models:/", "runs:/"])

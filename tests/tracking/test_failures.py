@@ -3,13 +3,29 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
+from needed import need_package
 
 from textgauge.errors import TrackingError
-from textgauge.tracking.failures import deleted_experiment, explain, explain_server, public_uri
+from textgauge.tracking.failures import (
+    deleted_experiment,
+    explain,
+    explain_server,
+    is_conflict,
+    is_missing,
+    is_passing,
+    is_unauthorised,
+    public_uri,
+    status_of,
+)
 
 STORE = Path("/data/mlflow.db")
 LOCAL = "sqlite:////data/mlflow.db"
@@ -114,3 +130,221 @@ def test_a_deleted_experiment_can_be_restored_or_left() -> None:
 )
 def test_addresses_are_printed_without_secrets(uri: str, printed: str) -> None:
     assert public_uri(uri) == printed
+
+
+# ---- what real clients raise ---------------------------------------------------------------------
+
+NO_SERVER = "http://127.0.0.1:9"
+"""Nothing listens there (the port is reserved for discarding, RFC 863)."""
+
+
+class _Answering(BaseHTTPRequestHandler):
+    """Answers every request as the path says, /400, /503 …, and with no body."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self.send_response(int(self.path.strip("/")))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def answering() -> Iterator[str]:
+    """The address of a server that answers as it is asked to."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def raised(do: Callable[[], object]) -> Exception:
+    try:
+        do()
+    except Exception as error:
+        return error
+    pytest.fail("nothing was raised")
+
+
+def kinds(error: BaseException) -> str:
+    """Of which kinds an exception is, in words."""
+    asked = (is_passing, is_missing, is_conflict, is_unauthorised)
+    return ", ".join(ask.__name__.removeprefix("is_") for ask in asked if ask(error))
+
+
+KINDS = {
+    400: "", 401: "unauthorised", 403: "", 404: "missing", 405: "missing", 408: "passing",
+    409: "conflict", 425: "passing", 429: "passing", 500: "passing", 501: "passing, missing",
+    503: "passing", 504: "passing",
+}  # fmt: skip
+"""What an HTTP status says of the request."""
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_a_status_is_read_from_what_requests_raises(status: int, answering: str) -> None:
+    import requests
+
+    error = raised(lambda: requests.get(f"{answering}/{status}", timeout=5).raise_for_status())
+    assert (status_of(error), kinds(error)) == (status, KINDS[status])
+
+
+@pytest.mark.parametrize("status", KINDS)
+def test_a_status_is_read_from_what_azures_core_raises(status: int, answering: str) -> None:
+    need_package("azure.core", "azureml")
+    import requests
+    from azure.core.exceptions import HttpResponseError
+
+    answer = requests.get(f"{answering}/{status}", timeout=5)
+    error = HttpResponseError(message="Operation returned an invalid status", response=answer)
+    assert (status_of(error), kinds(error)) == (status, KINDS[status])
+
+
+def test_azures_own_kinds_of_error_are_told_apart() -> None:
+    need_package("azure.core", "azureml")
+    from azure.core import exceptions
+
+    assert kinds(exceptions.ServiceRequestError("getaddrinfo failed")) == "passing"
+    assert kinds(exceptions.ServiceResponseError("broken off")) == "passing"
+    assert kinds(exceptions.IncompleteReadError("broken off")) == "passing"
+    exists = exceptions.ResourceExistsError("The specified blob already exists. BlobAlreadyExists")
+    assert kinds(exists) == "conflict"
+    assert kinds(exceptions.ClientAuthenticationError("no login")) == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "INVALID_PARAMETER_VALUE", ""),
+        (401, None, "unauthorised"),
+        (403, "PERMISSION_DENIED", ""),
+        (404, "RESOURCE_DOES_NOT_EXIST", "missing"),
+        (404, "CATALOG_DOES_NOT_EXIST", "missing"),
+        (409, "RESOURCE_ALREADY_EXISTS", "conflict"),
+        (409, "ALREADY_EXISTS", "conflict"),
+        (429, "REQUEST_LIMIT_EXCEEDED", "passing"),
+        (429, "RESOURCE_EXHAUSTED", "passing"),
+        (500, "INTERNAL_ERROR", "passing"),
+        (501, "NOT_IMPLEMENTED", "passing, missing"),
+        (503, "TEMPORARILY_UNAVAILABLE", "passing"),
+        (503, None, "passing"),
+        (504, "DEADLINE_EXCEEDED", "passing"),
+    ],
+)
+def test_a_status_is_read_from_what_databricks_sdk_raises(
+    status: int, code: str | None, kind: str, answering: str
+) -> None:
+    need_package("databricks.sdk", "databricks")
+    import requests
+    from databricks.sdk.errors import DatabricksError
+    from databricks.sdk.errors.parser import _Parser
+
+    body = json.dumps({"error_code": code, "message": "m"} if code else {"message": "m"})
+    answer = requests.get(f"{answering}/{status}", timeout=5)
+    answer._content = body.encode()
+    error = _Parser().get_api_error(answer)
+    assert isinstance(error, DatabricksError)
+    assert (status_of(error), kinds(error)) == (status, kind)
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind"),
+    [
+        ({"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No run"}, 404, "missing"),
+        ({"error_code": "ENDPOINT_NOT_FOUND", "message": "No API"}, 404, "missing"),
+        ({"error_code": "RESOURCE_ALREADY_EXISTS", "message": "There"}, 409, "conflict"),
+        ({"error_code": "INVALID_PARAMETER_VALUE", "message": "Too long"}, 400, ""),
+        ({"error_code": "REQUEST_LIMIT_EXCEEDED", "message": "Slow down"}, 429, "passing"),
+        ({"error_code": "TEMPORARILY_UNAVAILABLE", "message": "Wait"}, 503, "passing"),
+        ({"error_code": "RESOURCE_EXHAUSTED", "message": "Slow down"}, 429, "passing"),
+        ({"error_code": "DEADLINE_EXCEEDED", "message": "Too slow"}, 504, "passing"),
+        ({"error_code": "ALREADY_EXISTS", "message": "There"}, 409, "conflict"),
+        ({"error_code": "INTERNAL_ERROR", "message": "Sorry"}, 500, "passing"),
+        ({"error_code": "UNAUTHENTICATED", "message": "Who?"}, 401, "unauthorised"),
+        ({"error_code": "PERMISSION_DENIED", "message": "No"}, 403, ""),
+        ({"message": "nothing is known"}, None, ""),
+        # Azure's form, https://learn.microsoft.com/azure/machine-learning (ErrorResponse).
+        ({"error": {"code": "NotFound", "message": "No such API"}}, 404, "missing"),
+        ({"error": {"code": "UserError", "innerError": {"code": "NotFound"}}}, 404, "missing"),
+        ({"error": {"code": "UserError", "innerError": {"code": "Conflict"}}}, 409, "conflict"),
+        ({"error": {"code": "ServiceError", "message": "Sorry"}}, 500, "passing"),
+        ({"error": {"code": "ServiceError", "innerError": {"code": "TooManyRequests"}}}, 429,
+         "passing"),
+        ({"error": {"code": "ExpiredAuthenticationToken", "message": "Old"}}, 401, "unauthorised"),
+        ({"error": {"code": "AuthorizationFailed", "message": "No role"}}, 403, ""),
+        ({"error": {"code": "UserError", "innerError": {"code": "BadRequest"}}}, 400, ""),
+        ({"error": {"code": "SomethingNew", "message": "What?"}}, None, ""),
+    ],
+)  # fmt: skip
+def test_a_status_is_read_from_what_mlflow_makes_of_a_body(
+    body: dict[str, Any], status: int | None, kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    from mlflow.exceptions import RestException
+
+    error = RestException(body)
+    assert (status_of(error), kinds(error)) == (status, kind)
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_a_status_is_read_from_what_mlflows_client_raises(
+    status: int, answering: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow.utils.rest_utils import MlflowHostCreds, http_request, verify_rest_response
+
+    creds = MlflowHostCreds(answering)
+    error = raised(
+        lambda: verify_rest_response(
+            http_request(creds, f"/{status}", "GET", max_retries=0, timeout=5), f"/{status}"
+        )
+    )
+    assert (status_of(error), kinds(error)) == (status, KINDS[status])
+
+
+def test_a_server_that_cannot_be_reached_may_come_back() -> None:
+    import requests
+    import urllib3
+    from mlflow.utils.rest_utils import MlflowHostCreds, http_request
+
+    def with_mlflow() -> None:
+        http_request(MlflowHostCreds(NO_SERVER), "/api", "GET", max_retries=0, timeout=5)
+
+    for do in (
+        lambda: requests.get(NO_SERVER, timeout=5),
+        lambda: requests.get("http://nowhere.invalid", timeout=5),
+        lambda: urllib3.PoolManager().request("GET", NO_SERVER, retries=False),
+        with_mlflow,
+    ):
+        error = raised(do)
+        assert (status_of(error), kinds(error)) == (None, "passing")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TimeoutError("timed out"),
+        ConnectionResetError("reset by peer"),
+        wrapped(ConnectionRefusedError(errno.ECONNREFUSED, "refused")),
+    ],
+)
+def test_a_connection_that_broke_off_may_go_well_later(error: Exception) -> None:
+    assert kinds(error) == "passing"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TrackingError("There is no login; the connection would be refused."),
+        RuntimeError("certificate verify failed: Max retries exceeded"),
+        OSError(errno.ENOSPC, "No space left on device"),
+        KeyError("run"),
+    ],
+)
+def test_what_will_not_mend_itself_is_no_passing_trouble(error: Exception) -> None:
+    assert kinds(error) == ""
+
+
+def test_the_status_is_found_under_all_layers() -> None:
+    outer = RuntimeError("could not be sent")
+    outer.__cause__ = RuntimeError("API request failed with error code 503 != 200")
+    assert (status_of(outer), kinds(outer)) == (503, "passing")

@@ -19,8 +19,9 @@ import pytest
 from logged_run import EPOCHS, METRICS, SETTINGS, LoggedRun, png
 
 from textgauge.errors import TrackingError
+from textgauge.tracking.journal import DESTINATION_TAG, Journal
 from textgauge.tracking.local import LocalTracker
-from textgauge.tracking.protocol import Destination, RunPlan
+from textgauge.tracking.protocol import Destination, RunPlan, ServerAddress
 from textgauge.tracking.sqlite_store import sqlite_uri
 
 Open = Callable[..., LocalTracker]
@@ -131,7 +132,8 @@ def test_the_record_says_where_the_run_is(filled_store: LoggedRun) -> None:
     assert record.artifact_folder is not None
     assert record.artifact_folder.is_relative_to(store.parent / "mlruns")
     assert set(record.seconds) == {"import", "store", "run", "end"}
-    assert not list(store.parent.glob(".*")), "the half-made store was left behind"
+    left = [path.name for path in store.parent.glob(".*")]
+    assert left == [".mlflow.db.lock"], "the half-made store was left behind"
 
 
 def test_killing_the_trainer_marks_the_run(
@@ -259,7 +261,8 @@ def test_two_trainings_can_make_the_store_at_the_same_time(
     with closing(sqlite3.connect(folder / "mlflow.db")) as connection:
         found = connection.execute("SELECT run_uuid, status FROM runs").fetchall()
     assert sorted(found) == sorted((record.run_id, "FINISHED") for record in records)
-    assert sorted(path.name for path in folder.iterdir()) == ["alembic.py", "mlflow.db", "mlruns"]
+    left = {path.name for path in folder.iterdir()}
+    assert left == {".mlflow.db.lock", "alembic.py", "mlflow.db", "mlruns"}
 
 
 def test_leaving_before_the_start_leaves_nothing(tmp_path: Path) -> None:
@@ -314,6 +317,82 @@ def test_a_full_disk_fails_the_run_in_one_sentence(tmp_path: Path) -> None:
             assert connection.execute("SELECT status FROM runs").fetchall() == [("FAILED",)]
     finally:
         subprocess.run(["umount", str(disk)], check=True)
+
+
+# ---- what is told of a server --------------------------------------------------------------------
+
+
+@pytest.fixture
+def sending(store: Path) -> Iterator[LocalTracker]:
+    """A tracker for a server; what its worker says, the test says."""
+    with LocalTracker(
+        Destination(sqlite_uri(store), "notes", server=ServerAddress("http://127.0.0.1:9"))
+    ) as tracker:
+        yield tracker
+
+
+def test_news_are_told_once_and_are_no_failure(sending: LocalTracker) -> None:
+    assert sending.news() == []
+    sending._note_of_server({"is": "behind", "message": "It does not answer."})
+    sending._note_of_server({"is": "note", "message": "it answers again"})
+    sending._note_of_server({"is": "progress"})
+    assert sending.news() == [
+        "It does not answer. The run is kept here and sent later.",
+        "it answers again.",
+    ]
+    assert sending.news() == []
+    assert sending.failure() is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"is": "accepted", "record": {"run_id": "ab12"}},
+        {"is": "behind", "message": "It does not answer."},
+        {"is": "forwarded", "message": None},
+    ],
+)
+def test_the_preflight_ends_with_a_word_from_the_server(
+    answer: dict[str, Any], sending: LocalTracker
+) -> None:
+    begun = time.monotonic()
+    sending.preflight(0.05)
+    assert time.monotonic() - begun < 3, "no word in time is no refusal"
+    sending._note_of_server(answer)
+    sending.preflight(30)
+    assert time.monotonic() - begun < 5
+
+
+def test_a_refusal_ends_the_training(sending: LocalTracker) -> None:
+    sending._note_of_server({"is": "refused", "message": "There is no login."})
+    with pytest.raises(TrackingError, match=r"^There is no login\.$"):
+        sending.preflight(30)
+    assert str(sending.failure()) == "There is no login."
+
+
+def test_a_local_run_needs_no_preflight(open_store: Open) -> None:
+    with open_store() as tracker:
+        begun = time.monotonic()
+        tracker.preflight(30)
+        assert time.monotonic() - begun < 1
+
+
+def test_a_server_that_is_down_costs_the_run_nothing_but_its_place_there(
+    sending: LocalTracker, store: Path, read_run: ReadRun
+) -> None:
+    sending.start(RunPlan("kept here", {"lr": 0.5}))
+    sending.log_metrics({"eval_loss": 0.25})
+    record = sending.end("FINISHED")
+    assert record.missing is not None
+    assert "127.0.0.1:9 does not answer" in record.missing
+    assert record.run_id == record.journal_run_id
+    assert record.tracking_uri == sqlite_uri(store)
+    run = read_run(store, record.run_id)
+    assert (run.info.status, run.data.metrics["eval_loss"]) == ("FINISHED", 0.25)
+    assert run.data.tags[DESTINATION_TAG] == "http://127.0.0.1:9"
+    entry = Journal(store).find(record.run_id)
+    assert entry is not None
+    assert (entry.state, entry.uri, entry.problem) == ("open", "http://127.0.0.1:9", record.missing)
 
 
 def test_an_exit_in_the_middle_neither_hangs_nor_crashes(store: Path) -> None:

@@ -8,7 +8,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,7 +15,9 @@ import pytest
 from textgauge.bundle.carried import carry_code
 from textgauge.errors import TrackingError
 from textgauge.tracking.failures import explain
-from textgauge.tracking.mlflow_run import ENDED_TAG, MlflowRun, local_folder
+from textgauge.tracking.inherited import RUN_TAG
+from textgauge.tracking.mlflow_run import ENDED_TAG, MlflowRun, complete_files, local_folder
+from textgauge.tracking.protocol import Registration
 from textgauge.tracking.sqlite_store import sqlite_uri
 
 Opened = Callable[..., MlflowRun]
@@ -47,11 +48,11 @@ def test_space_is_kept_for_the_last_word(opened: Opened, store: Path) -> None:
     assert not reserve.exists()
 
 
-def test_a_run_of_the_users_own_needs_no_space_for_it(opened: Opened, store: Path) -> None:
-    first = opened()
-    first.apply(start("own", {}))
-    first.end("FINISHED", 2)
-    opened(run_id=first.run_id, keep_open=True).apply(start("joined", {}))
+def test_a_run_of_the_users_own_needs_no_space_for_it(
+    opened: Opened, store: Path, connect: Connect
+) -> None:
+    run_id = connect(store).create_run("1").info.run_id
+    opened(run_id=run_id, keep_open=True).apply(start("joined", {}))
     assert not list(store.parent.glob(".*.reserve"))
 
 
@@ -95,6 +96,87 @@ def test_a_run_that_is_to_stay_open_does(opened: Opened, store: Path, connect: C
     assert client.get_run(run_id).info.status == "RUNNING"
 
 
+def ended(client: Any) -> str:
+    run_id = str(client.create_run("1").info.run_id)
+    client.set_terminated(run_id)
+    return run_id
+
+
+def written_by_another(client: Any) -> str:
+    return str(client.create_run("1", tags={RUN_TAG: "feedbeef"}).info.run_id)
+
+
+@pytest.mark.parametrize("inherited", [ended, written_by_another])
+def test_a_run_that_cannot_be_written_into_gets_a_child(
+    inherited: Callable[[Any], str], opened: Opened, store: Path, connect: Connect
+) -> None:
+    client = connect(store)
+    parent = inherited(client)
+    before = client.get_run(parent)
+    run = opened(run_id=parent, keep_open=True)
+    run.apply(start("child", {"lr": "0.5"}))
+    run.end("FINISHED", 2)
+    child = client.get_run(str(run.run_id))
+    assert child.data.tags["mlflow.parentRunId"] == parent
+    assert child.data.tags[RUN_TAG] == run.run_id
+    assert child.info.status == "FINISHED"
+    assert child.info.experiment_id == before.info.experiment_id, "not `notes`: where its parent is"
+    assert client.get_run(parent).to_dictionary() == before.to_dictionary()
+
+
+def test_a_second_training_in_the_same_run_becomes_its_child(
+    opened: Opened, store: Path, connect: Connect
+) -> None:
+    client = connect(store)
+    run_id = client.create_run("1").info.run_id
+    first = opened(run_id=run_id, keep_open=True)
+    first.apply(start("first", {"lr": "0.5"}))
+    second = opened(run_id=run_id, keep_open=True)
+    second.apply(start("second", {"lr": "0.25"}))
+    assert first.run_id == run_id != second.run_id
+    assert client.get_run(second.run_id).data.tags["mlflow.parentRunId"] == run_id
+    assert client.get_run(run_id).data.params["lr"] == "0.5"
+
+
+def test_a_run_id_left_over_from_elsewhere_leads_to_a_run_of_ones_own(
+    opened: Opened, store: Path, connect: Connect
+) -> None:
+    client = connect(store)
+    deleted = client.create_run("1").info.run_id
+    client.delete_run(deleted)
+    for run_id in (deleted, "feedbeef" * 4):
+        run = opened(run_id=run_id, keep_open=True)
+        run.apply(start("own", {}))
+        found = client.get_run(str(run.run_id))
+        assert run.run_id != run_id
+        assert "mlflow.parentRunId" not in found.data.tags
+        assert client.get_experiment(found.info.experiment_id).name == "notes"
+
+
+def test_a_new_run_has_its_first_tags_from_its_first_moment_on(
+    opened: Opened, store: Path, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = opened(first_tags={"textgauge.tracking_uri": "http://mlflow.example"})
+    monkeypatch.setattr(run, "_log_tags", lambda *_: pytest.fail("killed in this moment"))
+    with pytest.raises(pytest.fail.Exception):
+        run.apply(start("killed", {}))
+    tags = connect(store).get_run(str(run.run_id)).data.tags
+    assert tags["textgauge.tracking_uri"] == "http://mlflow.example"
+
+
+def test_a_model_is_registered_in_the_stores_own_registry(
+    opened: Opened, store: Path, connect: Connect, bundle: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "model"))
+    carry_code(folder)
+    run = opened(registration=Registration("nuts", "challenger"))
+    run.apply(start("registered", {}))
+    run.apply({"do": "model", "folder": str(folder), "example": []})
+    client = connect(store)
+    version = client.get_model_version_by_alias("nuts", "challenger")
+    assert (version.run_id, version.tags[RUN_TAG]) == (run.run_id, run.run_id)
+
+
 def test_more_fields_than_fit_into_one_request_all_arrive(
     opened: Opened, store: Path, connect: Connect
 ) -> None:
@@ -133,21 +215,6 @@ def test_an_unknown_run_is_told(opened: Opened, store: Path) -> None:
     assert "has no run feedbeef" in explain(caught.value, sqlite_uri(store), store)
 
 
-def test_an_experiment_that_another_training_just_made_is_used() -> None:
-    answers = [None, SimpleNamespace(experiment_id="7", lifecycle_stage="active")]
-
-    class Client:
-        def get_experiment_by_name(self, name: str) -> Any:
-            return answers.pop(0)
-
-        def create_experiment(self, name: str) -> str:
-            raise RuntimeError("RESOURCE_ALREADY_EXISTS")
-
-    run = MlflowRun(Client(), tracking_uri="http://x", experiment="notes")
-    run.open()
-    assert run._experiment_id == "7"
-
-
 def test_an_artifact_that_is_gone_is_told(opened: Opened, store: Path, tmp_path: Path) -> None:
     run = opened()
     run.apply(start("careless", {}))
@@ -184,6 +251,13 @@ def test_a_folder_for_artifacts_that_cannot_be_made_is_told_at_the_start(
     connect(store).create_experiment("elsewhere", artifact_location=str(blocked / "here"))
     with pytest.raises(NotADirectoryError):
         opened(experiment="elsewhere").apply(start("never", {}))
+
+
+def test_the_files_of_a_run_are_those_that_stay(tmp_path: Path) -> None:
+    for name in ("a.png", "model/MLmodel", "model/code/__pycache__/errors.cpython-311.pyc"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    assert complete_files(tmp_path) == {"a.png", "model/MLmodel"}
 
 
 def test_logging_before_the_start_is_told(opened: Opened) -> None:

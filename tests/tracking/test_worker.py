@@ -6,12 +6,20 @@ import json
 import queue
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from textgauge.errors import TrackingError
 from textgauge.tracking import worker
+from textgauge.tracking.journal import Entry, Journal, release_run
+from textgauge.tracking.mlflow_run import MlflowRun
+from textgauge.tracking.protocol import Registration
+from textgauge.tracking.servers import server_at
 from textgauge.tracking.sqlite_store import sqlite_uri
 from textgauge.tracking.worker import _GONE, _next, _Service, _with_following_metrics
 
@@ -63,6 +71,102 @@ def test_a_store_that_cannot_be_used_is_told_before_mlflow_is_imported(
     _Service(filled(opening, {"do": "end", "status": "FINISHED"}), said.append).serve()
     assert [answer["is"] for answer in said] == ["failed", "ended"]
     assert said[0]["message"].startswith(f"There is no folder {tmp_path / 'nowhere'}")
+
+
+# ---- the run of a server -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(store: Path, connect: Callable[[Path], Any]) -> MlflowRun:
+    """A run that was started in the store."""
+    run = MlflowRun(connect(store), tracking_uri=sqlite_uri(store), experiment="notes", store=store)
+    run.open()
+    run.apply({"do": "start", "name": "n", "params": {}, "tags": {}, "time": 1})
+    return run
+
+
+@pytest.fixture
+def service(store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[_Service]:
+    """A service that has opened the store, and sends to nobody."""
+    made: list[Any] = []
+    monkeypatch.setattr(
+        worker,
+        "Sender",
+        lambda *parts: made.append(parts) or SimpleNamespace(start=lambda: None, entry=parts[2]),
+    )
+    service = _Service(filled(), lambda answer: None)
+    service._store, service._tracking_uri = store, sqlite_uri(store)
+    yield service
+    for run_id in {parts[2].run_id for parts in made}:
+        release_run(store, run_id)
+
+
+def test_a_run_for_a_server_is_entered_before_anything_is_sent(
+    service: _Service, run: MlflowRun, store: Path
+) -> None:
+    service._server = server_at("http://mlflow.example")
+    service._server_run = {"uri": "http://mlflow.example", "run_id": "feedbeef"}
+    run.registration = Registration("bolts", "best")
+    service._begin_to_send(run)
+    entry = Journal(store).find(str(run.run_id))
+    assert entry == Entry(
+        str(run.run_id),
+        "http://mlflow.example",
+        "notes",
+        server_run_id="feedbeef",
+        keep_open=True,
+        model_name="bolts",
+        alias="best",
+    )
+
+
+def test_a_run_that_is_gone_on_with_keeps_what_is_known_of_its_server(
+    service: _Service, run: MlflowRun, store: Path
+) -> None:
+    before = Journal(store).write(
+        Entry(
+            str(run.run_id),
+            "http://mlflow.example",
+            "notes",
+            server_run_id="feedbeef",
+            tried=True,
+            model_name="bolts",
+            alias="best",
+            state="done",
+            problem="It was down.",
+        )
+    )
+    service._server = server_at("http://mlflow.example")
+    service._server_run = {"uri": "http://mlflow.example", "run_id": None}
+    service._begin_to_send(run)
+    assert Journal(store).find(str(run.run_id)) == replace(before, state="open", problem=None)
+
+
+def test_a_local_run_is_entered_nowhere(service: _Service, run: MlflowRun, store: Path) -> None:
+    service._begin_to_send(run)
+    assert service._sender is None
+    assert Journal(store).find(str(run.run_id)) is None
+    release_run(store, str(run.run_id))
+
+
+def test_a_run_that_another_process_writes_is_refused(
+    service: _Service, run: MlflowRun, store: Path
+) -> None:
+    script = (
+        "import sys; from pathlib import Path; from textgauge.tracking.journal import lock_run\n"
+        "print(lock_run(Path(sys.argv[1]), sys.argv[2]), flush=True); sys.stdin.readline()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(store), str(run.run_id)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "True\n"
+        with pytest.raises(TrackingError, match=f"{run.run_id} is being written, or sent"):
+            service._begin_to_send(run)
+        other.communicate()
 
 
 def test_nothing_but_answers_reaches_the_standard_output() -> None:

@@ -143,8 +143,10 @@ def _named_status(layer: BaseException) -> int | None:
     if (code := getattr(layer, "error_code", None)) in _STATUS_OF_CODE:
         return _STATUS_OF_CODE[code]
     body = getattr(layer, "json", None)
-    if isinstance(body, Mapping) and body.get("error_code") == "INTERNAL_ERROR":
-        return 500  # The server's own word, not MLflow's for a body that names no code.
+    if isinstance(body, Mapping) and body.get("error_code", "") in ("INTERNAL_ERROR", None):
+        # The server's own word, not MLflow's for a body that names no code; and what MLflow makes
+        # of a failure of Databricks that had no such body.
+        return 500
     for kind in type(layer).__mro__:
         if kind.__module__.startswith("databricks.") and kind.__name__ in _STATUS_OF_CLASS:
             return _STATUS_OF_CLASS[kind.__name__]

@@ -37,7 +37,9 @@ def fit_tags(
     """
     fitting: dict[str, str] = {}
     shortened = []
-    shorts = {key: _cut(key, limits.tag_key) for key in tags}
+    # A name may hold few characters besides letters and digits: no dots that mean more.
+    longest = limits.tag_key
+    shorts = {key: key if len(key) <= longest else f"{key[: longest - 1]}_" for key in tags}
     others = held.keys() - set(shorts.values())
     room = len(tags) if limits.tags is None else limits.tags - len(others)
     # What is there already takes its room; then what MLflow and we ourselves set.

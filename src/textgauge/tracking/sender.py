@@ -77,7 +77,7 @@ class Sender(threading.Thread):
         self._changed = threading.Condition()
         self._files: frozenset[str] = frozenset()
         self._news, self._ended, self._refused = True, False, False
-        self._down = False
+        self._last_problem: str | None = None
 
     def wake(self, files: frozenset[str] | None) -> None:
         """Something was written; `files` are all artifacts, complete; None: as before."""
@@ -98,12 +98,13 @@ class Sender(threading.Thread):
         `largest_file` of the run in bytes: how an upload gets on is not seen from here.
         """
         patience = SILENCE_PATIENCE + largest_file / SLOWEST_UPLOAD
-        if self._down:
+        if self._last_problem is not None:
             patience = SILENCE_PATIENCE / 3
         while self.is_alive():
             left = self._last_progress + patience - time.monotonic()
             if left <= 0:
-                self._conclude(f"{self._server.title} has been silent for {patience:.0f} s")
+                silence = f"{self._server.title} has been silent for {patience:.0f} s"
+                self._conclude(self._last_problem or silence)
                 return
             self.join(min(left, 1.0))
 
@@ -188,7 +189,7 @@ class Sender(threading.Thread):
             self._news = True
             problem, lasting = explain(error, self._server), not is_passing(error)
             self._refused = lasting and not self._replay.accepted
-            self._down = True
+            self._last_problem = problem
             return problem, lasting
-        self._down = False
+        self._last_problem = None
         return None, False
