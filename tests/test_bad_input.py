@@ -397,8 +397,7 @@ def test_a_table_with_none_of_the_models_labels_is_told(
         ("sqlite:///no/where.db", "There is no folder"),
         ("sqlite:////proc/mlflow.db", "Nothing can be written to the folder /proc"),
         ("./mlruns", "MLflow no longer tracks into plain folders (./mlruns). Pass a store file"),
-        ("databricks", "Tracking in Databricks workspaces (databricks) is not supported yet"),
-        ("http://127.0.0.1:9", "The tracking server http://127.0.0.1:9 does not answer."),
+        ("azureml://westeurope/W", "azureml://westeurope/W names no Azure ML workspace."),
     ],
 )
 def test_a_store_that_cannot_be_used_is_told(

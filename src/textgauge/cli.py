@@ -192,7 +192,8 @@ def _tracking_uri(options: argparse.Namespace) -> str | None:
         uri: str | None = options.tracking_uri
         return uri
     if getattr(options, "tracking_uri", None) is not None:
-        options.parser.error("pass --tracking-uri or --azureml, not both")
+        given = "--to" if options.command == "sync" else "--tracking-uri"
+        options.parser.error(f"pass {given} or --azureml, not both")
     from .tracking.servers.azureml import AzureML
 
     return AzureML.from_name(options.azureml).uri
@@ -202,6 +203,7 @@ def _demo(options: argparse.Namespace) -> int:
     from .config import Config
     from .data.component_notes import LABEL_NAMES, write_component_notes
 
+    _tracking_uri(options), _registration(options)  # What is wrong with them is told at once.
     path = Path("component_notes.csv")
     made = write_component_notes(path, options.rows)
     if not options.quiet:

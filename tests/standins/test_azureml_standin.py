@@ -264,7 +264,7 @@ def test_limits_are_kept(process: PluginProcess, run_id: str, script: str) -> No
 
 
 def test_a_fault_of_no_known_kind_is_refused(workspace: AzureMLStandIn) -> None:
-    with pytest.raises(ValueError, match="one of status, cut_before, cut_after, hang, not burn"):
+    with pytest.raises(ValueError, match=r"one of status, cut_before, .*, not burn"):
         workspace.add_fault(action="burn")
 
 
