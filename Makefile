@@ -13,7 +13,7 @@ demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check .

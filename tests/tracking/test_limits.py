@@ -68,7 +68,7 @@ def test_tags_of_others_take_room_and_ones_own_do_not_take_it_twice() -> None:
 
 def test_a_tag_that_the_server_has_keeps_its_room() -> None:
     """Also when another comes along that is set first where there is room for all."""
-    held = {"b": "1", "a_lo…": "2"}
+    held = {"b": "1", "a_lo_": "2"}
     tags = {"a": "0", "a_long_name": "2", "b": "1", "mlflow.user": "ann"}
     fitting, shortened = fit_tags(tags, held, Limits(tags=2, tag_key=5))
     assert fitting == held

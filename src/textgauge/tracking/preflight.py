@@ -11,7 +11,7 @@ from ..errors import TrackingError
 from .experiments import find_or_create
 from .failures import is_missing
 from .open import choose_destination
-from .servers import Server, explain, prepare, server_at
+from .servers import Server, explain, server_at, using
 from .sqlite_store import check_writable, sqlite_path
 
 
@@ -55,7 +55,6 @@ def preflight(
             destination.tracking_uri, f"the local store {store}", destination.experiment, seconds
         )
     server = server_at(destination.server.uri)
-    prepare(server)
     name = server.experiment_name(destination.experiment)
     client: Any = None
 
@@ -64,19 +63,20 @@ def preflight(
         client = server.connect()
 
     begun = time.perf_counter()
-    for step, do in (
-        ("logging in", server.log_in),
-        ("calling it", server.reach),
-        ("loading its client", connect),
-        ("writing a run", lambda: _write_a_run(client, server, name)),
-    ):
-        on_step(step)
-        try:
-            do()
-        except Exception as error:
-            raise TrackingError(explain(error, server)) from error
-        seconds[step] = time.perf_counter() - begun
-        begun = time.perf_counter()
+    with using(server):
+        for step, do in (
+            ("logging in", server.log_in),
+            ("reaching it", server.reach),
+            ("loading its client", connect),
+            ("writing a run", lambda: _write_a_run(client, server, name)),
+        ):
+            on_step(step)
+            try:
+                do()
+            except Exception as error:
+                raise TrackingError(explain(error, server)) from error
+            seconds[step] = time.perf_counter() - begun
+            begun = time.perf_counter()
     return Preflight(server.uri, server.title, name, seconds)
 
 

@@ -19,7 +19,7 @@ from .mlflow_import import import_client
 from .mlflow_run import ENDED_TAG, complete_files, local_folder
 from .open import check_address, local_store_uri
 from .replay import BEYOND_LIMITS, Replay
-from .servers import Server, explain, prepare, server_at
+from .servers import Server, explain, server_at, using
 from .sqlite_store import check_writable, sqlite_path
 
 _WAITS = (0.0, 1.0, 4.0, 10.0)
@@ -76,8 +76,6 @@ def sync(
     if not entries:
         return []
     servers = {uri: server_at(uri) for uri in dict.fromkeys(entry.uri for entry in entries)}
-    for server in servers.values():
-        prepare(server)
     client = _store_client(path)
     done: list[Synced] = []
     unreachable: dict[str, str] = {}
@@ -91,7 +89,8 @@ def sync(
             )
         else:
             try:
-                result, down = _sync_one(client, journal, entry, servers[entry.uri], on_note)
+                with using(servers[entry.uri]):
+                    result, down = _sync_one(client, journal, entry, servers[entry.uri], on_note)
             finally:
                 release_run(path, entry.run_id)
             done.append(result)
