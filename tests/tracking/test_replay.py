@@ -45,6 +45,23 @@ def test_a_cut_connection_neither_loses_nor_doubles(
     assert version.tags == {"textgauge.alias": "challenger", "textgauge.run_id": run.run_id}
 
 
+@pytest.mark.parametrize("action", ["cut_before", "cut_after"])
+def test_metrics_are_sent_again_only_if_they_did_not_arrive(
+    action: str, azureml: AzureMLStandIn, azureml_sync: Synchroniser, unsent: Unsent
+) -> None:
+    """Seen by the requests: the stand-in's store, unlike others, keeps equal values only once."""
+    azureml_sync.sync(unsent(azureml, "undisturbed").store)
+    sizes = batch_sizes(azureml)
+    azureml.reset()
+    run = unsent(azureml)
+    azureml.add_fault(action=action, path="/runs/log-batch$", after=len(sizes) - 1)
+    [done], _ = azureml_sync.sync(run.store)
+    assert done["problem"] is None
+    again = sizes[-1:] if action == "cut_before" else []
+    assert batch_sizes(azureml) == sizes + again
+    assert_server_holds_all(run.store, run.run_id, azureml)
+
+
 @pytest.mark.parametrize("once", [True, False], ids=["named once", "put once"])
 @pytest.mark.parametrize(
     ("action", "path"),
@@ -130,3 +147,8 @@ def test_what_arrived_is_not_sent_again(
     azureml.reset()
     assert azureml_sync.sync(run.store) == ([], [])
     assert azureml.requests() == []
+
+
+def batch_sizes(azureml: AzureMLStandIn) -> list[int]:
+    """How many bytes each batch of tags, parameters or metrics had; the metrics come last."""
+    return [request.size for request in azureml.requests(path="/runs/log-batch$")]

@@ -56,13 +56,6 @@ _CLOUD = "AZUREML_CURRENT_CLOUD"
 _ARM_VERSION = "2024-04-01"
 _ARM_PATIENCE = 30.0
 
-_OFFLINE = re.compile(
-    r"^(?!.*unavailable).*(Failed to (establish|resolve)|Max retries|timed out|name resolution"
-    r"|Connection (aborted|reset|refused)|getaddrinfo|Cannot connect)",
-    re.IGNORECASE,
-)
-"""A line of the report on all logins that were tried, where one failed because of the network."""
-
 _JOB = ("MLFLOW_TRACKING_URI", "MLFLOW_TRACKING_TOKEN", "MLFLOW_RUN_ID")
 """What a job of Azure ML finds in its environment; with all of them the plugin logs in itself."""
 

@@ -14,8 +14,8 @@ from .server import Limits, RefusedError, forget_clients, open_client
 
 _PATIENCE = {
     # MLflow's own is 500 s: within it a server that is down looks like one that thinks.
-    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "10",
-    "TEXTGAUGE_DATABRICKS_RETRY_TIMEOUT": "5",
+    "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "5",
+    "TEXTGAUGE_DATABRICKS_RETRY_TIMEOUT": "3",
     "TEXTGAUGE_DATABRICKS_TIMEOUT": "30",
 }
 _SETTINGS = {
