@@ -130,6 +130,13 @@ class AzureMLStandIn(StandIn):
         """
         self.control("name_artifacts_once", once=once)
 
+    def give_place_for_a_name(self, by: str) -> None:
+        """Say how a client can still put the bytes of an artifact that has only its name.
+
+        By the request for a place to "write" to, by the one for "contentinfo", or by "none".
+        """
+        self.control("give_place_for_a_name", by=by)
+
 
 def main() -> None:
     """Serve a workspace until a signal comes."""

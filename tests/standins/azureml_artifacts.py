@@ -40,6 +40,9 @@ class Artifacts:
         self._lock = threading.Lock()
         self.named_once = True
         """Whether a name can be made only once; if not, only its bytes can be put only once."""
+        self.place_for_a_name = "write"
+        """Which request tells where the bytes of a name can still be put: that, or "contentinfo",
+        of which only reading is promised, or "none"."""
 
     def answer(self, request: Request, path: str) -> Response:
         """Answer a request at `path`, such as experiments/E/runs/R/artifacts."""
@@ -66,7 +69,10 @@ class Artifacts:
                     return _error(404, "UserError", f"Artifact {wanted} was not found")
                 if what == "/metadata":
                     return json_response(_artifact(origin, container, wanted))
-                return json_response(self._content(origin, container, wanted, "r"))
+                rights = "rcw" if self.place_for_a_name == "contentinfo" else "r"
+                return json_response(self._content(origin, container, wanted, rights))
+            case "GET", "/write" if self.place_for_a_name == "write" and "run" not in parts:
+                return json_response(self._content(origin, container, wanted, "rcw"))
         return _error(404, "NotFound", f"No resource at {path}")
 
     def _make(self, origin: str, container: str, body: dict[str, Any]) -> Response:

@@ -79,6 +79,8 @@ class AzureMLService(Service):
                 self._reading_forbidden = arguments["forbidden"]
             case "name_artifacts_once":
                 self._artifacts.named_once = arguments["once"]
+            case "give_place_for_a_name":
+                self._artifacts.place_for_a_name = arguments["by"]
             case _:
                 return super().order(name, arguments)
         return None
@@ -88,6 +90,7 @@ class AzureMLService(Service):
         self._identity.restore()
         self._writing_forbidden = self._reading_forbidden = False
         self._artifacts.named_once = True
+        self._artifacts.place_for_a_name = "write"
 
     def _refusal(self, request: Request, service: str, path: str) -> Response | None:
         kind, _, token = request.headers.get("Authorization", "").partition(" ")

@@ -72,7 +72,7 @@ def test_metrics_are_sent_again_only_if_they_did_not_arrive(
         ("cut_after", "blob.core.windows.net"),
     ],
 )
-def test_a_file_is_sent_whole_or_found_missing(
+def test_a_file_is_sent_whole(
     action: str,
     path: str,
     once: bool,
@@ -85,12 +85,23 @@ def test_a_file_is_sent_whole_or_found_missing(
     azureml.add_fault(action=action, path=path, after=1)
     [done], _ = azureml_sync.sync(run.store)
     assert len([r for r in azureml.requests() if r.fault]) == 1
-    if once and (action, path) == ("cut_after", "/batch/metadata"):
-        # The service has the name now, and will never give a place for the bytes.
-        assert "has the name of" in done["problem"]
-    else:
-        assert done["problem"] is None
-        assert_server_holds_all(run.store, run.run_id, azureml)
+    assert done["problem"] is None
+    assert_server_holds_all(run.store, run.run_id, azureml)
+
+
+@pytest.mark.parametrize("by", ["write", "contentinfo"])
+def test_a_name_without_bytes_gets_them_where_the_service_lets_one(
+    by: str, azureml: AzureMLStandIn, azureml_sync: Synchroniser, unsent: Unsent
+) -> None:
+    run = unsent(azureml, model_name=f"filled-by-{by}")
+    azureml.give_place_for_a_name(by)
+    for after in (0, len(complete_files(run.folder)) - 1):  # An ordinary file; the model's last.
+        azureml.add_fault(action="cut_after", path="/batch/metadata", after=after)
+    [done], _ = azureml_sync.sync(run.store)
+    assert len([r for r in azureml.requests() if r.fault]) == 2
+    assert done["problem"] is None
+    assert_server_holds_all(run.store, run.run_id, azureml)
+    assert len(azureml.registered_versions(f"filled-by-{by}")) == 1
 
 
 @pytest.mark.parametrize("which", ["an ordinary file", "the last one of the model"])
@@ -99,6 +110,7 @@ def test_a_name_without_bytes_is_told_and_mended_by_a_new_run(
 ) -> None:
     name = f"with-{which.replace(' ', '-')}"
     run = unsent(azureml, model_name=name)
+    azureml.give_place_for_a_name("none")
     files = complete_files(run.folder)
     number = 0 if which == "an ordinary file" else len(files) - 1
     azureml.add_fault(action="cut_after", path="/batch/metadata", after=number)

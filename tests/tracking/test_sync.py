@@ -34,7 +34,6 @@ def test_killed_at_any_request_it_goes_on_where_it_was(
     azureml: AzureMLStandIn, azureml_sync: Synchroniser, unsent: Unsent
 ) -> None:
     """SIGKILL while a request is on its way, or its answer on the way back; again and again."""
-    azureml.name_artifacts_once(False)
     run = unsent(azureml, model_name="often-killed", alias="challenger")
     chance = random.Random(17)
     kills = 0
@@ -52,7 +51,6 @@ def test_killed_at_any_request_it_goes_on_where_it_was(
             kills += 1
         azureml_sync.wait(process)
         azureml.reset()
-        azureml.name_artifacts_once(False)
     assert kills > 5
     assert_server_holds_all(run.store, run.run_id, azureml)
     [version] = azureml.registered_versions("often-killed")
@@ -63,7 +61,6 @@ def test_killed_at_any_time_it_goes_on_where_it_was(
     azureml: AzureMLStandIn, azureml_sync: Synchroniser, unsent: Unsent
 ) -> None:
     """SIGKILL wherever it happens to be."""
-    azureml.name_artifacts_once(False)
     run = unsent(azureml)
     chance = random.Random(4)
     for _ in range(6):

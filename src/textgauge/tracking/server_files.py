@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import TrackingError
-from .failures import is_conflict, is_missing, is_passing
+from .failures import capital, is_conflict, is_missing, is_passing
 from .journal import Entry, Journal
 from .protocol import MODEL_FOLDER
 from .server_run import ServerRun
@@ -59,9 +59,9 @@ def hollow_files(
     """The error for files of which the server has the names and never takes the bytes."""
     names = ", ".join(sorted(paths)[:3]) + (" …" if len(paths) > 3 else "")
     return TrackingError(
-        f"{to.server.title} has the name of {names} but not the bytes, and takes them no more: the "
-        f"connection broke in between. All of it lies in {folder}. To have it whole there too, "
-        f"delete the run {to.run_id} there and run: textgauge sync {entry.run_id}."
+        f"{capital(to.server.title)} has the name of {names} but not the bytes, and takes them no "
+        f"more: the connection broke in between. All of it lies in {folder}. To have it whole "
+        f"there too, delete the run {to.run_id} there and run: textgauge sync {entry.run_id}."
     )
 
 
@@ -77,12 +77,14 @@ def _send_file(to: ServerRun, folder: Path, path: str) -> bool:
         if not is_conflict(error):
             raise
         found = _compare(to, folder, path)
+        if found == "nothing":
+            return to.server.fill_file(to.artifact_uri(), path, folder / path)
         if found == "another":
+            where = capital(to.server.title)
             raise TrackingError(
-                f"{to.server.title} holds another {path} of this run and lets nobody replace it. "
-                f"The one that belongs there is {folder / path}."
+                f"{where} holds another {path} of this run and lets nobody replace it. The one "
+                f"that belongs there is {folder / path}."
             ) from error
-        return found != "nothing"
     return True
 
 

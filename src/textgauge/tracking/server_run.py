@@ -55,7 +55,11 @@ class ServerRun:
         """
         from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
-        return get_artifact_repository(self.client.get_run(self.run_id).info.artifact_uri)
+        return get_artifact_repository(self.artifact_uri())
+
+    def artifact_uri(self) -> str:
+        """Where the server says that the run's files lie."""
+        return str(self.client.get_run(self.run_id).info.artifact_uri)
 
 
 def ask_what_it_holds(client: Any, run_id: str) -> Held:

@@ -23,7 +23,9 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from ...errors import TrackingError
+from ..failures import capital
 from ..mlflow_import import import_client, take_in_plugins
+from .azureml_artifacts import put_bytes
 from .server import Limits, RefusedError, open_client
 
 _URI = re.compile(
@@ -76,7 +78,7 @@ class AzureML:
         model_files=1500,
     )
     registers_through_here = False
-    login_help = _HOW_TO_LOG_IN
+    login_help = f"{_HOW_TO_LOG_IN} Of several tenants name one: az login --tenant TENANT."
     address_help = "Check subscription, resource group and name of the workspace."
     role_help = "Ask for the role AzureML Data Scientist on the workspace."
 
@@ -165,8 +167,8 @@ class AzureML:
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}", name):
             return name
         raise RefusedError(
-            f"{self.title} takes no model called {name!r}. Use letters, digits, '.', '-' and '_', "
-            "such as --register component-notes."
+            f"{capital(self.title)} takes no model called {name!r}. Use letters, digits, '.', '-' "
+            "and '_', such as --register component-notes."
         )
 
     def log_in(self) -> None:
@@ -221,6 +223,17 @@ class AzureML:
             f"/resourcegroups/{self.group}/workspaces/{self.name}{tenant}"
         )
 
+    def fill_file(self, artifact_uri: str, path: str, file: Path) -> bool:
+        """See `Server.fill_file`: the plugin makes a name, then puts the bytes; here they follow.
+
+        The service gives a name only once, but documents how to get a place to write to.
+        """
+        if self._is_own_job():
+            token = os.environ[_JOB[1]]
+        else:
+            token = _token(self._credential, self._arm_scope(), self.title)
+        return put_bytes(f"https://{self.host}", self._scope, token, artifact_uri, path, file)
+
     def _is_own_job(self) -> bool:
         """Whether this is a job of this very workspace, with a token for its own run."""
         if not all(name in os.environ for name in _JOB):
@@ -261,12 +274,18 @@ class AzureML:
                 f"of the subscription {self.subscription}. Check the three parts of --azureml."
             )
         if answer.status_code in (401, 403):
-            raise RefusedError(f"This login may not look at {self.title}. {self.role_help}")
+            raise RefusedError(
+                f"This login may not look at {self.title}. {self.role_help} Or pass its whole "
+                "address with --tracking-uri, which need not be looked up."
+            )
         answer.raise_for_status()
         found = answer.json().get("properties", {}).get("mlFlowTrackingUri")
         match = _URI.fullmatch(found) if found else None
         if match is None:
-            raise RefusedError(f"{self.title} gives no tracking URI (it gave {found!r}).")
+            raise RefusedError(
+                f"{capital(self.title)} gives no tracking URI (it gave {found!r}). Pass its whole "
+                "address with --tracking-uri."
+            )
         return str(match["host"])
 
 
@@ -311,12 +330,8 @@ def _credential(cloud: Any) -> Any:
 
 def _token(credential: Any, scope: str, title: str) -> str:
     """A fresh token. Raises RefusedError if there is no login, else what the network raises."""
-    import logging
-
     from azure.core.exceptions import ClientAuthenticationError
 
-    # It lists all that it tried at level warning; our sentence says what to do.
-    logging.getLogger("azure").setLevel(logging.CRITICAL)
     try:
         return str(credential.get_token(scope).token)
     except ClientAuthenticationError as error:

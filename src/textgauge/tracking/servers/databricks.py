@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import MutableMapping
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Self
 
 from ..failures import is_passing
@@ -41,7 +42,11 @@ class Databricks:
     registers_through_here = True
     login_help = _HOW_TO_LOG_IN
     address_help = "Check DATABRICKS_HOST."
-    role_help = "Ask for CAN EDIT on the experiment (and CREATE MODEL on the schema for models)."
+    role_help = (
+        "Ask for CAN EDIT on the experiment; to register a model also for USE CATALOG, USE SCHEMA "
+        "and CREATE MODEL in Unity Catalog, and for the model's ownership to set its alias (or "
+        "pass --no-alias)."
+    )
 
     def __init__(self, profile: str = "") -> None:
         """Name a login: a profile of ~/.databrickscfg, or the environment's."""
@@ -111,9 +116,8 @@ class Databricks:
         except ValueError as error:  # what it raises for a login that is missing or not complete
             if is_passing(error):
                 raise  # There was nobody to ask for a token.
-            reason = " ".join(str(error).partition("Config:")[0].split()).rstrip(". ")
             raise RefusedError(
-                f"There is no login to {self.title} ({reason}). {_HOW_TO_LOG_IN}"
+                f"There is no login to {self.title}{_reason(error)}. {_HOW_TO_LOG_IN}"
             ) from error
         self._host = str(config.host).rstrip("/")
         self.title = f"Databricks at {self._host}"
@@ -141,3 +145,13 @@ class Databricks:
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """See `Server.run_url`."""
         return f"{self._host}/ml/experiments/{experiment_id}/runs/{run_id}"
+
+    def fill_file(self, artifact_uri: str, path: str, file: Path) -> bool:
+        """See `Server.fill_file`: names and bytes come together."""
+        return False
+
+
+def _reason(error: ValueError) -> str:
+    """What the client says is wrong with the login, in brackets; nothing if there is none."""
+    reason = " ".join(str(error).partition("Config:")[0].split()).rstrip(". ")
+    return "" if "cannot configure default credentials" in reason else f" ({reason})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import Any
 
 from ..failures import public_uri
@@ -53,3 +54,7 @@ class MlflowServer:
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """See `Server.run_url`."""
         return run_url(self.uri, experiment_id, run_id)
+
+    def fill_file(self, artifact_uri: str, path: str, file: Path) -> bool:
+        """See `Server.fill_file`: names and bytes come together."""
+        return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import TrackingError
@@ -31,6 +33,9 @@ _ONCE = {
     # Databricks' SDK waits a second before it asks again, unless this time is over.
     "MLFLOW_DATABRICKS_ENDPOINT_HTTP_RETRY_TIMEOUT": "1",
 }
+
+_TALKATIVE = ("azure", "azureml", "databricks")
+"""Loggers of clients that warn of each attempt; what comes of it is told in a sentence of ours."""
 
 
 class RefusedError(TrackingError):
@@ -134,6 +139,13 @@ class Server(Protocol):
     def run_url(self, experiment_id: str, run_id: str) -> str:
         """The address of a run's page, for a browser. After `log_in`."""
 
+    def fill_file(self, artifact_uri: str, path: str, file: Path) -> bool:
+        """Put the bytes of `file` where a run's artifact `path` has a name and no bytes.
+
+        `artifact_uri` is the run's. False if there is no way to. After `connect`; raises what the
+        network raises.
+        """
+
 
 def open_client(tracking_uri: str, registry_uri: str) -> Any:
     """An `MlflowClient`, its addresses being MLflow's global ones too.
@@ -159,6 +171,8 @@ def prepare(server: Server) -> None:
     for name in foreign_variables(server.uri):
         del os.environ[name]
     os.environ.update(_QUIET)
+    for talkative in _TALKATIVE:
+        logging.getLogger(talkative).setLevel(logging.CRITICAL)
     for name, value in _PATIENCE.items():
         os.environ.setdefault(name, value)
     server.prepare(os.environ)
@@ -193,10 +207,14 @@ def using(server: Server) -> Iterator[None]:
     """`prepare`, and put everything back afterwards: for a process that is the user's own."""
     before = dict(os.environ)
     uris = _global_uris()
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
     prepare(server)
     try:
         yield
     finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if "mlflow" in sys.modules:
             from mlflow import set_registry_uri, set_tracking_uri
 
