@@ -179,7 +179,7 @@ def test_check_asks_the_tracking_store_instead_of_a_table(
     done = command("check", "--tracking", "--experiment", "bolts")
     assert (done.status, done.err) == (0, "writing to the store …\n")
     assert done.out == (
-        f"the local store {workplace}/mlflow.db takes runs, in the experiment bolts.\n"
+        f"The local store {workplace}/mlflow.db takes runs, in the experiment bolts.\n"
     )
     quiet = command("check", "--tracking", "--json", "--quiet")
     assert (quiet.status, quiet.err) == (0, "")
@@ -221,15 +221,24 @@ def test_sync_with_nothing_to_do_says_so_and_imports_nothing_heavy(
         text=True,
         check=True,
     )
-    assert done.stdout == "Every run is where it was meant to go.\n0 []\n"
+    assert done.stdout == "No run is waiting to be sent.\n0 []\n"
     assert done.stderr == ""
 
 
 def test_sync_with_nothing_to_do_is_an_empty_list_for_a_program(
     command: Command, workplace: Path
 ) -> None:
-    assert command("sync", "--json").json == {"runs": [], "left": 0}
+    assert command("sync", "--json").json == {"runs": [], "left": 0, "refused": []}
     assert list(workplace.iterdir()) == []
+
+
+def test_sync_of_an_unknown_run_says_that_there_is_none(
+    command: Command, workplace: Path, new_store: Callable[[Path], Path]
+) -> None:
+    new_store(workplace)
+    done = command("sync", "abc123")
+    assert done.status == 1
+    assert done.error == "The store has no run abc123. Look it up with textgauge ui."
 
 
 # ---- score and evaluate --------------------------------------------------------------------------

@@ -114,15 +114,25 @@ def test_where_a_run_goes_and_how_the_table_is_read_arrive_too(
 def test_a_model_is_registered_if_it_is_given_a_name(command: Command, called: list[Any]) -> None:
     command("train", "notes.csv")
     command("train", "notes.csv", "--register", "bolts")
+    command("train", "notes.csv", "--register", "bolts", "--no-alias")
     registrations = [rest["registration"] for _, _, rest in called]
-    assert registrations == [None, Registration("bolts", "challenger")]
+    assert registrations == [None, Registration("bolts", "challenger"), Registration("bolts", None)]
 
 
 @pytest.mark.parametrize("arguments", [["train", "notes.csv"], ["demo"]])
-def test_an_alias_without_a_model_is_told(arguments: list[str], command: Command) -> None:
-    done = command(*arguments, "--alias", "best")
+@pytest.mark.parametrize("alias", [["--alias", "best"], ["--no-alias"]])
+def test_an_alias_without_a_model_is_told(
+    arguments: list[str], alias: list[str], command: Command
+) -> None:
+    done = command(*arguments, *alias)
     assert (done.status, done.out) == (2, "")
-    assert f"textgauge {arguments[0]}: error: --alias needs --register NAME" in done.err
+    assert f"textgauge {arguments[0]}: error: {alias[0]} needs --register NAME" in done.err
+
+
+def test_an_alias_and_none_is_told(command: Command) -> None:
+    done = command("train", "notes.csv", "--register", "bolts", "--alias", "best", "--no-alias")
+    assert done.status == 2
+    assert "--no-alias: not allowed with argument --alias" in done.err
 
 
 WORKSPACE = (

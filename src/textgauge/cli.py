@@ -180,10 +180,12 @@ def _registration(options: argparse.Namespace) -> Registration | None:
     from .tracking.protocol import DEFAULT_ALIAS, Registration
 
     if options.register is None:
-        if options.alias is not None:
-            options.parser.error("--alias needs --register NAME")
+        if options.alias is not None or options.no_alias:
+            given = "--alias" if options.alias is not None else "--no-alias"
+            options.parser.error(f"{given} needs --register NAME")
         return None
-    return Registration(options.register, options.alias or DEFAULT_ALIAS)
+    alias = None if options.no_alias else options.alias or DEFAULT_ALIAS
+    return Registration(options.register, alias)
 
 
 def _tracking_uri(options: argparse.Namespace) -> str | None:
@@ -244,6 +246,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _check_tracking(options: argparse.Namespace) -> int:
+    from .tracking.failures import capital
     from .tracking.preflight import preflight
 
     def say(step: str) -> None:
@@ -254,12 +257,13 @@ def _check_tracking(options: argparse.Namespace) -> int:
     if options.json:
         _print_json(vars(found))
     else:
-        print(f"{found.title} takes runs, in the experiment {found.experiment}.")
+        print(f"{capital(found.title)} takes runs, in the experiment {found.experiment}.")
     return 0
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from .tracking.sync import sync
+    from .terminal.sync import sync_text
+    from .tracking.sync import refused, sync
 
     options.tracking_uri = options.to
     to = _tracking_uri(options)
@@ -275,20 +279,24 @@ def _sync(options: argparse.Namespace) -> int:
         on_note=lambda text: say(f"note: {text}."),
     )
     left = [each for each in done if each.problem is not None]
+    left_out = [] if options.runs or to else refused()
     if options.json:
-        _print_json({"runs": [each.to_json() for each in done], "left": len(left)})
-    else:
-        for each in done:
-            print(f"{each.run_id}: {each.problem or each.run_url}")
-        if not done:
-            print("Every run is where it was meant to go.")
-        elif not left:
-            print(f"{len(done):,} run{'s' if len(done) > 1 else ''} sent whole.")
-    if left:
-        raise TrackingError(
-            f"{len(left):,} of {len(done):,} runs are not whole on their servers. "
-            "Nothing is lost: run textgauge sync again."
+        _print_json(
+            {
+                "runs": [each.to_json() for each in done],
+                "left": len(left),
+                "refused": [each.to_json() for each in left_out],
+            }
         )
+    else:
+        print(sync_text(done, left_out))
+    if left:
+        which = (
+            "The run is not whole on its server"
+            if len(done) == 1
+            else f"{len(left):,} of {len(done):,} runs are not whole on their servers"
+        )
+        raise TrackingError(f"{which}. Nothing is lost: run textgauge sync again.")
     return 0
 
 

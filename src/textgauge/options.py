@@ -157,8 +157,14 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     tracking.add_argument(
         "--register", metavar="NAME", help="register the model (Unity Catalog: CATALOG.SCHEMA.NAME)"
     )
-    tracking.add_argument(
+    alias = tracking.add_mutually_exclusive_group()
+    alias.add_argument(
         "--alias", metavar="NAME", help="points to the registered version (challenger)"
+    )
+    alias.add_argument(
+        "--no-alias",
+        action="store_true",
+        help="set none (in Unity Catalog only a model's owner may)",
     )
     tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")
 

@@ -231,7 +231,10 @@ def test_a_version_that_was_begun_is_not_taken_for_a_whole_one(
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({"DATABRICKS_TOKEN": "", "DATABRICKS_HOST": ""}, "There is no login to Databricks ("),
+        (
+            {"DATABRICKS_TOKEN": "", "DATABRICKS_HOST": ""},
+            "There is no login to Databricks. Set DATABRICKS_HOST",
+        ),
         ({"DATABRICKS_TOKEN": "wrong"}, "refuses this login. Set DATABRICKS_HOST and"),
         (
             {"DATABRICKS_TOKEN": "", "DATABRICKS_CLIENT_ID": "x", "DATABRICKS_CLIENT_SECRET": "y"},
@@ -277,7 +280,8 @@ def test_who_may_not_write_is_told(
     [[done], _] = databricks_sync.sync(run.store)
     assert done["problem"] == (
         f"This login may not write to Databricks at {databricks.url}. Ask for CAN EDIT on the "
-        "experiment (and CREATE MODEL on the schema for models)."
+        "experiment; to register a model also for USE CATALOG, USE SCHEMA and CREATE MODEL in "
+        "Unity Catalog, and for the model's ownership to set its alias (or pass --no-alias)."
     )
     databricks.forbid_writing(False)
     databricks_sync.sync(run.store)

@@ -73,8 +73,14 @@ def test_the_cause_is_found_under_all_layers(cause: BaseException, words: str) -
     [
         ("API request failed with error code 401 != 200", "refuses this login. Log in."),
         ("API request failed with error code 403 != 200", "may not write to the server. Ask."),
-        ("API request failed with error code 404 != 200", "was not found"),
-        ("the response body was not in a valid JSON format", "was not found"),
+        (
+            "API request failed with error code 404 != 200",
+            "Something answers where the server should be",
+        ),
+        (
+            "the response body was not in a valid JSON format",
+            "Something answers where the server should be",
+        ),
         ("Max retries exceeded (too many 500 error responses)", "an error of its own (500)"),
         ("Max retries exceeded (too many 429 error responses)", "no more requests for now"),
         ("Max retries exceeded: Connection refused", "does not answer"),

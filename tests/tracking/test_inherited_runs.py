@@ -117,7 +117,10 @@ def test_a_run_that_was_opened_for_us_is_written_into(
     assert client.get_run(theirs).data.metrics["eval_loss"] == 0.25
 
 
-def test_a_jobs_token_goes_nowhere_else(mlflow_server: PlainServer, trainer: StartTrainer) -> None:
+@pytest.mark.parametrize("kind", ["mlflow_server", "databricks"])
+def test_a_jobs_token_goes_nowhere_else(
+    kind: str, request: pytest.FixtureRequest, trainer: StartTrainer
+) -> None:
     job = {
         "AZUREML_RUN_ID": "job-1",
         "MLFLOW_RUN_ID": "job-1",
@@ -126,11 +129,16 @@ def test_a_jobs_token_goes_nowhere_else(mlflow_server: PlainServer, trainer: Sta
         "MLFLOW_TRACKING_URI": "azureml://h/mlflow/v1.0/subscriptions/s/resourceGroups/g"
         "/providers/Microsoft.MachineLearningServices/workspaces/w",
     }
-    training = trainer(mlflow_server, environment=mlflow_server.environment | job, experiment=None)
+    elsewhere = request.getfixturevalue(kind)
+    training = trainer(elsewhere, environment=elsewhere.environment | job, experiment=None)
     training.first_epoch()
     record = training.finish()
-    assert (record["missing"], record["experiment"]) == (None, "textgauge")
-    assert not [each for each in mlflow_server.requests() if "token-of-the-job" in each.login]
+    assert record["missing"] is None
+    assert record["run_id"] != "job-1"
+    assert record["experiment"].rpartition("/")[2] == "textgauge"
+    asked = elsewhere.requests()
+    assert asked
+    assert not [each for each in asked if "token-of-the-job" in each.login]
 
 
 def test_a_job_of_the_workspace_writes_into_its_own_run(

@@ -367,7 +367,13 @@ def test_a_refusal_ends_the_training(sending: LocalTracker) -> None:
     sending._note_of_server({"is": "refused", "message": "There is no login."})
     with pytest.raises(TrackingError, match=r"^There is no login\.$"):
         sending.preflight(30)
-    assert str(sending.failure()) == "There is no login."
+
+
+def test_a_refusal_that_comes_late_is_told_and_ends_nothing(sending: LocalTracker) -> None:
+    sending._preflight_over = True
+    sending._note_of_server({"is": "refused", "message": "There is no login."})
+    assert sending.failure() is None
+    assert sending.news() == ["There is no login. The run is kept here."]
 
 
 def test_a_local_run_needs_no_preflight(open_store: Open) -> None:

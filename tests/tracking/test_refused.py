@@ -22,6 +22,7 @@ from e2e import SMALL, Done, notes
 from standins import azureml_names as names
 from standins.azureml import AzureMLStandIn
 
+from textgauge.tracking.journal import Journal
 from textgauge.tracking.ui import free_port
 
 pytest_plugins = ["e2e_fixtures"]
@@ -64,8 +65,8 @@ REFUSALS = {
         "workspace."
     ),
     "no such workspace": (
-        "The Azure ML workspace other-workspace was not found: something answers, but it is no such"
-        " thing. Check subscription, resource group and name of the workspace."
+        "Something answers where the Azure ML workspace other-workspace should be, but not that."
+        " Check subscription, resource group and name of the workspace."
     ),
     "no such name": (
         f"There is no Azure ML workspace other-workspace in the resource group "
@@ -148,6 +149,42 @@ def test_a_refusal_is_one_sentence_before_the_training_goes_on(
     assert time.monotonic() - begun < 90
     assert not (workplace / "browser").exists()
     assert "devicelogin" not in done.err + errors
+
+
+@pytest.mark.usefixtures("quick_baselines")
+def test_a_refused_run_is_left_out_until_somebody_names_it(
+    azureml: AzureMLStandIn, place: Callable[..., None], command: Callable[..., Done]
+) -> None:
+    """Its training was given up: most likely it was meant for somewhere else."""
+    place()
+    azureml.forbid_writing()
+    where = ("--tracking-uri", azureml.tracking_uri)
+    assert command("train", "notes.csv", *SMALL, *where).status == 1
+    [(run_id,)] = ask(Path("mlflow.db"), "SELECT run_uuid FROM runs")
+
+    idle = command("sync")
+    assert idle.status == 0
+    assert idle.out == (
+        "No run is waiting to be sent.\n"
+        "Not tried, because the server refused the run when it was trained:\n"
+        f"  {run_id}: {REFUSALS['forbidden to write']}\n"
+        "Once that is mended: textgauge sync RUN, with the run's id.\n"
+    )
+    [left_out] = command("sync", "--json").json["refused"]
+    assert (left_out["run_id"], left_out["problem"]) == (run_id, REFUSALS["forbidden to write"])
+
+    again = command("sync", run_id)
+    assert again.status == 1
+    assert again.error == (
+        "The run is not whole on its server. Nothing is lost: run textgauge sync again."
+    )
+    azureml.forbid_writing(False)
+    mended = command("sync", run_id)
+    assert mended.status == 0, mended.err
+    assert mended.out.endswith("1 run sent whole.\n")
+    server_run_id = Journal(Path("mlflow.db").absolute()).find(run_id).server_run_id
+    assert azureml.run(server_run_id).info.status == "FAILED"
+    assert command("sync").out == "No run is waiting to be sent.\n"
 
 
 def test_a_workspace_that_takes_runs_is_told(

@@ -12,6 +12,7 @@ import pytest
 
 from textgauge.errors import TrackingError
 from textgauge.tracking import sender as module
+from textgauge.tracking.failures import capital
 from textgauge.tracking.journal import Entry, Journal
 from textgauge.tracking.sender import Sender
 from textgauge.tracking.servers.mlflow_server import MlflowServer
@@ -110,8 +111,8 @@ def until(ready: Callable[[], object]) -> None:
         time.sleep(0.005)
 
 
-def finish(sender: Sender) -> None:
-    sender.end()
+def finish(sender: Sender, *, finished: bool = True) -> None:
+    sender.end(finished=finished)
     sender.wait_until_done(0)
     sender.join(20)
     assert not sender.is_alive()
@@ -196,24 +197,26 @@ def test_an_outage_is_told_once_and_its_end_too(begin: Callable[..., Sender], to
     until(lambda: len(told.of("note")) == 2)
     finish(sender)
     assert told.kinds() == ["accepted", "behind", "note", "behind", "note", "forwarded"]
-    assert told.of("note") == [f"{TITLE} answers again"] * 2
+    assert told.of("note") == [f"{capital(TITLE)} answers again"] * 2
     assert all("does not answer" in text for text in told.of("behind"))
     assert told.of("forwarded") == [None]
 
 
+@pytest.mark.parametrize(("finished", "state"), [(False, "refused"), (True, "open")])
 def test_a_server_that_never_takes_the_run_refuses_it(
-    begin: Callable[..., Sender], told: Told, store: Path
+    finished: bool, state: str, begin: Callable[..., Sender], told: Told, store: Path
 ) -> None:
+    """A run that ended well all the same is sent once somebody has mended it."""
     sender = begin(FORBIDDEN)
     sender.start()
-    sender.join(20)
+    until(lambda: told.kinds() == ["refused"])
+    assert entry_of(store).state == "open"
+    finish(sender, finished=finished)
     assert told.kinds() == ["refused", "forwarded"]
     assert told.of("refused") == told.of("forwarded")
     assert "This login may not write" in told.of("refused")[0]
-    assert entry_of(store).state == "refused"
+    assert entry_of(store).state == state
     assert entry_of(store).problem == told.of("refused")[0]
-    finish(sender)
-    assert told.kinds() == ["refused", "forwarded"]
 
 
 def test_a_run_that_was_accepted_is_not_refused_later(
@@ -223,10 +226,10 @@ def test_a_run_that_was_accepted_is_not_refused_later(
     sender.start()
     until(lambda: told.kinds() == ["accepted"])
     sender.wake(None)
-    sender.join(20)
+    until(lambda: told.kinds() == ["accepted", "behind"])
+    finish(sender, finished=False)
     assert told.kinds() == ["accepted", "behind", "forwarded"]
     assert (entry_of(store).state, entry_of(store).problem) == ("open", told.of("forwarded")[0])
-    finish(sender)
 
 
 def test_the_end_does_not_wait_for_a_pause(
@@ -277,10 +280,10 @@ def test_a_silent_server_is_given_up(
     sender.start()
     until(lambda: sender._replay.accepted)
     begun = time.monotonic()
-    sender.end()
+    sender.end(finished=True)
     sender.wait_until_done(0)
     assert 0.2 < time.monotonic() - begun < 5
-    assert told.of("forwarded") == [f"{TITLE} has been silent for 0 s"]
+    assert told.of("forwarded") == [f"{capital(TITLE)} has been silent for 0 s"]
     assert entry_of(store).state == "open"
 
 
@@ -292,7 +295,7 @@ def test_a_large_file_is_given_the_time_it_needs(
     sender = begin(None, slow)
     sender.start()
     until(lambda: sender._replay.accepted)
-    sender.end()
+    sender.end(finished=True)
     threading.Timer(0.6, slow.set).start()
     sender.wait_until_done(module.SLOWEST_UPLOAD * 10)
     assert told.of("forwarded") == [None]
@@ -319,5 +322,5 @@ def test_a_journal_that_cannot_be_written_does_not_hide_the_last_word(
 
     monkeypatch.setattr(sender._journal, "update", full)
     sender.start()
-    sender.join(20)
+    finish(sender)
     assert told.kinds() == ["refused", "forwarded"]

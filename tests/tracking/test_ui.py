@@ -20,8 +20,8 @@ from logged_run import METRICS, LoggedRun, ServedUi
 from textgauge.errors import MissingPackageError, TrackingError
 from textgauge.tracking import ui
 from textgauge.tracking.addresses import resolve_model
-from textgauge.tracking.local import LocalTracker
-from textgauge.tracking.protocol import Destination, RunPlan
+from textgauge.tracking.open import open_tracker
+from textgauge.tracking.protocol import RunPlan
 from textgauge.tracking.sqlite_store import sqlite_uri
 from textgauge.tracking.ui import UiServer, free_port, run_url, serve_ui
 
@@ -193,13 +193,13 @@ def test_a_run_goes_to_a_server_and_its_model_comes_back(
     client = MlflowClient(served_ui.url)
     client.create_experiment("served", artifact_location="mlflow-artifacts:/served")
     model = Path(shutil.copytree(bundle, tmp_path / "model"))
-    with LocalTracker(Destination(served_ui.url, "served")) as tracker:
+    with open_tracker(served_ui.url, "served", store=tmp_path / "mlflow.db") as tracker:
         tracker.start(RunPlan("over http", {"lr": 0.5}))
         tracker.log_metrics({"eval_loss": 0.25})
         tracker.log_model(model)
         record = tracker.end()
     assert record.run_url == run_url("", record.experiment_id, record.run_id, base=served_ui.url)
-    assert record.artifact_folder is None
+    assert record.missing is None
     run = client.get_run(record.run_id)
     assert run.info.status == "FINISHED"
     assert run.data.metrics == {"eval_loss": 0.25}

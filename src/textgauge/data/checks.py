@@ -119,6 +119,8 @@ def check_table(
     if count := profile.duplicate_rows:
         message = f"{count / profile.rows:.1%} of the rows repeat the text of an earlier row"
         advice = "Nothing to do: equal texts are kept in one part of the split."
+        if table.columns.split is not None:
+            advice = "Nothing to do where equal texts stand in one part of your split; see that."
         found.append(Problem("note", "duplicate-texts", message, (), count, advice))
     found.sort(key=lambda problem: _SEVERITIES[problem.severity])
     if table.columns.label is None:

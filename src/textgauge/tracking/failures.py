@@ -48,6 +48,9 @@ _BAD_TOKEN = "invalid access token"
 """Databricks' words for a token that is wrong or has expired; its status is 403."""
 
 _CONFLICT = ("already exist", "blobalreadyexists", "alreadyexists")
+_EXTRAS = {"azureml": "azureml", "azure": "azureml", "databricks": "databricks"}
+"""Packages to the extra of ours that brings them."""
+
 _NETWORK = ("ServiceRequestError", "ServiceResponseError", "IncompleteReadError", "gaierror")
 _SCHEMA = re.compile(r"found version (\w+), but expected (\w+)|identified by '(\w+)'")
 
@@ -89,7 +92,7 @@ def explain_server(
     layers = list(_layers(error))
     if isinstance(layers[0], TrackingError):
         return str(layers[0])
-    where, status = title[0].upper() + title[1:], status_of(error)
+    where, status = capital(title), status_of(error)
     distrusted = (
         f"{where} shows a certificate that this machine does not trust. If it is your company's, "
         "name its file in REQUESTS_CA_BUNDLE."
@@ -104,7 +107,7 @@ def explain_server(
     by_status = {
         401: f"{where} refuses this login. {login_help}".strip(),
         403: f"This login may not write to {title}. {role_help}".strip(),
-        404: f"{where} was not found: something answers, but it is no such thing. {address_help}",
+        404: f"Something answers where {title} should be, but not that. {address_help}",
         429: f"{where} takes no more requests for now (it answers 429).",
     }
     if "not in a valid json format" in str(error).lower():
@@ -116,6 +119,15 @@ def explain_server(
     if is_passing(error):
         return f"{where} does not answer. Check the address and the network."
     return f"{where} did not take the run: {_first_line(error)}"
+
+
+def capital(title: str) -> str:
+    """`title` as it stands at the beginning of a sentence.
+
+    >>> capital("the tracking server http://h")
+    'The tracking server http://h'
+    """
+    return title[:1].upper() + title[1:]
 
 
 def status_of(error: BaseException) -> int | None:
@@ -210,9 +222,12 @@ def public_uri(uri: str) -> str:
 def deleted_experiment(name: str, experiment_id: str, tracking_uri: str) -> TrackingError:
     """The error for an experiment that was deleted and whose name is therefore still taken."""
     uri = public_uri(tracking_uri)
+    deleted = f"The experiment {name!r} in {uri} is deleted."
+    if uri.startswith("azureml:"):  # which has no way back
+        return TrackingError(f"{deleted} Pass another --experiment.")
     return TrackingError(
-        f"The experiment {name!r} in {uri} is deleted. Restore it (MLFLOW_TRACKING_URI={uri} "
-        f"mlflow experiments restore --experiment-id {experiment_id}) or pass another --experiment."
+        f"{deleted} Restore it (MLFLOW_TRACKING_URI={uri} mlflow experiments restore "
+        f"--experiment-id {experiment_id}) or pass another --experiment."
     )
 
 
@@ -271,8 +286,10 @@ def _explain_schema(text: str, tracking_uri: str) -> str | None:
 def _explain_package(layers: list[BaseException], tracking_uri: str) -> str | None:
     for layer in layers:
         if isinstance(layer, ModuleNotFoundError) and layer.name:
+            top = layer.name.partition(".")[0]
+            what = f"'textgauge[{_EXTRAS[top]}]'" if top in _EXTRAS else layer.name
             return (
                 f"Tracking to {public_uri(tracking_uri)} needs the package {layer.name!r}, which "
-                f"is not installed here. Install it (pip install {layer.name})."
+                f"is not installed here. Install it: pip install {what}."
             )
     return None

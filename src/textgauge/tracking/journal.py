@@ -67,7 +67,8 @@ class Entry:
         model_name: the model shall be registered there under this name.
         alias: and this alias shall point to it.
         model_version: the version that it became.
-        state: "open" (something may be missing there), "done", or "refused" (never began there).
+        state: "open" (something may be missing there), "done", or "refused" (it never began there,
+            and the training was given up for it).
         problem: why it is still open, in one sentence.
     """
 
@@ -127,6 +128,10 @@ class Journal:
             # Its process was killed between creating the run and writing the entry.
             self.write(Entry(run_id, uri, experiment))
         return self._entries("state = 'open'")
+
+    def refused_entries(self) -> list[Entry]:
+        """The runs that a server refused from the start, oldest first: sent only when named."""
+        return self._entries("state = 'refused'")
 
     def runs(self) -> list[tuple[str, str]]:
         """All runs of ours in the store: id and name of the experiment, oldest first."""

@@ -62,6 +62,7 @@ class LocalTracker:
         self._record: RunRecord | None = None
         self._there: dict[str, Any] | None = None
         self._refused: TrackingError | None = None
+        self._preflight_over = False
         self._news: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._missing: str | None = None
         self._behind = False
@@ -122,15 +123,18 @@ class LocalTracker:
 
     def failure(self) -> TrackingError | None:
         """See `Tracker.failure`."""
-        return self._failure or self._refused
+        return self._failure
 
     def preflight(self, timeout: float) -> None:
         """See `Tracker.preflight`."""
-        self._wait(self._preflight_is_over, timeout)
-        if (problem := self.failure()) is not None:
+        self._wait(self._server_has_spoken, timeout)
+        with self._changed:
+            self._preflight_over = True
+            problem = self._failure or self._refused
+        if problem is not None:
             raise problem
 
-    def _preflight_is_over(self) -> bool:
+    def _server_has_spoken(self) -> bool:
         return self._forwarded or bool(self._there or self._refused or self._behind)
 
     def news(self) -> list[str]:
@@ -281,6 +285,9 @@ class LocalTracker:
             self._there = answer["record"]
         elif answer["is"] == "refused":
             self._refused = TrackingError(message)
+            if self._preflight_over:
+                # Too late to give the training up for it: what was trained so far is worth more.
+                self._news.put(f"{message} The run is kept here.")
         elif answer["is"] == "behind":
             self._behind = True
             self._news.put(f"{message} The run is kept here and sent later.")

@@ -55,7 +55,7 @@ class MlflowRun:
         *,
         tracking_uri: str,
         experiment: str,
-        store: Path | None = None,
+        store: Path,
         lock_patience: float = LOCK_PATIENCE,
         run_id: str | None = None,
         keep_open: bool = False,
@@ -68,7 +68,7 @@ class MlflowRun:
             client: an `MlflowClient`.
             tracking_uri: the store's address as users know it.
             experiment: name of the experiment, created if there is none.
-            store: the store's file if it is a local one.
+            store: the store's file.
             lock_patience: seconds to wait for another process's lock on it.
             run_id: an existing run to go on with.
             keep_open: leave the run as it is at the end: it is the user's own. If it has ended, or
@@ -164,8 +164,7 @@ class MlflowRun:
 
     def _wait_for_lock(self) -> None:
         """Wait as long as was promised; MLflow would wait 20 s."""
-        if self._store is not None:
-            wait_until_unlocked(self._store, self._lock_patience)
+        wait_until_unlocked(self._store, self._lock_patience)
 
     def _start(self, event: Event) -> None:
         params, tags = event["params"], event["tags"]
@@ -190,7 +189,7 @@ class MlflowRun:
             )
             self.run_id = run.info.run_id
         tags = {**tags, RUN_TAG: self.run_id}
-        if self._store is not None and not self._keep_open:
+        if not self._keep_open:
             # Given back at the end: on a full disk too, a run must be marked as failed.
             self._reserve = self._store.with_name(f".{self._store.name}.{self.run_id}.reserve")
             self._reserve.write_bytes(bytes(RESERVE))

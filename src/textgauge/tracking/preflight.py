@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import TrackingError
 from .experiments import find_or_create
-from .failures import is_missing
+from .failures import is_missing, is_passing, status_of
 from .open import choose_destination
 from .servers import Server, explain, server_at, using
 from .sqlite_store import check_writable, sqlite_path
@@ -74,7 +74,8 @@ def preflight(
             try:
                 do()
             except Exception as error:
-                raise TrackingError(explain(error, server)) from error
+                again = " Try again in a minute." if is_passing(error) and status_of(error) else ""
+                raise TrackingError(f"{explain(error, server)}{again}") from error
             seconds[step] = time.perf_counter() - begun
             begun = time.perf_counter()
     return Preflight(server.uri, server.title, name, seconds)

@@ -172,13 +172,14 @@ class Tracker(Protocol):
     def failure(self) -> TrackingError | None:
         """Why the run cannot go on, or None. Returns at once.
 
-        A server that is down or slow is no failure: the store has the run.
+        A server that is down, slow or unwilling is no failure: the store has the run.
         """
 
     def preflight(self, timeout: float) -> None:
         """Wait until it is known whether the server takes the run, `timeout` seconds at most.
 
-        Raises TrackingError if it never will: no client, no login, no right to write.
+        Raises TrackingError if it never will: no client, no login, no right to write. A server that
+        says so only later is told in `news`.
         """
 
     def news(self) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from ..errors import TrackingError
 from .experiments import find_or_create
-from .failures import is_missing, is_unauthorised
+from .failures import capital, is_missing, is_unauthorised
 from .inherited import RUN_TAG, may_write_into
 from .journal import Entry, Journal
 from .limits import Shortened
@@ -43,6 +43,8 @@ from .servers import Server, asking_once
 
 BEYOND_LIMITS = "beyond_limits"
 """Artifact folder of values that a server had no room for; nothing else is written there."""
+
+_WORDS = {"params": "parameters", "tags": "tags", "metrics": "metrics"}
 
 
 class Replay:
@@ -218,7 +220,10 @@ class Replay:
             if not (folder / path).exists():
                 self._store.log_text(self.entry.run_id, text, path)
             names = ", ".join(sorted(values)[:5]) + (" …" if len(values) > 5 else "")
-            note = f"{self._server.title} has no room for all of {kind} {names}: whole in {path}"
+            note = (
+                f"{capital(self._server.title)} cannot hold these {_WORDS[kind]} whole: {names}. "
+                f"They stand in the run's file {path}"
+            )
             if note not in self._noted:
                 self._noted.add(note)
                 self._on_note(note)
@@ -234,7 +239,8 @@ class Replay:
         most = self._server.limits.model_files
         if most is not None and files > most:
             raise TrackingError(
-                f"{self._server.title} takes models of at most {most:,} files; this has {files:,}."
+                f"{capital(self._server.title)} takes models of at most {most:,} files; this has "
+                f"{files:,}."
             )
         with asking_once():
             version = register_version(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TrackingError
-from .failures import is_passing
+from .failures import capital, is_passing
 from .journal import Entry, Journal
 from .replay import Replay
 from .servers import Server, explain
@@ -77,6 +77,7 @@ class Sender(threading.Thread):
         self._changed = threading.Condition()
         self._files: frozenset[str] = frozenset()
         self._news, self._ended, self._refused = True, False, False
+        self._finished = False
         self._last_problem: str | None = None
 
     def wake(self, files: frozenset[str] | None) -> None:
@@ -86,9 +87,10 @@ class Sender(threading.Thread):
             self._news = True
             self._changed.notify()
 
-    def end(self) -> None:
-        """The run has ended and all of it was written."""
+    def end(self, *, finished: bool) -> None:
+        """The run has ended and all of it was written; `finished`: it ended well."""
         with self._changed:
+            self._finished = finished
             self._ended, self._last_progress = True, time.monotonic()
             self._changed.notify()
 
@@ -103,7 +105,7 @@ class Sender(threading.Thread):
         while self.is_alive():
             left = self._last_progress + patience - time.monotonic()
             if left <= 0:
-                silence = f"{self._server.title} has been silent for {patience:.0f} s"
+                silence = f"{capital(self._server.title)} has been silent for {patience:.0f} s"
                 self._conclude(self._last_problem or silence)
                 return
             self.join(min(left, 1.0))
@@ -111,12 +113,17 @@ class Sender(threading.Thread):
     def run(self) -> None:
         """Return after the last word."""
         problem, lasting = self._while_it_lasts()
-        if not lasting:
+        if lasting:
+            with self._changed:
+                self._changed.wait_for(lambda: self._ended)
+        else:
             problem = self._at_the_end()
         self._conclude(problem)
 
     def _conclude(self, problem: str | None) -> None:
-        state = "done" if problem is None else "refused" if self._refused else "open"
+        # A run that ended well is worth sending once its server can be brought to take it.
+        given_up = self._refused and not self._finished
+        state = "done" if problem is None else "refused" if given_up else "open"
         with contextlib.suppress(TrackingError):  # the store's disk is full: sync will find out
             self._journal.update(self._replay.entry, state=state, problem=problem)
         self._say({"is": "forwarded", "message": problem})
@@ -150,7 +157,8 @@ class Sender(threading.Thread):
             problem, lasting = self._attempt()
             if problem is None:
                 if failures >= _WORTH_TELLING:
-                    self._say({"is": "note", "message": f"{self._server.title} answers again"})
+                    answers = f"{capital(self._server.title)} answers again"
+                    self._say({"is": "note", "message": answers})
                 failures = 0
                 continue
             failures += 1

@@ -99,6 +99,15 @@ def sync(
     return done
 
 
+def refused(store: Path | str | None = None) -> list[Synced]:
+    """The runs that their servers refused, which `sync` leaves out unless they are named."""
+    path = sqlite_path(local_store_uri(store))
+    if path is None or not path.is_file():
+        return []
+    entries = Journal(path).refused_entries()
+    return [_left(entry, entry.problem or "its server refused it") for entry in entries]
+
+
 def _chosen(journal: Journal, runs: Sequence[str], to: str | None) -> list[Entry]:
     """The entries to work on; those for another server are made."""
     if to is None:
@@ -120,6 +129,7 @@ def _chosen(journal: Journal, runs: Sequence[str], to: str | None) -> list[Entry
 def _known(journal: Journal, run: str) -> Entry:
     entry = journal.find(run)
     if entry is None:
+        _local_id(journal, run, dict(journal.runs()))
         raise TrackingError(
             f"No server is noted for the run {run}. Name one: textgauge sync {run} --to URI."
         )

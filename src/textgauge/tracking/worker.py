@@ -108,7 +108,7 @@ class _Service:
         self._end(event)
         self._say({"is": "ended"})
         if self._sender is not None:
-            self._sender.end()
+            self._sender.end(finished=event.get("status") == "FINISHED" and not self._failed)
             self._sender.wait_until_done(self._run.largest_file() if self._run else 0)
 
     def _attempt(self, step: Callable[[Event], None], event: Event) -> None:
@@ -125,11 +125,11 @@ class _Service:
         begun = time.perf_counter()
         self._tracking_uri = address = event["tracking_uri"]
         self._store = store = sqlite_path(address)
-        if store is not None:
-            check_writable(store, event["lock_patience"])
-            # A relative address needs no encoding, and MLflow puts `mlruns` where we stand.
-            os.chdir(store.parent)
-            address = f"sqlite:///{store.name}"
+        assert store is not None, f"{address} is no local store"
+        check_writable(store, event["lock_patience"])
+        # A relative address needs no encoding, and MLflow puts `mlruns` where we stand.
+        os.chdir(store.parent)
+        address = f"sqlite:///{store.name}"
         if event["server"] is not None:
             self._server_run = event["server"]
             self._server = server_at(self._server_run["uri"])
@@ -139,7 +139,7 @@ class _Service:
         client_class = _import_client(whole=bool(event["registration"]) and through_here)
         self._seconds["import"] = time.perf_counter() - begun
         begun = time.perf_counter()
-        if store is not None and not (store.exists() and store.stat().st_size):
+        if not (store.exists() and store.stat().st_size):
             _create_store(client_class, store)
         tags = {} if self._server is None else {DESTINATION_TAG: self._server.uri}
         registration = event["registration"]
@@ -177,8 +177,7 @@ class _Service:
 
     def _begin_to_send(self, run: MlflowRun) -> None:
         """Enter the run into the journal, and follow with what its server shall have."""
-        if self._store is None or run.run_id is None:
-            return
+        assert self._store is not None and run.run_id is not None
         if not lock_run(self._store, run.run_id):
             raise TrackingError(
                 f"The run {run.run_id} is being written, or sent to its server, by another "

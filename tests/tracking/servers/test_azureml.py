@@ -194,7 +194,7 @@ def test_a_models_name_is_taken_as_it_is(name: str) -> None:
     "name", ["", "two words", "-bolts", "a/b", "x" * 256, "main:lab", "bolts\n"]
 )
 def test_a_models_name_that_the_service_refuses_is_told(name: str) -> None:
-    with pytest.raises(RefusedError, match="the Azure ML workspace notes takes no model called"):
+    with pytest.raises(RefusedError, match="The Azure ML workspace notes takes no model called"):
         AzureML(*PARTS).model_name(name)
 
 

@@ -127,7 +127,7 @@ def test_after_the_login_the_workspace_has_a_name_and_pages(
 @pytest.mark.parametrize(
     ("profile", "words"),
     [
-        ("", r"^There is no login to Databricks \(default auth: cannot configure .* credentials\)"),
+        ("", r"^There is no login to Databricks"),
         (
             "unknown",
             r"^There is no login to Databricks \(profile unknown\) \(resolve: .* profile\)",
