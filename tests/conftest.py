@@ -45,7 +45,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
     fitted = fit(corpus, learn_encoder(corpus.train.texts, config), config)
     probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.test)))
     evaluation = evaluate(corpus.test, probabilities, corpus.classes)
-    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
+    parts = {name: getattr(corpus, name) for name in ("train", "val", "test")}
     figures = {"rows": evaluation.rows.to_json(), "texts": evaluation.texts.to_json()}
     settings = {
         "version": "0.1.0",
@@ -60,7 +60,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
             "rows": 600,
             "distinct_texts": sum(len(part) for part in parts.values()),
             "parts": {n: {"rows": p.rows, "texts": len(p)} for n, p in parts.items()},
-            "split": corpus.split.method,
+            "split": corpus.split_method,
             "test_texts_in_train": corpus.test_texts_in_train,
             "random_split_share": corpus.random_split_share,
         },

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .config import Config
 from .data.corpus import Corpus
-from .data.tables import Table
+from .engines.prepared import TableFacts
 from .review.contenders import Review
 from .text.encoder import TextEncoder
 from .tracking.protocol import DatasetDescription, RunPlan
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .training.fit import Fitted
 
 
-def plan(table: Table, config: Config, corpus: Corpus) -> RunPlan:
+def plan(table: TableFacts, config: Config, corpus: Corpus) -> RunPlan:
     """The run's name, settings and tags."""
     params = {**config.to_json(), "label_names": dict(config.label_names)}
     return RunPlan(
@@ -26,31 +26,30 @@ def plan(table: Table, config: Config, corpus: Corpus) -> RunPlan:
         tags={
             "textgauge.version": metadata.version("textgauge"),
             "textgauge.data_digest": corpus.digest,
-            "textgauge.split": corpus.split.method,
+            "textgauge.split": corpus.split_method,
         },
     )
 
 
-def dataset(table: Table, corpus: Corpus) -> DatasetDescription:
+def dataset(table: TableFacts, corpus: Corpus) -> DatasetDescription:
     """The table, for the run's list of datasets."""
     return DatasetDescription(
         name=table.name,
         source=table.name,
         digest=corpus.digest,
-        schema={name: str(kind) for name, kind in table.frame.schema.items() if name != "row"},
-        rows=len(table.frame),
+        schema=table.schema,
+        rows=table.rows,
     )
 
 
 def bundle_settings(
-    table: Table,
+    table: TableFacts,
     config: Config,
     corpus: Corpus,
     fitted: Fitted,
     review: Review,
 ) -> dict[str, Any]:
     """What the saved model says of itself (`textgauge.json`)."""
-    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
     return {
         "version": metadata.version("textgauge"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -61,10 +60,10 @@ def bundle_settings(
         "data": {
             "name": table.name,
             "digest": corpus.digest,
-            "rows": len(table.frame),
-            "distinct_texts": sum(len(part) for part in parts.values()),
-            "parts": {n: {"rows": p.rows, "texts": len(p)} for n, p in parts.items()},
-            "split": corpus.split.method,
+            "rows": table.rows,
+            "distinct_texts": sum(part.texts for part in corpus.sizes.values()),
+            "parts": {n: {"rows": p.rows, "texts": p.texts} for n, p in corpus.sizes.items()},
+            "split": corpus.split_method,
             "test_texts_in_train": corpus.test_texts_in_train,
             "random_split_share": corpus.random_split_share,
         },
@@ -119,7 +118,7 @@ def note(review: Review, corpus: Corpus) -> str:
         )
     lines += [
         "",
-        f"Split: {corpus.split.method}. Test texts that also stand in train: "
+        f"Split: {corpus.split_method}. Test texts that also stand in train: "
         f"{corpus.test_texts_in_train:,} (a random split of the rows would share "
         f"{corpus.random_split_share:.1%}).",
     ]

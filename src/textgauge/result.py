@@ -42,7 +42,7 @@ class TrainResult:
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge train --json` prints it."""
-        parts = {name: self.corpus.part(name) for name in ("train", "val", "test")}
+        parts = self.corpus.sizes
         figures, best = self.review.model.evaluation, self.review.best_baseline
         return {
             "run_id": self.run.run_id,
@@ -63,7 +63,7 @@ class TrainResult:
             },
             "verdict": self.review.verdict,
             "rows": {name: part.rows for name, part in parts.items()},
-            "unique_texts": {name: len(part) for name, part in parts.items()},
+            "unique_texts": {name: part.texts for name, part in parts.items()},
             "test_texts_in_train": self.corpus.test_texts_in_train,
             "random_split_share": self.corpus.random_split_share,
             "epochs": len(self.history),

@@ -49,7 +49,7 @@ def counted(part, classes):
 def test_every_row_is_counted_once_under_its_text_and_label():
     frame = messy_table()
     corpus = build(frame)
-    found = sum((counted(corpus.part(name), corpus.classes) for name in PARTS), Counter())
+    found = sum((counted(getattr(corpus, name), corpus.classes) for name in PARTS), Counter())
     clean = [" ".join(t.lower().split()) for t in frame["text"].str.normalize("NFKC")]
     assert found == Counter(zip(clean, frame["label"], strict=True))
 
@@ -57,7 +57,7 @@ def test_every_row_is_counted_once_under_its_text_and_label():
 def test_texts_are_distinct_and_sorted_and_triples_follow_them():
     corpus = build(messy_table())
     for name in PARTS:
-        part = corpus.part(name)
+        part = getattr(corpus, name)
         assert part.texts.to_list() == sorted(set(part.texts))
         triples = list(zip(part.text_index, part.label, strict=True))
         assert triples == sorted(set(triples))
@@ -146,7 +146,7 @@ def test_classes_are_kept_as_the_table_holds_them():
 def test_no_spelling_of_a_text_straddles():
     for seed in range(5):
         corpus = build(messy_table(seed=seed), seed=seed)
-        texts = [set(corpus.part(name).texts) for name in PARTS]
+        texts = [set(getattr(corpus, name).texts) for name in PARTS]
         assert not texts[0] & texts[1] | texts[0] & texts[2] | texts[1] & texts[2]
         assert corpus.test_texts_in_train == 0
 
@@ -174,8 +174,8 @@ def test_rows_that_were_left_out_stand_in_no_part():
         }
     )
     corpus = build(frame)
-    assert corpus.split.left_out_rows == 1
-    assert sum(corpus.part(name).rows for name in PARTS) == 10
+    assert corpus.left_out_rows == 1
+    assert sum(getattr(corpus, name).rows for name in PARTS) == 10
 
 
 def test_the_share_of_a_random_split_is_taken_over_all_texts():
@@ -192,7 +192,7 @@ def test_rows_without_text_or_label_are_dropped_and_counted():
     )
     corpus = build(pl.concat([bad, good]))
     assert corpus.dropped_rows == 5
-    assert sum(corpus.part(name).rows for name in PARTS) == 10
+    assert sum(getattr(corpus, name).rows for name in PARTS) == 10
     assert corpus.digest == build(good).digest
 
 
@@ -240,7 +240,7 @@ def test_every_row_for_itself_counts_the_same_rows():
     assert every.random_split_share == distinct.random_split_share
     assert every.test_texts_in_train == 0
     for name in PARTS:
-        part, rows = distinct.part(name), every.part(name)
+        part, rows = getattr(distinct, name), getattr(every, name)
         assert counted(part, distinct.classes) == counted(rows, every.classes)
         assert part.label_rows(3).tolist() == rows.label_rows(3).tolist()
         assert len(rows) == rows.rows == part.rows > len(part)
@@ -291,4 +291,4 @@ def test_a_label_that_train_lacks_is_fine_where_two_are_left():
     corpus = build(frame)
     assert corpus.classes == ("x", "y", "z")
     assert corpus.train.label_rows(3).tolist() == [1, 1, 0]
-    assert isinstance(corpus.part("test"), LabelledTexts)
+    assert isinstance(corpus.test, LabelledTexts)

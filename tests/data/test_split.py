@@ -403,3 +403,9 @@ def test_the_share_is_never_negative():
     for val in np.linspace(0.01, 0.5, 30):
         fractions = (round(1 - val - 0.2, 12), val, 0.2)
         assert shared_by_random_split(np.ones(3, dtype=np.int64), fractions) >= 0
+
+
+def test_counted_texts_have_the_share_of_as_many_texts():
+    counts, texts = np.array([3, 1, 12]), np.array([40, 7, 2])
+    share = shared_by_random_split(counts, USUAL, texts)
+    assert share == shared_by_random_split(np.repeat(counts, texts), USUAL)

@@ -128,11 +128,11 @@ def test_the_split_is_shown_with_what_a_random_one_would_have_shared(trained):
     corpus = replace(trained.corpus, test_texts_in_train=1234, random_split_share=0.987)
     lines = corpus_text(corpus).splitlines()
     for line, name in zip(lines[2:5], ("train", "val", "test"), strict=True):
-        part = corpus.part(name)
+        part = getattr(corpus, name)
         assert line.split() == [name, f"{part.rows:,}", f"{len(part):,}"]
     assert lines[5:] == [
         "",
-        f"split: {corpus.split.method}",
+        f"split: {corpus.split_method}",
         "test texts that also stand in train: 1,234 (a random split of the rows would share 98.7%)",
     ]
 

@@ -100,3 +100,14 @@ def test_no_scale_without_two_different_values(values):
 def test_edges_that_do_not_rise_are_refused(edges):
     with pytest.raises(ValueError, match="edges must be two or more rising numbers, were "):
         NumberScale(edges)
+
+
+def test_counted_values_give_the_edges_of_the_repeated_ones():
+    random = np.random.default_rng(0)
+    for values in (random.normal(size=400), random.integers(1900, 2025, 900).astype(float)):
+        counts = random.integers(1, 9, len(values))
+        repeated = np.repeat(values, counts)
+        for bins in (1, 7, 64):
+            edges = NumberScale.learn(values, bins, counts).edges
+            expected = np.unique(np.quantile(repeated, np.linspace(0, 1, bins + 1)))
+            np.testing.assert_array_equal(edges, expected)

@@ -15,11 +15,21 @@ import polars as pl
 
 from ..errors import did_you_mean
 from .normal_form import normalise
-from .problems import SHOWN_ROWS, Problem, Severity, counted
-from .profile import LabelProfile, Profile, Quantiles, count_labels, count_texts, make_profile
+from .problems import Problem, Severity, counted
+from .profile import (
+    CHARACTERS,
+    LabelProfile,
+    PairCounts,
+    Profile,
+    Quantiles,
+    count_pairs,
+    make_profile,
+)
+from .rows import Found, Rows, RowsOfFrame
 from .split import NOTHING_TO_TRAIN_ON, PARTS, TRAIN, empty_parts, named_parts, not_a_part
 
 if TYPE_CHECKING:
+    from .columns import Columns
     from .tables import Table
 
 __all__ = [
@@ -98,121 +108,147 @@ def check_table(
         frame = frame.with_columns(label=pl.lit(None, pl.String))
     pairs = (  # one row for each distinct text and label: usually far fewer than rows
         frame.lazy()
-        .filter(pl.col("text").is_not_null())
         .group_by("normalised", "label")
         .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"))
         .collect()
     )
-    labels, texts, names = count_labels(frame, pairs), count_texts(pairs), label_names or {}
-    conflicts = texts.filter(pl.col("labels") > 1).sort("first")
-    profile = make_profile(frame, texts.height, labels, conflicts, names)
-    found = [*table.problems, *_missing(frame, table), *_characters(frame)]
-    found += _text_column(frame, profile, table.columns.text)
-    found += _split_column(frame, table, fractions)
-    if (column := table.columns.label) is not None and labels.height:
-        parts = sum(fraction > 0 for fraction in fractions) if table.columns.split is None else 1
+    return report_on(
+        RowsOfFrame(frame),
+        count_pairs(pairs),
+        table.name,
+        table.columns,
+        problems=table.problems,
+        label_names=label_names,
+        fractions=fractions,
+    )
+
+
+def report_on(
+    rows: Rows,
+    counts: PairCounts,
+    name: str,
+    columns: Columns,
+    *,
+    problems: Sequence[Problem] = (),
+    label_names: Mapping[str, str] | None = None,
+    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+) -> CheckReport:
+    """Check a table wherever its rows lie.
+
+    Args:
+        rows: the table's rows.
+        counts: what was counted of its texts and labels.
+        name: of the table.
+        columns: its columns by their roles.
+        problems: what was noticed while reading.
+        label_names: see `check_table`.
+        fractions: see `check_table`.
+
+    """
+    labels, names = counts.labels, label_names or {}
+    profile = make_profile(rows, counts, names)
+    found = [*problems, *_missing(rows, columns), *_characters(rows)]
+    found += _text_column(rows, profile, columns.text)
+    found += _split_column(rows, columns, fractions)
+    if (column := columns.label) is not None and labels.height:
+        parts = sum(fraction > 0 for fraction in fractions) if columns.split is None else 1
         found += _few_labels(labels, parts, column)
         found += _label_column(labels, column)
-        found += _similar_labels(frame, labels)
+        found += _similar_labels(rows, labels)
         found += _unknown_names(labels, names, column)
-        found += _contradictions(frame, pairs, conflicts)
-    if count := profile.duplicate_rows:
+        found += _contradictions(rows, counts)
+    if (count := profile.duplicate_rows) > 0:
         message = f"{count / profile.rows:.1%} of the rows repeat the text of an earlier row"
         advice = "Nothing to do: equal texts are kept in one part of the split."
-        if table.columns.split is not None:
+        if columns.split is not None:
             advice = "Nothing to do where equal texts stand in one part of your split; see that."
         found.append(Problem("note", "duplicate-texts", message, (), count, advice))
     found.sort(key=lambda problem: _SEVERITIES[problem.severity])
-    if table.columns.label is None:
+    if columns.label is None:
         profile = replace(profile, missing_labels=0)
-    return CheckReport(table.name, tuple(found), profile)
+    return CheckReport(name, tuple(found), profile)
 
 
 # ---- checks --------------------------------------------------------------------------------------
 
 
-def _rows(frame: pl.DataFrame, which: pl.Expr) -> tuple[tuple[int, ...], int]:
-    """Return the first few row numbers where `which` holds, and how many there are."""
-    hits = frame.lazy().filter(which).select("row").collect()["row"]
-    return tuple(hits.head(SHOWN_ROWS).to_list()), len(hits)
-
-
-def _missing(frame: pl.DataFrame, table: Table) -> list[Problem]:
+def _missing(rows: Rows, columns: Columns) -> list[Problem]:
     """Find missing texts and labels, words that stand for them, and rows without their part."""
     found = []
     for role in ("text", "label"):
-        if (column := getattr(table.columns, role)) is None:
+        if (column := getattr(columns, role)) is None:
             continue
-        rows, count = _rows(frame, pl.col(role).is_null())
-        if count == frame.height:
+        hits = rows.find(pl.col(role).is_null())
+        if hits.count == rows.height:
             message = f"column {column!r} is empty: there are no {role}s at all"
             advice = f"Pass --{role} with the name of the column that holds the {role}s."
-            found.append(Problem("error", f"missing-{role}", message, rows, count, advice))
-        elif count:
+            found.append(_problem("error", f"missing-{role}", message, hits, advice))
+        elif hits.count:
             message = f"the {role} is missing or empty"
             advice = "Fill these rows in or delete them; training leaves them out."
-            found.append(Problem("warning", f"missing-{role}", message, rows, count, advice))
-        rows, count = _rows(frame, pl.col(role).str.contains(_STAND_IN))
-        if count:
-            seen = frame[role][rows[0] - 1]
+            found.append(_problem("warning", f"missing-{role}", message, hits, advice))
+        hits = rows.find(pl.col(role).str.contains(_STAND_IN))
+        if hits.count:
+            seen = hits.example[role]
             message = f"the {role} is {seen!r} or the like, which often stands for a missing value"
             advice = f"Leave the cell empty where the {role} is not known."
-            found.append(Problem("warning", f"stand-in-{role}", message, rows, count, advice))
+            found.append(_problem("warning", f"stand-in-{role}", message, hits, advice))
     for role in ("split", "group", "time"):
-        if (column := getattr(table.columns, role)) is None:
+        if (column := getattr(columns, role)) is None:
             continue
-        rows, count = _rows(frame, pl.col(role).is_null())
-        if count and role == "group":
+        hits = rows.find(pl.col(role).is_null())
+        if hits.count and role == "group":
             message = f"column {column!r} is empty; such rows stay together as one group"
             advice = "Fill these rows in if they belong to different groups."
-            found.append(Problem("warning", "missing-group", message, rows, count, advice))
-        elif count:
+            found.append(_problem("warning", "missing-group", message, hits, advice))
+        elif hits.count:
             message = f"column {column!r} is empty, so the row belongs to no part of the split"
             advice = f"Fill these rows in or delete them, or leave --{role}-column out."
-            found.append(Problem("error", f"missing-{role}", message, rows, count, advice))
+            found.append(_problem("error", f"missing-{role}", message, hits, advice))
     return found
 
 
-def _characters(frame: pl.DataFrame) -> list[Problem]:
+def _problem(severity: Severity, code: str, message: str, hits: Found, advice: str) -> Problem:
+    return Problem(severity, code, message, hits.rows, hits.count, advice)
+
+
+def _characters(rows: Rows) -> list[Problem]:
     """Find what tells of a damaged file or of a wrong encoding, and texts of great length."""
 
     def anywhere(pattern: str) -> pl.Expr:
         return pl.any_horizontal(pl.col("text", "label").str.contains(pattern))
 
     found = []
-    rows, count = _rows(frame, anywhere(r"\x00"))
-    if count:
+    hits = rows.find(anywhere(r"\x00"))
+    if hits.count:
         message = "the cell holds NUL bytes: the file is damaged or has another encoding"
         advice = "Write these rows again, or pass the file's --encoding."
-        found.append(Problem("error", "nul-bytes", message, rows, count, advice))
-    rows, count = _rows(frame, anywhere(_CONTROL))
-    if count:
+        found.append(_problem("error", "nul-bytes", message, hits, advice))
+    hits = rows.find(anywhere(_CONTROL))
+    if hits.count:
         message = "the cell holds control characters"
         advice = "Take them out, unless the texts to be judged later hold them too."
-        found.append(Problem("warning", "control-characters", message, rows, count, advice))
-    rows, count = _rows(frame, anywhere("\ufffd"))
-    if count:
+        found.append(_problem("warning", "control-characters", message, hits, advice))
+    hits = rows.find(anywhere("\ufffd"))
+    if hits.count:
         message = (
             "the cell holds \ufffd, which some program wrote for a character it could not read"
         )
         advice = "Export the table again from its source, as UTF-8."
-        found.append(Problem("warning", "lost-characters", message, rows, count, advice))
-    rows, count = _rows(frame, anywhere(_MOJIBAKE))
-    if count:
-        first = frame.filter(row=rows[0]).select(
-            pl.concat_str("text", "label", separator=" ", ignore_nulls=True)
-        )
-        seen, meant = _mended(first.item())
+        found.append(_problem("warning", "lost-characters", message, hits, advice))
+    hits = rows.find(anywhere(_MOJIBAKE))
+    if hits.count:
+        cells = [hits.example[name] for name in ("text", "label")]
+        seen, meant = _mended(" ".join(cell for cell in cells if cell is not None))
         message = f"the cell looks like UTF-8 that was read as cp1252: {seen!r} for {meant!r}"
         advice = "Export the table again from its source, as UTF-8."
-        found.append(Problem("warning", "mojibake", message, rows, count, advice))
-    lengths = pl.col("text").str.len_chars()
-    rows, count = _rows(frame, lengths > LONG_TEXT)
-    if count:
-        longest = frame.select(lengths.max()).item()
+        found.append(_problem("warning", "mojibake", message, hits, advice))
+    hits = rows.find(pl.col("text").str.len_chars() > LONG_TEXT)
+    if hits.count:
+        longest = max(rows.histogram(CHARACTERS))
         message = f"the text has more than {LONG_TEXT:,} characters; the longest has {longest:,}"
         advice = "See that no whole file was pasted into the cell; training reads its beginning."
-        found.append(Problem("warning", "long-text", message, rows, count, advice))
+        found.append(_problem("warning", "long-text", message, hits, advice))
     return found
 
 
@@ -229,15 +265,17 @@ def _mended(text: str) -> tuple[str, str]:
     return word, meant.decode("utf-8", "replace")
 
 
-def _text_column(frame: pl.DataFrame, profile: Profile, column: str) -> list[Problem]:
+def _text_column(rows: Rows, profile: Profile, column: str) -> list[Problem]:
     """Tell whether the text column holds numbers, ids or labels rather than texts."""
-    texts = frame["text"].drop_nulls()
-    few = len(texts) >= 20 and profile.distinct_texts <= 0.1 * len(texts)
-    if _share(texts.str.strip_chars().cast(pl.Float64, strict=False).is_not_null()) >= 0.9:
+    text, texts = pl.col("text"), profile.rows - profile.missing_texts
+    few = texts >= 20 and profile.distinct_texts <= 0.1 * texts
+    numbers = rows.find(text.str.strip_chars().cast(pl.Float64, strict=False).is_not_null())
+    digits = rows.find(text.str.contains(r"\d"))
+    if texts and numbers.count >= 0.9 * texts:
         code, looks = "text-is-number", "holds numbers, not texts"
-    elif profile.text_words.p95 > 1 or len(texts) == 0:
+    elif profile.text_words.p95 > 1 or not texts:
         return []
-    elif not few and _share(texts.str.contains(r"\d")) >= 0.9:
+    elif not few and digits.count >= 0.9 * texts:
         code, looks = "text-is-id", "looks like ids: one word a row, with digits in it"
     elif few:
         different = f"{profile.distinct_texts:,} different ones"
@@ -248,25 +286,25 @@ def _text_column(frame: pl.DataFrame, profile: Profile, column: str) -> list[Pro
     return [Problem("warning", code, f"column {column!r} {looks}", (), 0, advice)]
 
 
-def _split_column(frame: pl.DataFrame, table: Table, fractions: Sequence[float]) -> list[Problem]:
+def _split_column(rows: Rows, columns: Columns, fractions: Sequence[float]) -> list[Problem]:
     """Find names that mean no part of the split, and parts that no row is in."""
-    if (column := table.columns.split) is None:
+    if (column := columns.split) is None:
         return []
     # The other rows are left out of training, so it does not matter which part they name.
     usable = pl.col("normalised").is_not_null() & (pl.col("normalised") != "")
-    if table.columns.label is not None:
+    if columns.label is not None:
         usable &= pl.col("label").is_not_null()
-    frame = frame.filter(usable)
-    frame = frame.with_columns(part=named_parts(frame["split"]))
-    unknown = pl.col("part").is_null() & pl.col("split").is_not_null()
-    rows, count = _rows(frame, unknown)
-    if count:
-        names = frame.filter(unknown)["split"].unique().sort().to_list()
-        wrong, advice = not_a_part(names)
-        return [Problem("error", "unknown-part", f"column {column!r} {wrong}", rows, count, advice)]
-    if frame.is_empty() or frame["part"].null_count():
+    said = rows.values("split", usable)
+    names = sorted(name for name in said if name is not None)
+    parts = named_parts(pl.Series(names, dtype=pl.String))
+    unknown = [name for name, part in zip(names, parts, strict=True) if part is None]
+    if unknown:
+        wrong, advice = not_a_part(unknown)
+        hits = rows.find(usable & pl.col("split").is_in(unknown))
+        return [_problem("error", "unknown-part", f"column {column!r} {wrong}", hits, advice)]
+    if not said or None in said:
         return []  # The rows without a part may be the ones that a part lacks.
-    empty = empty_parts(frame["part"].to_numpy(), fractions)
+    empty = empty_parts(parts.to_numpy(), fractions)
     if TRAIN in empty:
         wrong, advice = NOTHING_TO_TRAIN_ON
         return [Problem("error", "no-train", f"column {column!r} {wrong}", (), 0, advice)]
@@ -333,7 +371,7 @@ def _label_column(labels: pl.DataFrame, column: str) -> list[Problem]:
     return [Problem("warning", "label-is-id", message, (), 0, advice)]
 
 
-def _similar_labels(frame: pl.DataFrame, labels: pl.DataFrame) -> list[Problem]:
+def _similar_labels(rows: Rows, labels: pl.DataFrame) -> list[Problem]:
     """Find labels that differ only by case or spaces."""
     plain = pl.col("label").str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
     alike = labels.group_by(plain.alias("plain"), maintain_order=True).agg("label")
@@ -342,10 +380,10 @@ def _similar_labels(frame: pl.DataFrame, labels: pl.DataFrame) -> list[Problem]:
         return []
     named = "; ".join(" and ".join(map(repr, group)) for group in groups[:5])
     rarer = [label for group in groups for label in group[1:]]
-    rows, count = _rows(frame, pl.col("label").is_in(rarer))
+    hits = rows.find(pl.col("label").is_in(rarer))
     message = f"labels that differ only by case or spaces: {named}"
     advice = "Write them in the same way if they mean the same."
-    return [Problem("warning", "similar-labels", message, rows, count, advice)]
+    return [_problem("warning", "similar-labels", message, hits, advice)]
 
 
 def _unknown_names(labels: pl.DataFrame, names: Mapping[str, str], column: str) -> list[Problem]:
@@ -362,22 +400,19 @@ def _unknown_names(labels: pl.DataFrame, names: Mapping[str, str], column: str) 
     return [Problem("error", "unknown-label-names", message, (), 0, advice)]
 
 
-def _contradictions(
-    frame: pl.DataFrame, pairs: pl.DataFrame, conflicts: pl.DataFrame
-) -> list[Problem]:
+def _contradictions(rows: Rows, counts: PairCounts) -> list[Problem]:
     """Find equal texts under different labels; the first one, with its rows, is the example."""
-    if conflicts.is_empty():
+    if not counts.conflicts:
         return []
-    same = (pl.col("normalised") == conflicts["normalised"][0]) & pl.col("label").is_not_null()
-    rows, _ = _rows(frame, same)
-    example = frame["text"][rows[0] - 1]
+    same = (pl.col("normalised") == counts.conflict) & pl.col("label").is_not_null()
+    hits = rows.find(same)
+    example = hits.example.get("text") or ""
     shown = example if len(example) <= 60 else f"{example[:57]}..."
-    labels = pairs.filter(same).sort("first").select("label", "rows")
-    times = ", ".join(f"{label!r} in {counted(n, 'row')}" for label, n in labels.iter_rows())
-    texts = "1 text stands" if conflicts.height == 1 else f"{conflicts.height:,} texts stand"
+    times = ", ".join(f"{label!r} in {counted(n, 'row')}" for label, n in counts.conflict_labels)
+    texts = "1 text stands" if counts.conflicts == 1 else f"{counts.conflicts:,} texts stand"
     message = f"{texts} under more than one label, for example {shown!r}: {times}"
     advice = (
         "Settle which label is right; until then training takes each label's share of the rows."
     )
-    count = int(conflicts["rows"].sum())
-    return [Problem("warning", "contradictory-texts", message, rows, count, advice)]
+    count = counts.conflict_rows
+    return [Problem("warning", "contradictory-texts", message, hits.rows, count, advice)]

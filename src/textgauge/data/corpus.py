@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,15 +69,30 @@ class LabelledTexts:
 
 
 @dataclass(frozen=True)
+class PartSize:
+    """How many distinct texts a part has, and how many rows of the table they stand for."""
+
+    texts: int
+    rows: int
+
+
+@dataclass(frozen=True)
 class Corpus:
     """What is trained and tested on.
+
+    Where another engine holds more texts than one machine shall, `train` and `test` are samples of
+    them, drawn by hash; `sizes` and all counts are of the whole.
 
     Attributes:
         classes: the label values as the table held them, sorted.
         train: distinct texts to learn from.
         val: distinct texts to choose by (early stopping).
         test: distinct texts to report on; touched once.
-        split: how the rows were divided.
+        sizes: of the parts "train", "val" and "test".
+        digest: names every text, label, count and part; the order of the rows plays no role
+            (see `digest_of`).
+        split_method: in plain words, how the rows were divided.
+        left_out_rows: rows whose text already stands in an earlier part.
         test_texts_in_train: distinct test texts that also stand in train.
         random_split_share: share of test texts that a random row split would have had in train.
         dropped_rows: rows without a text or without a label.
@@ -88,24 +103,36 @@ class Corpus:
     train: LabelledTexts
     val: LabelledTexts
     test: LabelledTexts
-    split: Split
+    sizes: Mapping[str, PartSize]
+    digest: str
+    split_method: str
+    left_out_rows: int
     test_texts_in_train: int
     random_split_share: float
     dropped_rows: int
 
-    @cached_property
-    def digest(self) -> str:
-        """SHA-256 over every text, label, count and part; the order of the rows plays no role."""
-        content = hashlib.sha256("\x1f".join(self.classes).encode())
-        for texts in (self.train, self.val, self.test):
-            content.update("\x1f".join(texts.texts).encode())
-            for numbers in (texts.text_index, texts.label, texts.count):
-                content.update(numbers.astype("<i8").tobytes())
-        return content.hexdigest()
 
-    def part(self, name: str) -> LabelledTexts:
-        """The part called "train", "val" or "test"."""
-        return {"train": self.train, "val": self.val, "test": self.test}[name]
+def digest_of(classes: Sequence[str], sums: Sequence[int]) -> str:
+    """The digest of a corpus.
+
+    Args:
+        classes: its labels.
+        sums: for each part the sum of the SHA-256 values of its "text, unit separator, label,
+            unit separator, count", in which the order of the texts plays no role.
+
+    """
+    content = hashlib.sha256("\x1f".join(classes).encode())
+    for total in sums:
+        content.update((total % 2**256).to_bytes(32, "big"))
+    return content.hexdigest()
+
+
+def _sum_of_hashes(texts: LabelledTexts, classes: Sequence[str]) -> int:
+    triples = zip(texts.texts[texts.text_index], texts.label, texts.count, strict=True)
+    return sum(
+        int.from_bytes(hashlib.sha256(f"{text}\x1f{classes[label]}\x1f{count}".encode()).digest())
+        for text, label, count in triples
+    )
 
 
 def label_order(labels: Sequence[str]) -> list[str]:
@@ -121,6 +148,16 @@ def label_order(labels: Sequence[str]) -> list[str]:
     if any(map(math.isnan, values)):  # "nan" has no place in an order of numbers.
         return sorted(labels)
     return [label for _, label in sorted(zip(values, labels, strict=True))]
+
+
+def refuse_too_few(labels: Sequence[str]) -> None:
+    """Raise TableError unless there are two labels at least."""
+    if len(labels) >= 2:
+        return
+    found = f"every labelled row says {labels[0]!r}" if labels else "no row has a text and a label"
+    raise TableError(
+        f"training needs at least two labels, but {found}. Check the label column (--label NAME)."
+    )
 
 
 def build_corpus(
@@ -143,16 +180,7 @@ def build_corpus(
         pl.col("key").is_not_null() & (pl.col("key") != "") & pl.col("label").is_not_null()
     )
     found = label_order(rows["label"].unique().to_list())
-    if len(found) < 2:
-        raise TableError(
-            "training needs at least two labels, but "
-            + (
-                f"every labelled row says {found[0]!r}."
-                if found
-                else "no row has a text and a label."
-            )
-            + " Check the label column (--label NAME)."
-        )
+    refuse_too_few(found)
     split = split_rows(rows, seed=seed, fractions=fractions)
     return _assemble(
         rows, split, tuple(found), len(frame) - len(rows), fractions, distinct=distinct
@@ -192,7 +220,12 @@ def _assemble(
         train=train,
         val=val,
         test=test,
-        split=split,
+        sizes={
+            name: PartSize(len(texts), texts.rows) for name, texts in zip(PARTS, parts, strict=True)
+        },
+        digest=digest_of(classes, [_sum_of_hashes(texts, classes) for texts in parts]),
+        split_method=split.method,
+        left_out_rows=split.left_out_rows,
         test_texts_in_train=int(shared),
         random_split_share=shared_by_random_split(counts, fractions),
         dropped_rows=dropped_rows,

@@ -5,10 +5,14 @@ What is counted of each label and each text serves the checks too.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 import polars as pl
+
+from .rows import Rows
 
 SHOWN_LABELS = 1000  # labels kept in a profile, the largest
 
@@ -58,73 +62,103 @@ class Profile:
     imbalance: float | None
 
 
-def count_labels(frame: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the rows and the distinct texts of each label; the largest label first."""
-    distinct = pairs.lazy().group_by("label").agg(pl.len().alias("distinct"))
-    return (
-        frame.lazy()
+CHARACTERS = pl.col("text").str.len_chars()
+WORDS = pl.col("text").str.count_matches(r"\S+")
+
+
+@dataclass(frozen=True)
+class PairCounts:
+    """What is counted of the texts and labels of a table.
+
+    Attributes:
+        distinct: different texts.
+        labels: columns `label`, `rows` and `distinct` (texts), the largest label first.
+        conflicts: texts that stand under more than one label.
+        conflict_rows: rows of these.
+        conflict: the first of them, normalised.
+        conflict_labels: its labels and the rows of each, in the order of their first rows.
+
+    """
+
+    distinct: int
+    labels: pl.DataFrame
+    conflicts: int
+    conflict_rows: int
+    conflict: str | None
+    conflict_labels: tuple[tuple[str, int], ...]
+
+
+def count_pairs(pairs: pl.DataFrame) -> PairCounts:
+    """Count labels, texts and contradictions.
+
+    Args:
+        pairs: one row for each text and label: `normalised` and `label` (null where missing),
+            `rows`, and `first`, the number of the first row.
+
+    """
+    with_text = pl.col("normalised").is_not_null()
+    labels = (
+        pairs.lazy()
         .filter(pl.col("label").is_not_null())
         .group_by("label")
-        .agg(pl.len().alias("rows"))
-        .join(distinct, on="label", how="left")
-        .with_columns(pl.col("distinct").fill_null(0))
+        .agg(pl.col("rows").sum(), with_text.sum().alias("distinct"))
         .sort(["rows", "label"], descending=[True, False])
         .collect()
     )
-
-
-def count_texts(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Count the labels of each normalised text and its rows that have one."""
-    labelled = pl.col("label").is_not_null()
-    return (
+    texts = (
         pairs.lazy()
+        .filter(with_text)
         .group_by("normalised")
         .agg(
-            labelled.sum().alias("labels"),
-            pl.col("rows").filter(labelled).sum(),
+            pl.col("label").is_not_null().sum().alias("labels"),
+            pl.col("rows").filter(pl.col("label").is_not_null()).sum(),
             pl.col("first").min(),
         )
         .collect()
     )
-
-
-def make_profile(
-    frame: pl.DataFrame,
-    distinct: int,
-    labels: pl.DataFrame,
-    conflicts: pl.DataFrame,
-    names: Mapping[str, str],
-) -> Profile:
-    """Return the profile of a table whose labels, texts and contradictions are counted.
-
-    `distinct` is the number of different texts, `conflicts` the rows of `count_texts` that have
-    more than one label, `names` maps labels to names for people.
-    """
-    total = int(labels["rows"].sum())
-    missing = frame["text"].null_count()
-    lengths = frame.select(
-        pl.col("text").str.len_chars().alias("characters"),
-        pl.col("text").str.count_matches(r"\S+").alias("words"),
+    conflicts = texts.filter(pl.col("labels") > 1).sort("first")
+    of_it = pairs.join(conflicts.head(1), on="normalised", how="semi").drop_nulls("label")
+    return PairCounts(
+        distinct=texts.height,
+        labels=labels,
+        conflicts=conflicts.height,
+        conflict_rows=int(conflicts["rows"].sum()),
+        conflict=conflicts["normalised"][0] if conflicts.height else None,
+        conflict_labels=tuple(of_it.sort("first").select("label", "rows").iter_rows()),
     )
+
+
+def make_profile(rows: Rows, counts: PairCounts, names: Mapping[str, str]) -> Profile:
+    """Return the profile of a table; `names` maps labels to names for people."""
+    labels = counts.labels
+    total = int(labels["rows"].sum())
+    characters, words = rows.histogram(CHARACTERS), rows.histogram(WORDS)
+    missing = rows.height - sum(characters.values())
     return Profile(
-        rows=frame.height,
-        distinct_texts=distinct,
+        rows=rows.height,
+        distinct_texts=counts.distinct,
         missing_texts=missing,
-        missing_labels=frame["label"].null_count(),
-        duplicate_rows=frame.height - missing - distinct,
-        contradictory_texts=conflicts.height,
-        contradictory_rows=int(conflicts["rows"].sum()),
+        missing_labels=rows.height - total,
+        duplicate_rows=rows.height - missing - counts.distinct,
+        contradictory_texts=counts.conflicts,
+        contradictory_rows=counts.conflict_rows,
         distinct_labels=labels.height,
         labels=tuple(
-            LabelProfile(label, names.get(label), rows, texts, rows / total)
-            for label, rows, texts in labels.head(SHOWN_LABELS).iter_rows()
+            LabelProfile(label, names.get(label), n, texts, n / total)
+            for label, n, texts in labels.head(SHOWN_LABELS).iter_rows()
         ),
-        text_characters=_quantiles(lengths["characters"]),
-        text_words=_quantiles(lengths["words"]),
+        text_characters=_quantiles(characters),
+        text_words=_quantiles(words),
         imbalance=labels["rows"][0] / labels["rows"][-1] if labels.height else None,
     )
 
 
-def _quantiles(counts: pl.Series) -> Quantiles:
-    values = [counts.quantile(at, "nearest") for at in (0.0, 0.5, 0.95, 1.0)]
-    return Quantiles(*(int(value or 0) for value in values))
+def _quantiles(histogram: Mapping[int, int]) -> Quantiles:
+    """The values nearest to the quantiles, of numbers that occur so often each."""
+    if not histogram:
+        return Quantiles(0, 0, 0, 0)
+    values = sorted(histogram)
+    ends = list(accumulate(histogram[value] for value in values))
+    # As Polars' "nearest": the place among all, rounded.
+    places = (round(at * (ends[-1] - 1)) for at in (0.0, 0.5, 0.95, 1.0))
+    return Quantiles(*(values[bisect_right(ends, place)] for place in places))

@@ -90,14 +90,31 @@ def stratified_parts(
         rank=pl.int_range(pl.len()).over("stratum"), size=pl.len().over("stratum")
     )
     rank, size = ordered["rank"].to_numpy(), ordered["size"].to_numpy()
-    # Rounding up must not take the last key of another part.
-    one_val = _share(size, fractions[VAL], at_least_from=3) > 0
-    tests = np.minimum(_share(size, fractions[TEST], at_least_from=2), size - 1 - one_val)
-    vals = np.minimum(_share(size, fractions[VAL], at_least_from=3), size - 1 - tests)
+    tests, vals = _cut_sizes(size, fractions)
     parts = np.where(rank >= size - tests, TEST, np.where(rank >= size - tests - vals, VAL, TRAIN))
     result = np.empty(len(frame), dtype=np.int8)
     result[ordered["index"].to_numpy()] = parts
     return result
+
+
+def cut_sizes(size: int, fractions: Fractions) -> tuple[int, int]:
+    """How many of a stratum's keys test and how many validate; see `stratified_parts`.
+
+    >>> cut_sizes(10, (0.6, 0.2, 0.2)), cut_sizes(2, (0.6, 0.2, 0.2)), cut_sizes(1, (0.6, 0.2, 0.2))
+    ((2, 2), (1, 0), (0, 0))
+    """
+    tests, vals = _cut_sizes(np.array([size]), fractions)
+    return int(tests[0]), int(vals[0])
+
+
+def _cut_sizes(
+    size: npt.NDArray[np.int64], fractions: Fractions
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    # Rounding up must not take the last key of another part.
+    one_val = _share(size, fractions[VAL], at_least_from=3) > 0
+    tests = np.minimum(_share(size, fractions[TEST], at_least_from=2), size - 1 - one_val)
+    vals = np.minimum(_share(size, fractions[VAL], at_least_from=3), size - 1 - tests)
+    return tests, vals
 
 
 def _share(
@@ -221,11 +238,31 @@ def _by_time(rows: pl.DataFrame, fractions: Fractions) -> Split:
             f"the time column is empty in {time.null_count()} rows{where}. "
             "Fill them in, leave those rows out, or split without --time-column."
         )
-    # Rows of one moment stay together: the cut falls between two different times.
-    share = (time.rank("min") - 1) / max(len(time), 1)
-    cuts = (fractions[TRAIN], fractions[TRAIN] + fractions[VAL])
-    parts = pl.Series((share >= cuts[0]).cast(pl.Int8) + (share >= cuts[1]).cast(pl.Int8))
+    moments = time.rename("time").value_counts(name="rows").sort("time")
+    part = time_cuts(moments["time"], moments["rows"], fractions)
+    parts = time.to_frame("time").join(
+        moments.with_columns(part=part), on="time", how="left", maintain_order="left"
+    )["part"]
     return _keep_earliest(rows, parts, "by time: the earliest rows train, the latest test")
+
+
+def time_cuts(times: pl.Series, rows: pl.Series, fractions: Fractions) -> pl.Series:
+    """The part of each moment: the earliest rows train, the latest test.
+
+    Rows of one moment stay together: the cut falls between two different times.
+
+    Args:
+        times: different ones, rising. Shape: (moments,).
+        rows: of each. Shape: (moments,).
+        fractions: train, validation and test.
+
+    >>> time_cuts(pl.Series([1, 2, 3]), pl.Series([6, 2, 2]), (0.6, 0.2, 0.2)).to_list()
+    [0, 1, 2]
+    """
+    before = rows.cast(pl.Int64).cum_sum() - rows.cast(pl.Int64)
+    share = before / max(int(rows.sum()), 1)
+    cuts = (fractions[TRAIN], fractions[TRAIN] + fractions[VAL])
+    return (share >= cuts[0]).cast(pl.Int8) + (share >= cuts[1]).cast(pl.Int8)
 
 
 def _by_column(rows: pl.DataFrame, seed: int, fractions: Fractions) -> Split:
@@ -270,20 +307,36 @@ def _keep_earliest(rows: pl.DataFrame, parts: pl.Series, method: str) -> Split:
 
 def _refuse_empty_parts(split: Split, rows: pl.DataFrame, fractions: Fractions) -> None:
     empty = [PARTS[part] for part in empty_parts(split.parts, fractions)]
+    if empty:
+        refuse_empty(empty, distinct=rows["key"].n_unique(), left_out_rows=split.left_out_rows)
+
+
+def refuse_empty(empty: Sequence[str], *, distinct: int, left_out_rows: int) -> None:
+    """Raise TableError if parts are `empty` that should have texts.
+
+    Args:
+        empty: their names.
+        distinct: different texts of the table.
+        left_out_rows: rows whose text stands in an earlier part.
+
+    """
     if not empty:
         return
-    distinct = rows["key"].n_unique()
     reason = (
-        f"{split.left_out_rows} rows were left out because their text stands in an earlier part. "
+        f"{left_out_rows} rows were left out because their text stands in an earlier part. "
         "Split without --group-column or --time-column, or use a table with more different texts."
-        if split.left_out_rows
+        if left_out_rows
         else f"The table has {distinct} different texts; give it more, or name the parts yourself "
         "with --split-column."
     )
     raise TableError(f"no text is left for {' and '.join(empty)}. {reason}")
 
 
-def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) -> float:
+def shared_by_random_split(
+    counts: npt.NDArray[np.int64],
+    fractions: Fractions,
+    texts: npt.NDArray[np.int64] | None = None,
+) -> float:
     """Share of the test's distinct texts that a random split of the rows would also put in train.
 
     The expected number of texts in both, over the expected number in test.
@@ -291,6 +344,7 @@ def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) 
     Args:
         counts: how many rows each distinct text has. Shape: (texts,).
         fractions: train, validation and test.
+        texts: how many texts have that count each; None: one. Shape: as `counts`.
 
     Returns:
         A share in [0, 1]. With every text once it is 0; with a text in two rows, train and test
@@ -301,9 +355,14 @@ def shared_by_random_split(counts: npt.NDArray[np.int64], fractions: Fractions) 
 
     """
     train, _, test = fractions
-    counts = np.sort(counts)  # so that the order of the texts changes not even the last bit
+    if texts is None:
+        texts = np.ones_like(counts)
+    # Each count once, in order: so the order of the texts changes not even the last bit.
+    counts, place = np.unique(counts, return_inverse=True)
+    weight = np.bincount(place, texts)
     no_test = (1 - test) ** counts
     neither = (1 - test - train) ** counts if test + train < 1 else np.zeros(len(counts))
     in_test = 1 - no_test
     in_both = np.maximum(in_test - (1 - train) ** counts + neither, 0)  # Rounding can go below 0.
-    return float(in_both.sum() / in_test.sum()) if in_test.sum() else 0.0
+    expected = float((weight * in_test).sum())
+    return float((weight * in_both).sum()) / expected if expected else 0.0

@@ -52,13 +52,12 @@ def missing_text(run: RunRecord) -> list[str]:
 
 def corpus_text(corpus: Corpus) -> str:
     """The split, and what a random split of the rows would have shared."""
-    parts = {name: corpus.part(name) for name in ("train", "val", "test")}
     counts = table(
         ["part", "rows", "distinct texts"],
-        [[name, f"{part.rows:,}", f"{len(part):,}"] for name, part in parts.items()],
+        [[name, f"{part.rows:,}", f"{part.texts:,}"] for name, part in corpus.sizes.items()],
     )
     return (
-        f"{counts}\n\nsplit: {corpus.split.method}\n"
+        f"{counts}\n\nsplit: {corpus.split_method}\n"
         f"test texts that also stand in train: {corpus.test_texts_in_train:,} "
         f"(a random split of the rows would share {corpus.random_split_share:.1%})"
     )

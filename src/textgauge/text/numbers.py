@@ -37,18 +37,30 @@ class NumberScale:
         return len(self.edges) - 1
 
     @classmethod
-    def learn(cls, values: npt.NDArray[np.float64], max_bins: int) -> NumberScale | None:
+    def learn(
+        cls,
+        values: npt.NDArray[np.float64],
+        max_bins: int,
+        counts: npt.NDArray[np.int64] | None = None,
+    ) -> NumberScale | None:
         """Edges at the quantiles of the training texts' numbers; None if there are fewer than two.
 
         Where there are no more than `max_bins` + 1 distinct values, each is an edge.
+
+        Args:
+            values: the numbers. Shape: (n,).
+            max_bins: how many bins at most.
+            counts: how often each value occurs; None: once. Shape: (n,).
+
         """
-        values = values[np.isfinite(values)]
-        distinct = np.unique(values)
+        known = np.isfinite(values)
+        distinct, place = np.unique(values[known], return_inverse=True)
         if len(distinct) < 2:
             return None
         if len(distinct) <= max_bins + 1:
             return cls(distinct)
-        return cls(np.unique(np.quantile(values, np.linspace(0, 1, max_bins + 1))))
+        often = np.bincount(place, None if counts is None else counts[known]).astype(np.int64)
+        return cls(np.unique(_quantiles(distinct, often, np.linspace(0, 1, max_bins + 1))))
 
     def positions(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Position of each value in [0, T]; 0 where the value is NaN. Shape: as `values`.
@@ -63,3 +75,32 @@ class NumberScale:
         """The paper's vectors. Shape: (n,) -> (n, T), each component in [0, 1]."""
         passed = self.positions(values)[:, None] - np.arange(self.bins, dtype=np.float32)
         return np.clip(passed, 0.0, 1.0)
+
+
+def _quantiles(
+    distinct: npt.NDArray[np.float64],
+    counts: npt.NDArray[np.int64],
+    shares: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """`np.quantile` of values that occur several times each, without repeating them.
+
+    Args:
+        distinct: rising. Shape: (values,).
+        counts: of each. Shape: (values,).
+        shares: in [0, 1]. Shape: (n,).
+
+    >>> _quantiles(np.array([1.0, 3.0]), np.array([2, 1]), np.array([0.5, 0.75])).tolist()
+    [1.0, 2.0]
+    """
+    ends = np.cumsum(counts)
+    place = shares * (ends[-1] - 1)
+    below = np.floor(place)
+    fraction = place - below
+    low, high = (
+        distinct[np.searchsorted(ends, np.minimum(below + step, ends[-1] - 1), side="right")]
+        for step in (0, 1)
+    )
+    rise = high - low
+    near_low, near_high = low + rise * fraction, high - rise * (1 - fraction)
+    result: npt.NDArray[np.float64] = np.where(fraction < 0.5, near_low, near_high)
+    return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +36,57 @@ class Batch:
     targets: Tensor
 
 
+class Texts(Protocol):
+    """Labelled texts to train or to judge on, wherever they lie.
+
+    The counts are those of all texts; the batches are those of this worker's share.
+    """
+
+    @property
+    def classes(self) -> int:
+        """Number of labels."""
+
+    @property
+    def texts(self) -> int:
+        """How many texts there are."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows of the table they stand for."""
+
+    @property
+    def label_rows(self) -> Index:
+        """Rows of each label. Shape: (classes,)."""
+
+    def shuffled(self, batch_size: int, random: np.random.Generator) -> Iterator[Batch]:
+        """All texts of the share in random batches."""
+
+    def in_order(self, batch_size: int) -> Iterator[tuple[Index, Batch]]:
+        """All texts of the share in batches, each with the indices of its texts."""
+
+
 @dataclass(frozen=True)
 class EncodedTexts:
-    """Encoded texts with the label counts of each."""
+    """Encoded texts in memory, with the label counts of each; see `Texts`."""
 
     encoded: Encoded
     labelled: LabelledTexts
     classes: int
+
+    @property
+    def texts(self) -> int:
+        """See `Texts.texts`."""
+        return len(self.encoded)
+
+    @property
+    def rows(self) -> int:
+        """See `Texts.rows`."""
+        return self.labelled.rows
+
+    @property
+    def label_rows(self) -> Index:
+        """See `Texts.label_rows`."""
+        return self.labelled.label_rows(self.classes)
 
     @cached_property
     def _starts(self) -> Index:
@@ -51,6 +96,24 @@ class EncodedTexts:
     def _triples(self) -> Index:
         """Where each text's labels begin among the triples; one more entry for the end."""
         return np.searchsorted(self.labelled.text_index, np.arange(len(self.encoded) + 1))
+
+    def take(self, rows: Index) -> EncodedTexts:
+        """The chosen texts, each once, in the order of `rows`."""
+        labels = self._triples[rows + 1] - self._triples[rows]
+        triple = _ranges(self._triples[rows], labels)
+        token = _ranges(self._starts[rows], self.encoded.lengths[rows].astype(np.int64))
+        return EncodedTexts(
+            Encoded(
+                self.encoded.ids[token], self.encoded.positions[token], self.encoded.lengths[rows]
+            ),
+            LabelledTexts(
+                self.labelled.texts[rows],
+                np.repeat(np.arange(len(rows)), labels),
+                self.labelled.label[triple],
+                self.labelled.count[triple],
+            ),
+            self.classes,
+        )
 
     def batch(self, rows: Index) -> Batch:
         """The chosen texts, padded to the longest of them."""
@@ -64,10 +127,8 @@ class EncodedTexts:
 
     def _targets(self, rows: Index) -> npt.NDArray[np.float32]:
         begin, end = self._triples[rows], self._triples[rows + 1]
-        labels_of_text = end - begin
-        text = np.repeat(np.arange(len(rows)), labels_of_text)
-        first = np.cumsum(labels_of_text) - labels_of_text
-        triple = np.arange(len(text)) - np.repeat(first - begin, labels_of_text)
+        text = np.repeat(np.arange(len(rows)), end - begin)
+        triple = _ranges(begin, end - begin)
         targets = np.zeros((len(rows), self.classes), dtype=np.float32)
         targets[text, self.labelled.label[triple]] = self.labelled.count[triple]
         return targets
@@ -94,6 +155,16 @@ class EncodedTexts:
             batches += [piece[i : i + batch_size] for i in range(0, len(piece), batch_size)]
         for index in random.permutation(len(batches)):
             yield self.batch(batches[index])
+
+
+def _ranges(begins: Index, lengths: Index) -> Index:
+    """The numbers begin, begin + 1 … of each range, one range after another.
+
+    >>> _ranges(np.array([5, 0]), np.array([2, 3])).tolist()
+    [5, 6, 0, 1, 2]
+    """
+    first = np.cumsum(lengths) - lengths
+    return np.arange(int(lengths.sum())) - np.repeat(first - begins, lengths)
 
 
 def choose_batch_size(texts: int) -> int:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,7 +16,7 @@ from torch import Tensor
 from ..errors import BundleError, StorageError
 from .history import Epoch
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -28,17 +27,13 @@ class Checkpoint:
         weights: the model after its last epoch.
         best_weights: the model after its best epoch.
         optimizer: Adam's moments by parameter.
-        torch_random: state of torch's generator (dropout). Shape: (n,), uint8.
-        shuffle_random: state of numpy's generator (order of the batches).
-        history: the epochs so far.
+        history: the epochs so far. Chance needs nothing kept: each epoch draws afresh (`chance`).
 
     """
 
     weights: Mapping[str, Tensor]
     best_weights: Mapping[str, Tensor]
     optimizer: Mapping[str, Tensor]
-    torch_random: Tensor
-    shuffle_random: Mapping[str, Any]
     history: tuple[Epoch, ...]
 
     def save(self, path: Path, identity: str) -> None:
@@ -49,14 +44,13 @@ class Checkpoint:
             identity: what it belongs to (settings and data); `load` refuses another.
 
         """
-        tensors = {"torch_random": self.torch_random}
+        tensors: dict[str, Tensor] = {}
         for group in ("weights", "best_weights", "optimizer"):
             for name, tensor in getattr(self, group).items():
                 tensors[f"{group}/{name}"] = tensor.detach().clone().contiguous()
         state = {
             "format": FORMAT,
             "identity": identity,
-            "shuffle_random": self.shuffle_random,
             "history": [epoch.to_json() for epoch in self.history],
         }
         partial = path.with_suffix(".partial")
@@ -87,7 +81,6 @@ class Checkpoint:
                     group, _, name = key.partition("/")
                     if name:
                         groups[group][name] = file.get_tensor(key)
-                random = file.get_tensor("torch_random")
         except FileNotFoundError:
             raise BundleError(
                 f"there is no checkpoint at {path}: the run ended whole, or before its first epoch "
@@ -110,8 +103,6 @@ class Checkpoint:
             groups["weights"],
             groups["best_weights"],
             groups["optimizer"],
-            random,
-            state["shuffle_random"],
             history,
         )
 

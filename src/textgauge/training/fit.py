@@ -10,15 +10,17 @@ import torch
 
 from ..config import Config
 from ..data.corpus import Corpus, LabelledTexts
+from ..data.split import hash_of
 from ..models import build_model
 from ..models.lstm import LSTMClassifier
 from ..text.encoder import TextEncoder
 from ..text.vectors import WordVectors, read_vectors
-from .batches import EncodedTexts
+from .batches import EncodedTexts, Texts
 from .checkpoints import Checkpoint
 from .history import Epoch
 from .loop import Trained, TrainingPlan, train_model
 from .progress import NoProgress, Progress
+from .shards import count_shards, cut, shard_of
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,35 @@ def fit(
 
     """
     progress = progress or NoProgress()
+    classes = len(corpus.classes)
+    model, architecture, vectors = new_model(encoder, config, classes, progress)
+
+    def after_epoch(epoch: Epoch) -> None:
+        progress.epoch(epoch)
+        on_epoch(epoch)
+
+    trained = train_model(
+        model,
+        texts_of(corpus.train, encoder, classes, config.seed),
+        texts_of(corpus.val, encoder, classes, config.seed),
+        plan_of(config),
+        on_epoch=after_epoch,
+        on_step=progress.step,
+        on_checkpoint=on_checkpoint,
+        start_from=start_from,
+    )
+    return Fitted(model, encoder, architecture, trained, vectors, classes)
+
+
+def new_model(
+    encoder: TextEncoder, config: Config, classes: int, progress: Progress
+) -> tuple[LSTMClassifier, dict[str, Any], WordVectors | None]:
+    """An untrained model, its name and sizes, and the word vectors it starts from, if any.
+
+    Raises:
+        TableError: the word vectors cannot be read.
+
+    """
     vectors = None
     if config.vectors is not None:
         vectors = read_vectors(config.vectors, encoder.vocabulary.words)
@@ -71,7 +102,6 @@ def fit(
             f"word vectors: {vectors.width} wide, for {len(vectors.rows):,} of "
             f"{vectors.vocabulary_size:,} known words ({vectors.coverage:.1%})"
         )
-    classes = len(corpus.classes)
     sizes: dict[str, int | float] = {
         "vocabulary_size": len(encoder.vocabulary),
         "outputs": 1 if classes == 2 else classes,
@@ -87,29 +117,25 @@ def fit(
     model = build_model(config.model, sizes)
     if vectors is not None:
         model.set_vectors(vectors.rows, vectors.vectors, freeze=config.freeze_vectors)
+    return model, {"name": config.model, **sizes}, vectors
 
-    def encoded(texts: LabelledTexts) -> EncodedTexts:
-        return EncodedTexts(encoder.encode_normalised(texts.texts), texts, classes)
 
-    def after_epoch(epoch: Epoch) -> None:
-        progress.epoch(epoch)
-        on_epoch(epoch)
-
-    trained = train_model(
-        model,
-        encoded(corpus.train),
-        encoded(corpus.val),
-        TrainingPlan(
-            epochs=config.epochs,
-            patience=config.patience,
-            batch_size=config.batch_size,
-            lr=config.lr,
-            balanced=config.class_weights == "balanced",
-            seed=config.seed,
-        ),
-        on_epoch=after_epoch,
-        on_step=progress.step,
-        on_checkpoint=on_checkpoint,
-        start_from=start_from,
+def plan_of(config: Config) -> TrainingPlan:
+    """What the loop needs to know of the settings."""
+    return TrainingPlan(
+        epochs=config.epochs,
+        patience=config.patience,
+        batch_size=config.batch_size,
+        lr=config.lr,
+        balanced=config.class_weights == "balanced",
+        seed=config.seed,
     )
-    return Fitted(model, encoder, {"name": config.model, **sizes}, trained, vectors, classes)
+
+
+def texts_of(texts: LabelledTexts, encoder: TextEncoder, classes: int, seed: int) -> Texts:
+    """Texts in memory as the loop takes them: in shards, as every engine makes them."""
+    encoded = EncodedTexts(encoder.encode_normalised(texts.texts), texts, classes)
+    shards = count_shards(len(texts))
+    if shards == 1:
+        return encoded
+    return cut(encoded, shard_of(hash_of(texts.texts, seed), shards), shards)

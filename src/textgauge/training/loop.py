@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from .adam import Adam
-from .batches import EncodedTexts, choose_batch_size
+from .batches import EncodedTexts, Texts, choose_batch_size
+from .chance import begin_epoch
 from .checkpoints import Checkpoint
 from .history import Epoch, best_epoch
 from .loss import balanced_weights, correct_rows, row_losses, two_sided
+from .world import Alone, World
 
 EVALUATION_BATCH = 1024
 GRADIENT_NORM = 5.0
@@ -56,10 +58,11 @@ class Trained:
 
 def train_model(
     model: nn.Module,
-    train: EncodedTexts,
-    val: EncodedTexts,
+    train: Texts,
+    val: Texts,
     plan: TrainingPlan,
     *,
+    world: World | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
     on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
@@ -71,16 +74,17 @@ def train_model(
         model: returns logits from ids, positions and lengths.
         train: texts to learn from.
         val: texts to stop by.
-        plan: the settings.
+        plan: the settings; a batch is that of all workers together.
+        world: the workers that train this model together, each with its share of the texts; None:
+            this process alone.
         on_epoch: called after each epoch with its figures.
         on_step: called after each step with its number and the steps of the epoch.
         on_checkpoint: called after each epoch, before `on_epoch`, with the state to go on from.
         start_from: the state to go on from.
 
     """
-    torch.manual_seed(plan.seed)
-    shuffle = np.random.default_rng(plan.seed)
-    batch_size = plan.batch_size or choose_batch_size(len(train.encoded))
+    world = world or Alone()
+    batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = Adam(parameters, plan.lr)
     weights = _label_weights(train, plan.balanced)
@@ -91,14 +95,17 @@ def train_model(
         best = dict(start_from.best_weights)
         model.load_state_dict(dict(start_from.weights))
         optimizer.load_state(start_from.optimizer)
-        torch.random.set_rng_state(start_from.torch_random)
-        shuffle.bit_generator.state = dict(start_from.shuffle_random)
+    shared = world.share(model)
     while not finished(history, plan):
         begin = time.perf_counter()
-        loss, accuracy = _one_epoch(model, train, batch_size, optimizer, weights, shuffle, on_step)
-        val_loss, val_accuracy = evaluate(model, val)
+        number = len(history) + 1
+        random = begin_epoch(plan.seed, number, world.rank)
+        loss, accuracy = _one_epoch(
+            shared, train, batch_size, optimizer, weights, random, world, on_step
+        )
+        val_loss, val_accuracy = evaluate(model, val, world)
         epoch = Epoch(
-            epoch=len(history) + 1,
+            epoch=number,
             train_loss=loss,
             train_accuracy=accuracy,
             val_loss=val_loss,
@@ -114,8 +121,6 @@ def train_model(
                 weights=_copy(model.state_dict()),
                 best_weights=best,
                 optimizer=optimizer.state(),
-                torch_random=torch.random.get_rng_state(),
-                shuffle_random=dict(shuffle.bit_generator.state),
                 history=tuple(history),
             )
         )
@@ -144,46 +149,49 @@ def epochs_without_gain(history: Sequence[Epoch]) -> int:
 
 def _one_epoch(
     model: nn.Module,
-    train: EncodedTexts,
+    train: Texts,
     batch_size: int,
     optimizer: Adam,
     weights: Tensor,
-    shuffle: np.random.Generator,
+    random: np.random.Generator,
+    world: World,
     on_step: Callable[[int, int], None],
 ) -> tuple[float, float]:
     """One pass; returns loss and accuracy over rows."""
     model.train()
     # Dividing by the mean weight of a text, not by the batch's own weight, keeps each step an
     # unbiased estimate of the loss over rows.
-    mean_weight = float((weights * _label_rows(train)).sum()) / len(train.encoded)
-    steps = -(-len(train.encoded) // batch_size)
+    mean_weight = float((weights * _label_rows(train)).sum()) / train.texts
+    steps = -(-train.texts // batch_size)
     losses = correct = torch.zeros(())
-    for step, batch in enumerate(train.shuffled(batch_size, shuffle), start=1):
+    batches = train.shuffled(max(batch_size // world.size, 1), random)
+    for step, (batch, texts) in enumerate(world.in_step(batches, train.classes), start=1):
         logits = model(batch.ids, batch.positions, batch.lengths)
         per_text = row_losses(logits, batch.targets * weights)
         optimizer.zero_grad()
-        loss = per_text.sum() / (mean_weight * len(per_text))
+        # The workers' gradients are averaged, and the loss is a mean over the texts of them all.
+        loss = per_text.sum() * world.size / (mean_weight * texts)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
         optimizer.step()
         losses = losses + per_text.detach().sum()
         correct = correct + correct_rows(logits.detach(), batch.targets).sum()
         on_step(step, steps)
-    weighted_rows = mean_weight * len(train.encoded)
-    return float(losses) / weighted_rows, float(correct) / train.labelled.rows
+    losses, correct = world.sum(torch.stack([losses, correct])).unbind()
+    return float(losses) / (mean_weight * train.texts), float(correct) / train.rows
 
 
-def _label_rows(texts: EncodedTexts) -> Tensor:
-    return torch.from_numpy(texts.labelled.label_rows(texts.classes)).float()
+def _label_rows(texts: Texts) -> Tensor:
+    return torch.from_numpy(texts.label_rows).float()
 
 
-def _label_weights(train: EncodedTexts, balanced: bool) -> Tensor:
-    rows = train.labelled.label_rows(train.classes)
+def _label_weights(train: Texts, balanced: bool) -> Tensor:
+    rows = train.label_rows
     return torch.from_numpy(balanced_weights(rows)) if balanced else torch.ones(train.classes)
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, texts: EncodedTexts) -> tuple[float, float]:
+def evaluate(model: nn.Module, texts: Texts, world: World | None = None) -> tuple[float, float]:
     """Loss (nats a row) and accuracy over rows, dropout off, all labels weighing alike."""
     model.eval()
     loss = correct = 0.0
@@ -191,7 +199,10 @@ def evaluate(model: nn.Module, texts: EncodedTexts) -> tuple[float, float]:
         logits = model(batch.ids, batch.positions, batch.lengths)
         loss += float(row_losses(logits, batch.targets).sum())
         correct += float(correct_rows(logits, batch.targets).sum())
-    return loss / texts.labelled.rows, correct / texts.labelled.rows
+    sums = torch.tensor([loss, correct], dtype=torch.float64)
+    if world is not None:
+        sums = world.sum(sums)
+    return float(sums[0]) / texts.rows, float(sums[1]) / texts.rows
 
 
 @torch.no_grad()
