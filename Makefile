@@ -1,5 +1,6 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
+# make test-spark  the longer tests on Spark, on this machine and on a cluster of two workers
 # make clean  removes what these made
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -7,13 +8,16 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-spark lint format clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
 	$(BIN)/pytest -n 2 --dist loadfile
+
+test-spark: .venv/.test
+	$(BIN)/pytest -m spark tests/engines
 
 lint: .venv/.test
 	$(BIN)/ruff check .

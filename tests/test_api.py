@@ -17,9 +17,8 @@ from e2e import SMALL_SETTINGS, Done, FinishedRun, Quick, notes, textgauge
 
 import textgauge as python_side
 from textgauge.config import Config
-from textgauge.data.tables import read_table
+from textgauge.engines.local import open_table
 from textgauge.errors import BundleError, SettingsError, StorageError, TableError, TrackingError
-from textgauge.run import checked_corpus, columns_of
 from textgauge.training.progress import NoProgress
 
 pytest_plugins = ["e2e_fixtures"]
@@ -85,8 +84,7 @@ FRAMES: dict[str, Callable[[pl.DataFrame], Any]] = {
 
 def digest(source: Any) -> str:
     """Of the corpus that a training on `source` would learn from."""
-    table = read_table(source, columns_of(Config()))
-    return checked_corpus(table, Config(), NoProgress())[0].digest
+    return open_table(source, Config(), NoProgress()).corpus.digest
 
 
 @pytest.fixture(scope="module")

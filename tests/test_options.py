@@ -106,6 +106,10 @@ def test_where_a_run_goes_and_how_the_table_is_read_arrive_too(
         "encoding": "cp1252",
         "delimiter": ";",
         "resume": "abc",
+        "engine": "local",
+        "spark_master": None,
+        "spark_workers": None,
+        "spark_folder": None,
     }
     assert progress is not None
     assert isinstance(started, float)
@@ -205,6 +209,61 @@ def test_a_default_in_a_help_text_is_the_default(command_name: str) -> None:
     assert len(numbers) >= 7
     for name, number in numbers.items():
         assert number == getattr(defaults, name), name
+
+
+def test_the_engine_of_a_training_arrives(command: Command, called: list[Any]) -> None:
+    spark = ("--engine", "spark", "--spark-workers", "2", "--spark-folder", "/shared")
+    command("train", "lab.notes", *spark)
+    ((source, _, rest),) = called
+    assert source == "lab.notes"
+    assert (rest["engine"], rest["spark_workers"]) == ("spark", 2)
+    assert (rest["spark_folder"], rest["spark_master"]) == ("/shared", None)
+
+
+@pytest.mark.parametrize("name", ["master", "workers", "folder"])
+def test_settings_of_spark_need_spark(name: str, command: Command) -> None:
+    done = command("train", "notes.csv", f"--spark-{name}", "2")
+    assert done.status == 2
+    assert f"--spark-{name} needs --engine spark" in done.err
+
+
+def test_a_training_needs_a_worker(command: Command) -> None:
+    done = command("train", "lab.notes", "--engine", "spark", "--spark-workers", "0")
+    assert (done.status, "must be 1 or more, was '0'" in done.err) == (2, True)
+
+
+# ---- score ---------------------------------------------------------------------------------------
+
+
+def test_the_engine_of_score_arrives(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[dict[str, Any]] = []
+
+    def score_model(*places: Any, **rest: Any) -> None:
+        calls.append({"places": places, **rest})
+        raise ReachedError("reached")
+
+    monkeypatch.setattr("textgauge.scoring.score_model", score_model)
+    command("score", "m", "t.csv", "--out", "o.csv")
+    spark = ("--engine", "spark", "--spark-master", "local[2]")
+    command("score", "m", "lab.notes", "--out", "lab.scored", "--text", "note", *spark)
+    here, there = calls
+    assert (here["engine"], here["spark_master"], here["text"]) == ("local", None, None)
+    assert there["places"] == ("m", "lab.notes", "lab.scored")
+    assert (there["engine"], there["spark_master"]) == ("spark", "local[2]")
+    assert there["text"] == "note"
+
+
+def test_a_master_without_spark_is_told(command: Command) -> None:
+    done = command("score", "m", "t.csv", "--out", "o.csv", "--spark-master", "local[2]")
+    assert (done.status, done.out) == (2, "")
+    assert "--spark-master needs --engine spark" in done.err
+
+
+def test_an_unknown_engine_names_the_nearest(command: Command) -> None:
+    done = command("score", "m", "t.csv", "--out", "o.csv", "--engine", "sparc")
+    assert done.status == 2
+    assert "argument --engine: invalid choice: 'sparc'" in done.err
+    assert "Did you mean 'spark'?" in done.err
 
 
 # ---- the file of settings ------------------------------------------------------------------------
@@ -323,6 +382,10 @@ def test_an_unknown_option_names_the_nearest(
         ),
         (["score", "m", "t.csv"], "textgauge score: error: the following arguments are required:"),
         (["train", "t", "--epochs", "two"], "textgauge train: error: argument --epochs: invalid"),
+        (
+            ["score", "m", "t", "--engine", "sprak"],
+            "textgauge score: error: argument --engine: inv",
+        ),
         (["train", "t", "--lr"], "textgauge train: error: argument --lr: expected one argument"),
         (["demo", "--rows", "many"], "textgauge demo: error: argument --rows: invalid int value"),
     ],

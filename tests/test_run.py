@@ -315,7 +315,7 @@ def test_the_table_may_say_which_part_a_row_belongs_to(quick: Quick) -> None:
     result = quick.train(frame.with_columns(part), split_column="part")
     for name in ("train", "val", "test"):
         texts = set(frame.filter(part == name)["text"])
-        assert set(result.corpus.part(name).texts) == texts
+        assert set(getattr(result.corpus, name).texts) == texts
     assert result.to_json()["test_texts_in_train"] == 0
 
 
@@ -353,7 +353,7 @@ def test_groups_stay_together_and_texts_that_straddle_are_left_out_and_told(quic
     told = Told()
     result = quick.train(frame, group_column="year", progress=told)
     groups = [
-        set(result.corpus.part(name).texts.str.extract(r"(\d{4})"))
+        set(getattr(result.corpus, name).texts.str.extract(r"(\d{4})"))
         for name in ("train", "val", "test")
     ]
     assert sum(map(len, groups)) == frame["year"].n_unique()  # no year stands in two parts
@@ -374,7 +374,9 @@ def test_the_latest_rows_test(quick: Quick) -> None:
     frame = frame.with_columns(day.alias("day"))
     result = quick.train(frame.sample(fraction=1.0, shuffle=True, seed=1), time_column="day")
     days = {
-        name: frame.filter(pl.col("text").is_in(result.corpus.part(name).texts.implode()))["day"]
+        name: frame.filter(pl.col("text").is_in(getattr(result.corpus, name).texts.implode()))[
+            "day"
+        ]
         for name in ("train", "val", "test")
     }
     assert days["train"].max() < days["val"].min()

@@ -26,14 +26,18 @@ def train(
     resume: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    engine: str = "local",
+    spark_master: str | None = None,
+    spark_workers: int | None = None,
+    spark_folder: Path | str | None = None,
     quiet: bool = False,
     **settings: Any,
 ) -> TrainResult:
     """Train a classifier on a table and track the run, as the command `textgauge train` does.
 
     Args:
-        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
-            DataFrame.
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas, Polars or
+            Spark DataFrame; with `engine="spark"` also a table's name, a folder or a glob.
         experiment: name of the MLflow experiment.
         tracking_uri: `sqlite:///PATH`, an MLflow server's address, `azureml://…`, `databricks` or
             `databricks://PROFILE`; default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
@@ -43,6 +47,11 @@ def train(
         resume: id of an interrupted run to go on with.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
+        engine: "local" or "spark"; a Spark DataFrame is worked on by Spark in any case.
+        spark_master: where no Spark session is active; default all cores of this machine.
+        spark_workers: processes that train together; default by the number of texts and slots.
+        spark_folder: a folder that driver and executors share; default a temporary one, where all
+            of them are on this machine.
         quiet: show no progress on standard error.
         **settings: any field of `textgauge.Config`: `text="note"`, `epochs=10`, `seed=1` …
 
@@ -52,6 +61,7 @@ def train(
     Raises:
         SettingsError: a setting is unknown or has a value that cannot be used.
         TableError: the table cannot be read, or not be trained on.
+        EngineError: Spark is not there, or its cluster cannot do the work.
         TrackingError: the tracking store or server refused. A server that is merely down is no
             error: `result.run.missing` says so, and `textgauge sync` sends the rest.
 
@@ -69,6 +79,10 @@ def train(
             resume=resume,
             encoding=encoding,
             delimiter=delimiter,
+            engine=engine,
+            spark_master=spark_master,
+            spark_workers=spark_workers,
+            spark_folder=spark_folder,
             progress=progress,
         )
     finally:

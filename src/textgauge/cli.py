@@ -30,8 +30,14 @@ _STARTED = time.monotonic()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and leave the process with its exit status."""
-    sys.exit(run_command(arguments))
+    """Run a command and leave the process with its exit status.
+
+    Where all is well it returns instead, which comes to the same for a process. A host that calls
+    this as a function, such as a wheel's task on Databricks, may take any SystemExit for a failure.
+    """
+    status = run_command(arguments)
+    if status:
+        sys.exit(status)
 
 
 def run_command(arguments: Sequence[str] | None = None) -> int:
@@ -161,6 +167,7 @@ def _run_training(
             resume=resume,
             encoding=getattr(options, "encoding", None),
             delimiter=getattr(options, "delimiter", None),
+            **_engine(options),
             progress=progress,
             started=_STARTED,
         )
@@ -173,6 +180,16 @@ def _run_training(
     else:
         print(review_text(result, config.label_names))
     return 0
+
+
+def _engine(options: argparse.Namespace) -> dict[str, Any]:
+    """Where the work is done: arguments of `run.train` and `scoring.score_model`."""
+    names = ("spark_master", "spark_workers", "spark_folder")
+    given = {name: getattr(options, name) for name in names if hasattr(options, name)}
+    for name, value in given.items():
+        if value is not None and options.engine != "spark":
+            options.parser.error(f"--{name.replace('_', '-')} needs --engine spark")
+    return {"engine": options.engine, **given} if hasattr(options, "engine") else {}
 
 
 def _registration(options: argparse.Namespace) -> Registration | None:
@@ -220,21 +237,20 @@ def _check(options: argparse.Namespace) -> int:
         return _check_tracking(options)
     if options.table is None:
         options.parser.error("the following arguments are required: TABLE (or --tracking)")
-    from .data.checks import check_table
-    from .data.tables import read_table
-    from .run import columns_of
-
     config = _config(options)
-    table = read_table(
-        options.table, columns_of(config), encoding=options.encoding, delimiter=options.delimiter
-    )
+    how = {"encoding": options.encoding, "delimiter": options.delimiter}
     if options.show_encoding is not None:
         from .run import encode_example
         from .terminal.encoding import encoding_text
 
-        rows = encode_example(table, config, options.show_encoding)
+        rows = encode_example(options.table, config, options.show_encoding, **how)
         _print_json({"tokens": rows}) if options.json else print(encoding_text(rows))
         return 0
+    from .data.checks import check_table
+    from .data.tables import read_table
+    from .engines.local import columns_of
+
+    table = read_table(options.table, columns_of(config), **how)
     report = check_table(table, label_names=config.label_names, fractions=config.fractions)
     if options.json:
         _print_json(report.to_json())
@@ -328,22 +344,30 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
-    from .scoring import load_predictor, score_table
+    from .scoring import score_model
+    from .terminal.progress import close
 
-    predictor = load_predictor(options.model, _tracking_uri(options))
-    result = score_table(
-        predictor,
-        options.table,
-        options.out,
-        text=options.text or predictor.settings["config"]["text"],
-        encoding=options.encoding,
-        delimiter=options.delimiter,
-    )
+    engine = _engine(options)
+    progress = _progress(options)
+    try:
+        result = score_model(
+            options.model,
+            options.table,
+            options.out,
+            text=options.text,
+            tracking_uri=_tracking_uri(options),
+            encoding=options.encoding,
+            delimiter=options.delimiter,
+            **engine,
+            progress=progress,
+        )
+    finally:
+        close(progress)
     if options.json:
         _print_json(result.to_json())
     else:
         print(
-            f"{result.rows:,} rows ({result.unique_texts:,} distinct texts) scored in "
+            f"{result.rows:,} rows ({result.texts_told} distinct texts) scored in "
             f"{result.seconds:.1f} s: {result.out}"
         )
     return 0

@@ -8,6 +8,7 @@
     │   └── ProofError            a saved model does not predict what the trained model predicted
     ├── TrackingError             the tracking store or server refused, or is not there
     ├── StorageError              a file or folder cannot be written, or the disk is full
+    ├── EngineError               Spark is not there, or its cluster cannot do the work
     └── MissingPackageError       an optional package is not installed
 
 A message says what was wrong, where, what was found, and the next thing to try.
@@ -53,6 +54,10 @@ class TrackingError(TextgaugeError):
 
 class StorageError(TextgaugeError):
     """A file or folder cannot be written."""
+
+
+class EngineError(TextgaugeError):
+    """Spark cannot be started or reached, or its executors cannot do the work."""
 
 
 class MissingPackageError(TextgaugeError):

@@ -11,6 +11,9 @@ from .errors import SettingsError, did_you_mean
 
 _MODEL_HELP = "a model's folder, runs:/RUN_ID/model, models:/NAME/VERSION or models:/NAME@ALIAS"
 _TABLE_HELP = "CSV, TSV, JSON Lines, Parquet or Arrow file (also .gz), or - for standard input"
+_SPARK_TABLE_HELP = (
+    "; with --engine spark also a Spark table, a Delta table, a folder or a glob of files"
+)
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +32,11 @@ class Parser(argparse.ArgumentParser):
         elif "invalid choice" in message:
             known = [name for action in self._actions for name in (action.choices or ())]
             found = message.partition("invalid choice: '")[2].partition("'")[0]
-            message = f"there is no command {found!r}.{did_you_mean(found, known)}"
+            close = did_you_mean(found, known)
+            if message.startswith("argument --"):
+                message += "." + close
+            else:
+                message = f"there is no command {found!r}.{close}"
         self.exit(
             SettingsError.exit_status,
             f"{self.prog}: error: {message}\nSee what there is with: {self.prog} --help\n",
@@ -53,6 +60,29 @@ class ShowVersion(argparse.Action):
 def _input_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--encoding", help="encoding of a text file that is not UTF-8")
     parser.add_argument("--delimiter", help="delimiter of a text file (default: found out)")
+
+
+def _positive(value: str) -> int:
+    if not value.isdigit() or int(value) < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, was {value!r}")
+    return int(value)
+
+
+def _engine_options(parser: argparse.ArgumentParser) -> Any:
+    engine = parser.add_argument_group("where the work is done")
+    engine.add_argument(
+        "--engine",
+        choices=("local", "spark"),
+        default="local",
+        help="local: this process; spark: a cluster, for tables of any size (local)",
+    )
+    engine.add_argument(
+        "--spark-master",
+        metavar="URL",
+        help="local[2], spark://HOST:7077, yarn … (default: the session that is there, such as on "
+        "Databricks, else all cores of this machine)",
+    )
+    return engine
 
 
 def _output_options(parser: argparse.ArgumentParser) -> None:
@@ -197,10 +227,22 @@ def check(parser: argparse.ArgumentParser) -> None:
 
 def train(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge train`."""
-    parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP)
+    parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP + _SPARK_TABLE_HELP)
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run")
     _config_options(parser, "table", "training")
     _run_options(parser)
+    engine = _engine_options(parser)
+    engine.add_argument(
+        "--spark-workers",
+        type=_positive,
+        metavar="N",
+        help="processes that train together (default: by the number of texts)",
+    )
+    engine.add_argument(
+        "--spark-folder",
+        metavar="DIR",
+        help="where driver and executors share files (default: a temporary folder on this machine)",
+    )
     _input_options(parser)
     _output_options(parser)
 
@@ -218,11 +260,16 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
 def score(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge score`."""
     parser.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
-    parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP)
+    parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP + _SPARK_TABLE_HELP)
     parser.add_argument(
-        "--out", required=True, metavar="FILE", help="CSV, TSV, JSON Lines, Parquet or Arrow file"
+        "--out",
+        required=True,
+        metavar="FILE",
+        help="CSV, TSV, JSON Lines, Parquet or Arrow file; with --engine spark a folder of that "
+        "name, or a table",
     )
     parser.add_argument("--text", default=None, metavar="COLUMN", help="column with the texts")
+    _engine_options(parser)
     _store_options(parser)
     _input_options(parser)
     _output_options(parser)

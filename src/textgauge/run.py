@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, Any
 
 from . import describe
 from .config import Config
-from .data.checks import CheckReport, Problem, check_table
-from .data.corpus import Corpus, build_corpus
-from .data.tables import Columns, Table, read_table
-from .errors import ProofError, StorageError, TableError, TextgaugeError, TrackingError
+from .data.corpus import Corpus
+from .engines.local import open_table
+from .errors import ProofError, StorageError, TextgaugeError, TrackingError
 from .result import Clock, TrainResult
 from .review import baselines
 from .review.contenders import Review, judge
-from .text.learn import learn_encoder
 from .tracking.open import interrupted_run, open_tracker
 from .tracking.protocol import Registration, RunRecord, Tracker
 from .training.history import Epoch
@@ -34,6 +32,7 @@ from .training.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from .bundle.proof import RunningProof
+    from .engines.prepared import Prepared
     from .text.encoder import TextEncoder
     from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
@@ -59,13 +58,18 @@ def train(
     resume: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    engine: str = "local",
+    spark_master: str | None = None,
+    spark_workers: int | None = None,
+    spark_folder: Path | str | None = None,
     progress: Progress | None = None,
     started: float | None = None,
 ) -> TrainResult:
     """Train a classifier on a table, track the run, and leave a model that proved itself.
 
     Args:
-        source: a file, "-" for standard input, or a pandas or Polars DataFrame.
+        source: a file, "-" for standard input, or a pandas or Polars DataFrame; with Spark also a
+            table's name, a folder, a glob, or a Spark DataFrame.
         config: the settings.
         experiment: name of the MLflow experiment; default MLFLOW_EXPERIMENT_NAME, else "textgauge".
         tracking_uri: default MLFLOW_TRACKING_URI, else `sqlite:///mlflow.db`.
@@ -74,6 +78,11 @@ def train(
         resume: id of an interrupted run to go on with, in the local store or on its server.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
+        engine: "local" or "spark"; a Spark DataFrame is worked on by Spark in any case.
+        spark_master: where no Spark session is active; default all cores of this machine.
+        spark_workers: processes that train together; default by the number of texts and slots.
+        spark_folder: a folder that driver and executors share; default a temporary one, where all
+            of them are on this machine.
         progress: is told how far it is.
         started: `time.monotonic()` at the start of the process, for the figures in `seconds`.
 
@@ -81,6 +90,7 @@ def train(
         TableError: the table cannot be read, or not be trained on.
         TrackingError: the tracking store refused.
         StorageError: a file cannot be written.
+        EngineError: Spark is not there, or its cluster cannot do the work.
         ProofError: the saved model does not predict what the trained one did.
     """
     config, progress, clock = config or Config(), progress or NoProgress(), Clock(started)
@@ -95,16 +105,24 @@ def train(
             open_tracker(tracking_uri, experiment, run_id=resume, registration=registration)
         )
 
-        progress.stage("reading")
-        table = read_table(source, columns_of(config), encoding=encoding, delimiter=delimiter)
-        corpus, check = checked_corpus(table, config, progress)
+        table = _prepared(
+            stack,
+            source,
+            config,
+            progress,
+            spark={"master": spark_master, "workers": spark_workers, "folder": spark_folder}
+            if engine == "spark" or _is_sparks(source)
+            else None,
+            how={"encoding": encoding, "delimiter": delimiter},
+        )
+        corpus = table.corpus
         # Before the run is touched: one that cannot be gone on with stays as it is.
         start_from = _checkpoint_to_go_on_from(resume, config, corpus)
-        tracker.start(describe.plan(table, config, corpus))
-        tracker.log_dataset(describe.dataset(table, corpus))
+        tracker.start(describe.plan(table.facts, config, corpus))
+        tracker.log_dataset(describe.dataset(table.facts, corpus))
         simple = baselines.start(corpus.train, corpus.test.texts, len(corpus.classes))
         stack.callback(simple.stop)
-        encoder = learn_encoder(corpus.train.texts, config)
+        encoder = table.learn_encoder()
         clock.lap("data")
 
         progress.stage("loading torch")
@@ -116,7 +134,7 @@ def train(
             lambda: _checkpoint_path(tracker), _identity(config, corpus)
         )
         stack.enter_context(_SaveOnFailure(keeper, tracker, progress))
-        fitted = _fit(corpus, encoder, config, tracker, keeper, start_from, progress)
+        fitted = _fit(table, encoder, tracker, keeper, start_from, progress)
         clock.lap("training")
 
         progress.stage("testing")
@@ -125,13 +143,12 @@ def train(
 
         progress.stage("saving")
         bundle = staging / "model"
-        _save(
-            bundle, fitted, encoder, describe.bundle_settings(table, config, corpus, fitted, review)
-        )
+        settings = describe.bundle_settings(table.facts, config, corpus, fitted, review)
+        _save(bundle, fitted, encoder, settings)
         proof = _start_proof(bundle, corpus, review)
         stack.callback(proof.stop)
         for path in _pictures_and_history(
-            staging, fitted, f"{config.model.upper()} on {table.name}"
+            staging, fitted, f"{config.model.upper()} on {table.facts.name}"
         ):
             tracker.log_artifact(path)
         tracker.log_metrics(describe.final_metrics(review, corpus, fitted, encoder))
@@ -154,7 +171,7 @@ def train(
         run=record,
         bundle=kept,
         corpus=corpus,
-        check=check,
+        check=table.check,
         review=review,
         history=fitted.trained.history,
         best_epoch=fitted.trained.best,
@@ -163,25 +180,53 @@ def train(
     )
 
 
-def _fit(
-    corpus: Corpus,
-    encoder: TextEncoder,
+def _prepared(
+    stack: ExitStack,
+    source: Any,
     config: Config,
+    progress: Progress,
+    *,
+    spark: dict[str, Any] | None,
+    how: dict[str, Any],
+) -> Prepared:
+    """Read, check and cut the table, here or on Spark, whose session lasts as long as `stack`."""
+    if spark is None:
+        return open_table(source, config, progress, **how)
+    from .engines.spark.opening import prepared_table
+
+    return stack.enter_context(prepared_table(source, config, progress, **spark, **how))
+
+
+def _is_sparks(source: Any) -> bool:
+    """Whether it is a Spark DataFrame; pyspark is not imported to see that."""
+    return type(source).__module__.startswith("pyspark.")
+
+
+def _fit(
+    table: Prepared,
+    encoder: TextEncoder,
     tracker: Tracker,
     keeper: CheckpointKeeper,
     start_from: Checkpoint | None,
     progress: Progress,
 ) -> Fitted:
     """Train, tell the tracker each epoch, and stop if the tracker can't go on."""
-    from .training.fit import fit
+    logged = len(start_from.history) if start_from is not None else 0
+    first_epoch = logged + 1
+
+    def log(epoch: Epoch) -> None:
+        nonlocal logged
+        if epoch.epoch > logged:
+            tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
+            logged = epoch.epoch
 
     def keep(checkpoint: Checkpoint) -> None:
         # Told before it is kept: the run must not lack an epoch that it is gone on from.
-        epoch = checkpoint.history[-1]
-        tracker.log_metrics(epoch.metrics(), step=epoch.epoch)
+        log(checkpoint.history[-1])
         keeper.keep(checkpoint)
 
     def after_epoch(epoch: Epoch) -> None:
+        log(epoch)
         if epoch.epoch == first_epoch:
             # Here and not before: until now the server was asked beside the work.
             tracker.preflight(PREFLIGHT_PATIENCE)
@@ -190,13 +235,10 @@ def _fit(
         if problem is not None:
             raise problem
 
-    first_epoch = 1 + (len(start_from.history) if start_from is not None else 0)
     if start_from is not None:
         progress.note(f"going on after epoch {len(start_from.history)}")
-    return fit(
-        corpus,
+    return table.fit(
         encoder,
-        config,
         progress=progress,
         on_epoch=after_epoch,
         on_checkpoint=keep,
@@ -219,63 +261,12 @@ def _review(fitted: Fitted, config: Config, corpus: Corpus, simple: baselines.Ba
     return judge(config.model.upper(), probabilities, simple.wait(), corpus.test, corpus.classes)
 
 
-def columns_of(config: Config) -> Columns:
-    """The columns that a configuration asks for."""
-    return Columns(
-        text=config.text,
-        label=config.label,
-        split=config.split_column,
-        group=config.group_column,
-        time=config.time_column,
-    )
+def encode_example(source: Any, config: Config, text: str, **how: Any) -> list[dict[str, Any]]:
+    """How a model trained on this table would read `text`, token by token.
 
-
-def checked_corpus(table: Table, config: Config, progress: Progress) -> tuple[Corpus, CheckReport]:
-    """Check the table and cut it into parts.
-
-    Raises:
-        TableError: with all that is wrong, together.
-
+    `how` are `encoding` and `delimiter`, as in `train`. Raises TableError.
     """
-    progress.stage("checking")
-    report = check_table(table, label_names=config.label_names, fractions=config.fractions)
-    for problem in report.warnings:
-        progress.warn(_told(problem, table))
-    if report.errors:
-        raise TableError("\n".join(_told(problem, table) for problem in report.errors))
-    progress.stage("splitting")
-    frame = table.frame
-    corpus = build_corpus(
-        frame, seed=config.seed, fractions=config.fractions, distinct=config.distinct
-    )
-    if corpus.test_texts_in_train:
-        progress.warn(
-            f"{corpus.test_texts_in_train:,} of {len(corpus.test):,} test texts also stand in "
-            "train, as the split column wants it: the figures below are partly recall."
-        )
-    if corpus.split.left_out_rows:
-        progress.note(
-            f"{corpus.split.left_out_rows:,} rows were left out because their text already stands "
-            "in an earlier part."
-        )
-    return corpus, report
-
-
-def _told(problem: Problem, table: Table) -> str:
-    """A problem as a sentence or two: where it is, what it is, what to do."""
-    where = table.name
-    if problem.rows:
-        rows = ", ".join(f"{row:,}" for row in problem.rows)
-        more = problem.count - len(problem.rows)
-        where += f", row{'s' if problem.count > 1 else ''} {rows}"
-        where += f" and {more:,} more" if more > 0 else ""
-    return f"{where}: {problem.message}. {problem.advice}".strip()
-
-
-def encode_example(table: Table, config: Config, text: str) -> list[dict[str, Any]]:
-    """How a model trained on this table would read `text`, token by token."""
-    corpus, _ = checked_corpus(table, config, NoProgress())
-    return learn_encoder(corpus.train.texts, config).describe(text)
+    return open_table(source, config, NoProgress(), **how).learn_encoder().describe(text)
 
 
 class _SaveOnFailure:

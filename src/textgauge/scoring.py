@@ -19,6 +19,7 @@ from .data.tables import Columns, read_frame, read_table
 from .errors import ColumnError, StorageError, TableError, did_you_mean
 from .review.metrics import Evaluation, evaluate
 from .tracking.addresses import resolve_model
+from .training.progress import NoProgress, Progress
 
 _WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
     ".csv": lambda frame, path: frame.write_csv(path),
@@ -36,22 +37,47 @@ _ADDED = ("predicted_label", "probability", "decision")
 
 @dataclass(frozen=True)
 class Scored:
-    """What a scoring came to. `seconds` counts reading, predicting and writing."""
+    """What a scoring came to. `seconds` counts reading, predicting and writing.
+
+    Attributes:
+        rows: rows that were scored.
+        unique_texts: distinct texts among them.
+        seconds: whole.
+        out: file, or with Spark a folder or a table's name.
+        estimated: whether `unique_texts` is an estimate, as beyond 65,536 with Spark.
+        unreadable_rows: rows that Spark could not read; None in this process, where one such row
+            is an error.
+        unreadable: where these are kept.
+
+    """
 
     rows: int
     unique_texts: int
     seconds: float
-    out: Path
+    out: Path | str
+    estimated: bool = False
+    unreadable_rows: int | None = None
+    unreadable: str | None = None
+
+    @property
+    def texts_told(self) -> str:
+        """The number of distinct texts, for people."""
+        return f"{'about ' if self.estimated else ''}{self.unique_texts:,}"
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge score --json` prints it."""
-        return {
+        values = {
             "rows": self.rows,
             "unique_texts": self.unique_texts,
             "seconds": round(self.seconds, 3),
             "rows_per_second": round(self.rows / max(self.seconds, 1e-9)),
             "out": str(self.out),
         }
+        if self.unreadable_rows is not None:
+            values["unique_texts_estimated"] = self.estimated
+            values["unreadable_rows"] = self.unreadable_rows
+            values["unreadable"] = self.unreadable
+        return values
 
 
 @dataclass(frozen=True)
@@ -145,6 +171,72 @@ def score_table(
     _write_whole(pl.concat([frame, predicted], how="horizontal"), out, write)
     distinct = normalise(texts.drop_nulls().unique()).n_unique()
     return Scored(len(frame), distinct, time.perf_counter() - begin, out)
+
+
+def score_model(
+    model: str | Path,
+    source: Any,
+    out: Path | str,
+    *,
+    text: str | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    engine: str = "local",
+    spark_master: str | None = None,
+    progress: Progress | None = None,
+) -> Scored:
+    """Predict every row of a table with a saved model, in this process or on Spark.
+
+    Args:
+        model: a folder, or a `runs:/` or `models:/` address.
+        source: a file or a DataFrame; with Spark also a table's name, a folder or a glob.
+        out: a file; with Spark a folder or a table's name.
+        text: the column with the texts; default the one that the model was trained with.
+        tracking_uri: where to look for an address.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        engine: "local" or "spark".
+        spark_master: where no Spark session is active; default all cores of this machine.
+        progress: is told how far it is.
+
+    Raises:
+        TextgaugeError: as `load_predictor`, `score_table`, and with Spark `open_session` and
+            `score_on_spark` do.
+
+    """
+    if engine == "local":
+        predictor = load_predictor(model, tracking_uri)
+        text = text or str(predictor.settings["config"]["text"])
+        return score_table(
+            predictor, source, out, text=text, encoding=encoding, delimiter=delimiter
+        )
+    from .engines.spark.scoring import score_on_spark
+    from .engines.spark.session import open_session
+
+    folder = resolve_model(str(model), tracking_uri)
+    progress = progress or NoProgress()
+    progress.stage("starting Spark")
+    with open_session(spark_master) as session:
+        done = score_on_spark(
+            session,
+            folder,
+            source,
+            out,
+            text=text,
+            encoding=encoding,
+            delimiter=delimiter,
+            progress=progress,
+        )
+    return Scored(
+        rows=done.rows,
+        unique_texts=done.unique_texts,
+        seconds=done.seconds,
+        out=done.out,
+        estimated=done.estimated,
+        unreadable_rows=done.unreadable_rows,
+        unreadable=done.unreadable,
+    )
 
 
 def evaluate_table(
