@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import io
 import json
 import os
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import options as add
 from .errors import TextgaugeError, TrackingError
+from .terminal.faults import fault_text
 
 if TYPE_CHECKING:
     from .config import Config
@@ -60,7 +60,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (TextgaugeError, KeyboardInterrupt, ModuleNotFoundError, MemoryError, OSError) as error:
-        print(f"textgauge: error: {_told(error)}", file=sys.stderr, flush=True)
+        print(f"textgauge: error: {fault_text(error)}", file=sys.stderr, flush=True)
         if isinstance(error, KeyboardInterrupt):
             return INTERRUPTED
         return error.exit_status if isinstance(error, TextgaugeError) else 1
@@ -95,29 +95,6 @@ def _write_what_can_be_written() -> None:
 
 def _interrupt(*_: object) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def _told(error: BaseException) -> str:
-    """What a person is told of an error that is no fault of the program's."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted."
-    if isinstance(error, MemoryError):
-        return "there is not enough memory. Use a smaller table, or a machine with more."
-    if isinstance(error, ModuleNotFoundError):
-        return (
-            f"the package {error.name!r} is not installed in this environment. "
-            "Install textgauge with all it needs: pip install textgauge."
-        )
-    if not isinstance(error, OSError):
-        return str(error)
-    where = f"{error.filename}: " if error.filename else ""
-    # Polars gives no errno, but says it.
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
-        return (
-            f"{where}no space is left on the disk. Make room where the results go and where "
-            "temporary files go (TMPDIR names another folder), and run the command again."
-        )
-    return f"{where}{error.strerror or error}."
 
 
 def _config(options: argparse.Namespace) -> Config:

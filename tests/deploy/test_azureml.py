@@ -189,7 +189,7 @@ def test_the_container_gets_textgauge_and_a_store_of_its_own(dockerfile, extras)
     assert set(re.findall(r"\w+", extras)) <= PROJECT["optional-dependencies"].keys()
     assert "--constraint /opt/textgauge/constraints.txt" in text
     assert "COPY *.whl constraints.txt /opt/textgauge/" in text
-    assert re.search(r"^ENV TEXTGAUGE_STORE=/tmp/", text, flags=re.MULTILINE)
+    assert re.search(r"^ENV TEXTGAUGE_STORE=/var/lib/textgauge/", text, flags=re.MULTILINE)
 
 
 def test_the_page_tells_the_steps_that_fill_the_containers_folder():

@@ -182,16 +182,8 @@ def azureml_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azur
 
 @pytest.fixture
 def azureml(azureml_workspace: AzureMLStandIn) -> Iterator[AzureMLStandIn]:
-    """The workspace with nothing wrong and nothing recorded; runs of other tests are there.
-
-    A test that stops it need not start it again.
-    """
-    azureml_workspace.reset()
-    yield azureml_workspace
-    if azureml_workspace.is_running:
-        azureml_workspace.clear_faults()
-    else:
-        azureml_workspace.start()
+    """The workspace with nothing wrong and nothing recorded; runs of other tests are there."""
+    yield from _as_at_first(azureml_workspace)
 
 
 @pytest.fixture(scope="session")

@@ -10,5 +10,6 @@ RUN python -m venv /opt/textgauge/venv \
     && ln -s /opt/textgauge/venv/bin/textgauge /usr/local/bin/textgauge
 RUN pip install --no-cache-dir azureml-core "azureml-dataset-runtime[fuse]"
 
-ENV TEXTGAUGE_STORE=/tmp/mlflow.db
+RUN mkdir --mode 1777 /var/lib/textgauge
+ENV TEXTGAUGE_STORE=/var/lib/textgauge/mlflow.db
 ENV GIT_PYTHON_REFRESH=quiet

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from ..errors import did_you_mean
+from . import label_checks
 from .normal_form import normalise
-from .problems import Problem, Severity, counted
+from .problems import Problem
 from .profile import (
     CHARACTERS,
     LabelProfile,
@@ -25,7 +25,7 @@ from .profile import (
     count_pairs,
     make_profile,
 )
-from .rows import Found, Rows, RowsOfFrame
+from .rows import Rows, RowsOfFrame, problem_of
 from .split import NOTHING_TO_TRAIN_ON, PARTS, TRAIN, empty_parts, named_parts, not_a_part
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ __all__ = [
 ]
 
 LONG_TEXT = 100_000  # characters
-MANY_LABELS = 0.3  # different labels for each row from which on they are hardly labels
-IMBALANCE = 50.0  # rows of the largest label for one row of the smallest
 
 _SEVERITIES = {"error": 0, "warning": 1, "note": 2}
 _CONTROL = r"[\x01-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -152,11 +150,11 @@ def report_on(
     found += _split_column(rows, columns, fractions)
     if (column := columns.label) is not None and labels.height:
         parts = sum(fraction > 0 for fraction in fractions) if columns.split is None else 1
-        found += _few_labels(labels, parts, column)
-        found += _label_column(labels, column)
-        found += _similar_labels(rows, labels)
-        found += _unknown_names(labels, names, column)
-        found += _contradictions(rows, counts)
+        found += label_checks.few_labels(labels, parts, column)
+        found += label_checks.label_column(labels, column)
+        found += label_checks.similar_labels(rows, labels)
+        found += label_checks.unknown_names(labels, names, column)
+        found += label_checks.contradictions(rows, counts)
     if (count := profile.duplicate_rows) > 0:
         message = f"{count / profile.rows:.1%} of the rows repeat the text of an earlier row"
         advice = "Nothing to do: equal texts are kept in one part of the split."
@@ -182,17 +180,17 @@ def _missing(rows: Rows, columns: Columns) -> list[Problem]:
         if hits.count == rows.height:
             message = f"column {column!r} is empty: there are no {role}s at all"
             advice = f"Pass --{role} with the name of the column that holds the {role}s."
-            found.append(_problem("error", f"missing-{role}", message, hits, advice))
+            found.append(problem_of("error", f"missing-{role}", message, hits, advice))
         elif hits.count:
             message = f"the {role} is missing or empty"
             advice = "Fill these rows in or delete them; training leaves them out."
-            found.append(_problem("warning", f"missing-{role}", message, hits, advice))
+            found.append(problem_of("warning", f"missing-{role}", message, hits, advice))
         hits = rows.find(pl.col(role).str.contains(_STAND_IN))
         if hits.count:
             seen = hits.example[role]
             message = f"the {role} is {seen!r} or the like, which often stands for a missing value"
             advice = f"Leave the cell empty where the {role} is not known."
-            found.append(_problem("warning", f"stand-in-{role}", message, hits, advice))
+            found.append(problem_of("warning", f"stand-in-{role}", message, hits, advice))
     for role in ("split", "group", "time"):
         if (column := getattr(columns, role)) is None:
             continue
@@ -200,16 +198,12 @@ def _missing(rows: Rows, columns: Columns) -> list[Problem]:
         if hits.count and role == "group":
             message = f"column {column!r} is empty; such rows stay together as one group"
             advice = "Fill these rows in if they belong to different groups."
-            found.append(_problem("warning", "missing-group", message, hits, advice))
+            found.append(problem_of("warning", "missing-group", message, hits, advice))
         elif hits.count:
             message = f"column {column!r} is empty, so the row belongs to no part of the split"
             advice = f"Fill these rows in or delete them, or leave --{role}-column out."
-            found.append(_problem("error", f"missing-{role}", message, hits, advice))
+            found.append(problem_of("error", f"missing-{role}", message, hits, advice))
     return found
-
-
-def _problem(severity: Severity, code: str, message: str, hits: Found, advice: str) -> Problem:
-    return Problem(severity, code, message, hits.rows, hits.count, advice)
 
 
 def _characters(rows: Rows) -> list[Problem]:
@@ -223,32 +217,32 @@ def _characters(rows: Rows) -> list[Problem]:
     if hits.count:
         message = "the cell holds NUL bytes: the file is damaged or has another encoding"
         advice = "Write these rows again, or pass the file's --encoding."
-        found.append(_problem("error", "nul-bytes", message, hits, advice))
+        found.append(problem_of("error", "nul-bytes", message, hits, advice))
     hits = rows.find(anywhere(_CONTROL))
     if hits.count:
         message = "the cell holds control characters"
         advice = "Take them out, unless the texts to be judged later hold them too."
-        found.append(_problem("warning", "control-characters", message, hits, advice))
+        found.append(problem_of("warning", "control-characters", message, hits, advice))
     hits = rows.find(anywhere("\ufffd"))
     if hits.count:
         message = (
             "the cell holds \ufffd, which some program wrote for a character it could not read"
         )
         advice = "Export the table again from its source, as UTF-8."
-        found.append(_problem("warning", "lost-characters", message, hits, advice))
+        found.append(problem_of("warning", "lost-characters", message, hits, advice))
     hits = rows.find(anywhere(_MOJIBAKE))
     if hits.count:
         cells = [hits.example[name] for name in ("text", "label")]
         seen, meant = _mended(" ".join(cell for cell in cells if cell is not None))
         message = f"the cell looks like UTF-8 that was read as cp1252: {seen!r} for {meant!r}"
         advice = "Export the table again from its source, as UTF-8."
-        found.append(_problem("warning", "mojibake", message, hits, advice))
+        found.append(problem_of("warning", "mojibake", message, hits, advice))
     hits = rows.find(pl.col("text").str.len_chars() > LONG_TEXT)
     if hits.count:
         longest = max(rows.histogram(CHARACTERS))
         message = f"the text has more than {LONG_TEXT:,} characters; the longest has {longest:,}"
         advice = "See that no whole file was pasted into the cell; training reads its beginning."
-        found.append(_problem("warning", "long-text", message, hits, advice))
+        found.append(problem_of("warning", "long-text", message, hits, advice))
     return found
 
 
@@ -301,7 +295,7 @@ def _split_column(rows: Rows, columns: Columns, fractions: Sequence[float]) -> l
     if unknown:
         wrong, advice = not_a_part(unknown)
         hits = rows.find(usable & pl.col("split").is_in(unknown))
-        return [_problem("error", "unknown-part", f"column {column!r} {wrong}", hits, advice)]
+        return [problem_of("error", "unknown-part", f"column {column!r} {wrong}", hits, advice)]
     if not said or None in said:
         return []  # The rows without a part may be the ones that a part lacks.
     empty = empty_parts(parts.to_numpy(), fractions)
@@ -315,104 +309,3 @@ def _split_column(rows: Rows, columns: Columns, fractions: Sequence[float]) -> l
     message += f"{'this part' if len(empty) == 1 else 'these parts'} from the rows of 'train'"
     advice = "Nothing to do, unless rows are missing from the table."
     return [Problem("note", "part-taken-from-train", message, (), 0, advice)]
-
-
-def _share(flags: pl.Series) -> float:
-    return int(flags.sum()) / len(flags) if len(flags) else 0.0
-
-
-def _few_labels(labels: pl.DataFrame, parts: int, column: str) -> list[Problem]:
-    """Find one label only, labels too rare for every part of the split, and great imbalance."""
-    if labels.height == 1:
-        message = f"every label in column {column!r} is {labels['label'][0]!r}: nothing to learn"
-        advice = "Add rows with another label, or pass --label with another column."
-        return [Problem("error", "one-label", message, (), 0, advice)]
-    found = []
-    few = labels.filter(pl.col("distinct") < parts)
-    if few.height:
-        named = ", ".join(f"{label!r} ({texts})" for label, _, texts in few.head(10).iter_rows())
-        more = f" and {few.height - 10:,} more" if few.height > 10 else ""
-        message = f"labels with fewer than {parts} distinct texts, one for each part of the split"
-        message += f": {named}{more}"
-        enough = labels.height - few.height
-        if enough < 2:
-            message += f"; {'only one label has' if enough else 'no label has'} enough"
-            advice = "Add rows; at least two labels need enough distinct texts."
-        else:
-            advice = "Add rows for them, join them with other labels, or delete them."
-        count = int(few["rows"].sum())
-        severity: Severity = "warning" if enough >= 2 else "error"
-        found.append(Problem(severity, "few-texts", message, (), count, advice))
-    most, least = labels.row(0), labels.row(-1)
-    if most[1] >= IMBALANCE * least[1]:
-        message = (
-            f"label {most[0]!r} has {most[1] / least[1]:,.0f} times as many rows as {least[0]!r}"
-        )
-        message += f" ({most[1]:,} and {least[1]:,})"
-        advice = "Judge by macro F1, not by accuracy; try --class-weights balanced."
-        found.append(Problem("warning", "imbalance", message, (), 0, advice))
-    return found
-
-
-def _label_column(labels: pl.DataFrame, column: str) -> list[Problem]:
-    """Tell whether the label column holds free text, measurements or ids rather than labels."""
-    rows = int(labels["rows"].sum())
-    if labels.height < 20 or labels.height <= MANY_LABELS * rows:
-        return []
-    values = labels["label"]
-    words = int(values.str.count_matches(r"\S+").sum()) / labels.height
-    many = f"column {column!r} has {labels.height:,} different values in {rows:,} rows"
-    advice = "Pass --label with the column that holds the labels. Is it mixed up with --text?"
-    if words >= 3:
-        message = f"{many}, of {words:.0f} words on average: it looks like free text"
-        return [Problem("error", "label-is-text", message, (), 0, advice)]
-    numbers = _share(values.cast(pl.Float64, strict=False).is_not_null()) >= 0.9
-    message = f"{many}: it looks like {'measurements' if numbers else 'ids'} rather than labels"
-    return [Problem("warning", "label-is-id", message, (), 0, advice)]
-
-
-def _similar_labels(rows: Rows, labels: pl.DataFrame) -> list[Problem]:
-    """Find labels that differ only by case or spaces."""
-    plain = pl.col("label").str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
-    alike = labels.group_by(plain.alias("plain"), maintain_order=True).agg("label")
-    groups = alike.filter(pl.col("label").list.len() > 1)["label"].to_list()
-    if not groups:
-        return []
-    named = "; ".join(" and ".join(map(repr, group)) for group in groups[:5])
-    rarer = [label for group in groups for label in group[1:]]
-    hits = rows.find(pl.col("label").is_in(rarer))
-    message = f"labels that differ only by case or spaces: {named}"
-    advice = "Write them in the same way if they mean the same."
-    return [_problem("warning", "similar-labels", message, hits, advice)]
-
-
-def _unknown_names(labels: pl.DataFrame, names: Mapping[str, str], column: str) -> list[Problem]:
-    """Find names that were given to labels which are not in the table."""
-    known = labels["label"].to_list()
-    unknown = [label for label in names if label not in set(known)]
-    if not unknown:
-        return []
-    message = f"column {column!r} has no label {' or '.join(map(repr, unknown[:5]))}"
-    message += f", but --label-names names {'it' if len(unknown) == 1 else 'them'}."
-    message += did_you_mean(unknown[0], known)
-    more = f" and {len(known) - 10:,} more" if len(known) > 10 else ""
-    advice = f"The labels are {', '.join(map(repr, known[:10]))}{more}."
-    return [Problem("error", "unknown-label-names", message, (), 0, advice)]
-
-
-def _contradictions(rows: Rows, counts: PairCounts) -> list[Problem]:
-    """Find equal texts under different labels; the first one, with its rows, is the example."""
-    if not counts.conflicts:
-        return []
-    same = (pl.col("normalised") == counts.conflict) & pl.col("label").is_not_null()
-    hits = rows.find(same)
-    example = hits.example.get("text") or ""
-    shown = example if len(example) <= 60 else f"{example[:57]}..."
-    times = ", ".join(f"{label!r} in {counted(n, 'row')}" for label, n in counts.conflict_labels)
-    texts = "1 text stands" if counts.conflicts == 1 else f"{counts.conflicts:,} texts stand"
-    message = f"{texts} under more than one label, for example {shown!r}: {times}"
-    advice = (
-        "Settle which label is right; until then training takes each label's share of the rows."
-    )
-    count = counts.conflict_rows
-    return [Problem("warning", "contradictory-texts", message, hits.rows, count, advice)]

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import polars as pl
 
-from .problems import SHOWN_ROWS
+from .problems import SHOWN_ROWS, Problem, Severity
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Found:
     count: int = 0
     rows: tuple[int, ...] = ()
     example: Mapping[str, str | None] = field(default_factory=dict)
+
+
+def problem_of(severity: Severity, code: str, message: str, hits: Found, advice: str) -> Problem:
+    """A problem of the rows that were found."""
+    return Problem(severity, code, message, hits.rows, hits.count, advice)
 
 
 class Rows(Protocol):

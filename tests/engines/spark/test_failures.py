@@ -45,9 +45,9 @@ def told(text: str):
         ),
         (
             "Traceback (most recent call last):\n  File x\n"
-            "textgauge.errors.BundleError: /tmp/m is damaged (no); copy the model again.\n",
+            "textgauge.errors.BundleError: models/m is damaged (no); copy the model again.\n",
             BundleError,
-            "/tmp/m is damaged (no); copy the model again.",
+            "models/m is damaged (no); copy the model again.",
         ),
         (STACK.format("No space left on device"), StorageError, "no space is left on a disk"),
         (
