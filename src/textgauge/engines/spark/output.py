@@ -7,7 +7,6 @@ rows once, because Spark lets only one attempt of each task commit.
 from __future__ import annotations
 
 import re
-import time
 import uuid
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -29,8 +28,6 @@ _FORMATS: dict[str, tuple[str, dict[str, str]]] = {
 
 _TABLE_NAME = re.compile(r"\w+(\.\w+){0,2}")
 _DONE = "_SUCCESS"
-_REMOVALS = 10
-"""How often what is half-written is removed at most, until it stays away."""
 
 RECORD_COLUMNS = ("file", "record", "as_read")
 """Of the rows that could not be read; a table with others is nobody's to drop."""
@@ -176,19 +173,9 @@ class FolderOutput:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            _without_errors(lambda: self._storage.remove(self._partial))
-        else:
-            _without_errors(self._remove_for_good)
-
-    def _remove_for_good(self) -> None:
-        """Remove what is half-written, again if a task that is ended late makes the folder anew."""
-        for _ in range(_REMOVALS):
+        if kind is not None:
             wait_for_tasks(self._session)
-            self._storage.remove(self._partial)
-            time.sleep(0.3)
-            if not self._storage.exists(self._partial):
-                return
+        _without_errors(lambda: self._storage.remove(self._partial))
 
 
 # ---- tables --------------------------------------------------------------------------------------
