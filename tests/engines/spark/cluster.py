@@ -23,8 +23,9 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Cluster:
     """A standalone cluster; a context manager that ends its processes."""
 
-    def __init__(self, folder: Path, workers: int = 2, memory: str = "1g") -> None:
-        self.folder, self._count, self._memory = folder, workers, memory
+    def __init__(self, folder: Path, workers: int = 2, memory: str = "1g", java: str = "") -> None:
+        """Name a folder for logs, how many workers, memory of each, and options of Java for all."""
+        self.folder, self._count, self._memory, self._java = folder, workers, memory, java
         self._port, self._page = _free_ports(2)
         self.master = f"spark://127.0.0.1:{self._port}"
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -62,6 +63,8 @@ class Cluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_MEMORY": "256m",
             "PYSPARK_PYTHON": sys.executable,
+            # The executors inherit them.
+            "JAVA_TOOL_OPTIONS": self._java,
         }
         log = (self.folder / "log").open("ab")
         with log:

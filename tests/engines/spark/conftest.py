@@ -10,12 +10,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from engines.spark.needed import need_spark
+from engines.spark.needed import QUICK, need_spark
 
 from textgauge.bundle.predictor import Predictor
 from textgauge.data.component_notes import make_component_notes
 
 HERE = Path(__file__).parent
+
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

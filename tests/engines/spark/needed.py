@@ -8,6 +8,9 @@ import shutil
 
 import pytest
 
+QUICK = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+"""Options of Java for work of seconds: what the better compiler gains comes too late for it."""
+
 
 def need_spark() -> None:
     """Skip the test where pyspark or Java is not installed; with CI=true fail."""

@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from e2e import TEXTGAUGE, Done, clean_environment, textgauge
 from engines.spark.cluster import Cluster
-from engines.spark.needed import need_spark
+from engines.spark.needed import QUICK, need_spark
 from waiting import wait_until
 
 from textgauge.scoring import score_table
@@ -26,7 +26,7 @@ ROWS = 250_000
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     need_spark()
-    with Cluster(tmp_path_factory.mktemp("cluster")) as running:
+    with Cluster(tmp_path_factory.mktemp("cluster"), java=QUICK) as running:
         yield running
 
 

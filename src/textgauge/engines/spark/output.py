@@ -6,14 +6,17 @@ rows once, because Spark lets only one attempt of each task commit.
 
 from __future__ import annotations
 
+import abc
+import contextlib
 import re
 import uuid
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Self
 
 from ...errors import StorageError, TextgaugeError
 from .failures import explain, first_sentence
 from .jobs import wait_for_tasks
+from .leftovers import remove_left
 from .storage import Storage, literal, parent_and_name
 
 _AS_WRITTEN = {"ignoreLeadingWhiteSpace": "false", "ignoreTrailingWhiteSpace": "false"}
@@ -33,37 +36,50 @@ RECORD_COLUMNS = ("file", "record", "as_read")
 """Of the rows that could not be read; a table with others is nobody's to drop."""
 
 
-class Output(Protocol):
+class Output(abc.ABC):
     """A place for a table; a context manager that leaves nothing half-written behind."""
 
     name: str
 
+    @abc.abstractmethod
     def write(self, frame: Any) -> None:
         """Write beside the target. Raises StorageError, or what the work on `frame` raises."""
 
+    @abc.abstractmethod
     def count(self) -> int:
         """Rows that were written."""
 
+    @abc.abstractmethod
     def is_empty(self) -> bool:
         """Whether not one file or row arrived where the target is."""
 
+    @abc.abstractmethod
     def publish(self) -> None:
         """Put what was written in the target's place, whatever was there. Raises StorageError."""
 
+    @abc.abstractmethod
     def remove(self) -> None:
         """Remove an earlier result of the target's name, if there is one."""
 
+    @abc.abstractmethod
     def beside(self, suffix: str) -> Output:
         """A place for JSON records of the same name with something behind it."""
 
-    def __enter__(self) -> Self: ...
+    @abc.abstractmethod
+    def _tidy(self, *, broken_off: bool) -> None:
+        """Remove what was written beside the target and not published."""
+
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        with contextlib.suppress(Exception):  # The first error is the one to tell.
+            self._tidy(broken_off=kind is not None)
 
 
 def open_output(session: Any, out: str) -> Output:
@@ -88,7 +104,7 @@ def open_output(session: Any, out: str) -> Output:
 # ---- folders -------------------------------------------------------------------------------------
 
 
-class FolderOutput:
+class FolderOutput(Output):
     """A folder of files, as Spark writes it."""
 
     def __init__(self, session: Any, out: str, form: str, options: dict[str, str]) -> None:
@@ -164,24 +180,17 @@ class FolderOutput:
     def _cannot(self, error: Exception) -> StorageError:
         return StorageError(f"{self.name} cannot be written: {first_sentence(_said(error))}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None:
-            wait_for_tasks(self._session)
-        _without_errors(lambda: self._storage.remove(self._partial))
+    def _tidy(self, *, broken_off: bool) -> None:
+        if broken_off:
+            remove_left(self._session, self._storage, self._partial)
+        else:
+            self._storage.remove(self._partial)
 
 
 # ---- tables --------------------------------------------------------------------------------------
 
 
-class TableOutput:
+class TableOutput(Output):
     """A table of Spark's catalog."""
 
     def __init__(self, session: Any, name: str) -> None:
@@ -256,20 +265,12 @@ class TableOutput:
     def _drop(self, name: str) -> None:
         self._session.sql(f"DROP TABLE IF EXISTS {_quoted(name)}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _tidy(self, *, broken_off: bool) -> None:
         if self._at_once:
             return
-        if kind is not None:
+        if broken_off:
             wait_for_tasks(self._session)
-        _without_errors(lambda: self._drop(self._partial))
+        self._drop(self._partial)
 
 
 def _quoted(name: str) -> str:
@@ -279,11 +280,3 @@ def _quoted(name: str) -> str:
 def _said(error: Exception) -> str:
     java = getattr(error, "java_exception", None)
     return str(error) if java is None else str(java.getMessage())
-
-
-def _without_errors(tidy: Any) -> None:
-    """Tidy up; the first error is the one to tell."""
-    try:
-        tidy()
-    except Exception:
-        return

@@ -21,6 +21,7 @@ from typing import IO, Any
 from ...errors import EngineError, MissingPackageError, SettingsError
 from .executors import Executors, check_executors
 from .failures import first_sentence
+from .leftovers import removed_with
 
 __all__ = ["Executors", "check_executors", "open_session"]
 
@@ -68,10 +69,8 @@ def open_session(master: str | None = None) -> Iterator[Any]:
     _require_java()
     _require_master(master)
     session = _start(master)
-    try:
+    with removed_with(session):
         yield session
-    finally:
-        session.stop()
 
 
 def _running_session() -> Any:
