@@ -1,12 +1,14 @@
-"""Measure scoring on a Spark cluster of this machine.
+"""Measure the work on Spark, on a cluster of this machine.
 
-    python benchmarks/spark/measure.py score --data DIR [--rows 10000000] [--runs 3]
+    python benchmarks/spark/measure.py score     --data DIR [--rows 10000000] [--runs 3]
+    python benchmarks/spark/measure.py functions --data DIR [--rows 100000]   [--runs 3]
+    python benchmarks/spark/measure.py prepare   --data DIR [--rows 1000000 10000000]
+    python benchmarks/spark/measure.py train     --data DIR [--runs 3]
 
 DIR holds component_notes.csv.gz. The notes are repeated with variation, so that 1 % or all of the
-texts are different, and scored by a model that is trained on them first: by one and by two workers
-of one core each (a standalone cluster, as the tests start it), by `local[2]`, and in one process.
-A smaller table goes through MLflow's Spark function and through a Python function that predicts
-row by row. Needs the packages of the tests and Java: pip install -e '.[test]'.
+texts are different. The cluster is a standalone one, as the tests start it: each worker has one
+core, and is kept on a core of its own. Needs the packages of the tests and Java:
+pip install -e '.[test]'. Every result goes to --points as well, a line of JSON each, for cost.py.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -36,8 +39,7 @@ UDF_RESULT = "predicted_label string, probability double, decision string"
 
 
 def command(*arguments: object, cwd: Path) -> dict[str, Any]:
-    """What a command of textgauge printed, and `whole`: its seconds from start to exit."""
-    begun = time.perf_counter()
+    """What a command of textgauge printed."""
     done = subprocess.run(
         [TEXTGAUGE, *map(str, arguments), "--json", "--quiet"],
         cwd=cwd,
@@ -45,13 +47,18 @@ def command(*arguments: object, cwd: Path) -> dict[str, Any]:
         text=True,
         check=False,
     )
-    seconds = time.perf_counter() - begun
     if done.returncode:
         sys.exit(f"textgauge {arguments[0]} ended with {done.returncode}:\n{done.stderr}")
-    return {**json.loads(done.stdout), "whole": seconds}
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
-def make_table(notes: pl.Series, rows: int, distinct: float, folder: Path) -> Path:
+def notes_of(data: Path) -> pl.DataFrame:
+    """The different component notes with their labels."""
+    return pl.read_csv(data / "component_notes.csv.gz").unique("text", maintain_order=True)
+
+
+def make_table(notes: pl.DataFrame, rows: int, distinct: float, folder: Path) -> Path:
     """A folder of Parquet files; `distinct` is the share of the rows that are different texts."""
     folder.mkdir()
     kinds = max(int(rows * distinct), 1)
@@ -61,83 +68,108 @@ def make_table(notes: pl.Series, rows: int, distinct: float, folder: Path) -> Pa
         # A prime factor spreads the kinds over all files.
         kind = (pl.col("id") * 7_919) % kinds
         frame = ids.with_columns(
-            text=pl.format("{} part {}", pl.lit(notes).gather(kind % len(notes)), kind)
+            text=pl.format("{} part {}", pl.lit(notes["text"]).gather(kind % len(notes)), kind),
+            label=pl.lit(notes["label"]).gather(kind % len(notes)).cast(pl.String),
         )
         frame.write_parquet(folder / f"{n:02}.parquet")
     return folder
 
 
 @contextmanager
-def cluster(workers: int, folder: Path) -> Iterator[str]:
-    """A standalone cluster with so many workers of one core; gives its master's address."""
+def cluster(workers: int, folder: Path, memory: str = "2g") -> Iterator[Any]:
+    """A standalone cluster with so many workers of one core, each kept on its own."""
     from engines.spark.cluster import Cluster
 
-    with Cluster(folder, workers, memory="2g") as running:
-        yield running.master
+    with Cluster(folder, workers, memory=memory, pinned=True) as running:
+        yield running
 
 
-def score(options: argparse.Namespace) -> None:
-    """The sub-command `score`."""
-    data = options.data.resolve() / "component_notes.csv.gz"
-    with tempfile.TemporaryDirectory(prefix="textgauge-bench-", dir=options.scratch) as name:
-        folder = Path(name)
-        trained = command("train", data, "--tracking-uri", f"sqlite:///{folder}/m.db", cwd=folder)
-        model = trained["bundle"]
-        notes = pl.read_csv(data)["text"].unique(maintain_order=True)
-        print("| table | where | seconds (median) | rows a second | all runs |")
-        print("| --- | --- | --- | --- | --- |")
-        for share in options.distinct:
-            table = make_table(notes, options.rows, share, folder / f"notes-{share}")
-            label = f"{options.rows:,} rows, {share:.0%} distinct"
-            medians = _scored(label, table, model, folder, options)
-            print(f"| {label} | one worker / two workers | {medians[0] / medians[1]:.2f} | | |")
-            if len(medians) > 3:
-                print(f"| {label} | local[2] / one process | {medians[2] / medians[3]:.2f} | | |")
-        small = make_table(notes, options.row_at_a_time, 1.0, folder / "small")
-        _functions(f"{options.row_at_a_time:,} rows, 100% distinct", small, model, folder, options)
+class Results:
+    """Prints rows of a table, and keeps every measured value for cost.py."""
+
+    def __init__(self, points: Path | None) -> None:
+        self._points = points
+
+    def keep(self, kind: str, **values: object) -> None:
+        """Write one measured point down."""
+        print(kind, values, file=sys.stderr, flush=True)
+        if self._points is not None:
+            with self._points.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"kind": kind, **values}) + "\n")
+
+    @staticmethod
+    def row(label: str, where: str, seconds: list[float], rows: int) -> float:
+        """Print one row of the table; gives the median."""
+        median = statistics.median(seconds)
+        runs = " ".join(f"{value:.1f}" for value in seconds)
+        print(f"| {label} | {where} | {median:.1f} | {rows / median:,.0f} | {runs} |", flush=True)
+        return median
 
 
-def _scored(
-    label: str, table: Path, model: str, folder: Path, options: argparse.Namespace
-) -> list[float]:
-    """Medians of: one worker, two workers, local[2], one process (no Spark)."""
-    seconds: dict[str, list[float]] = {}
-    for run in range(options.runs):
-        for workers in (1, 2):
-            with cluster(workers, folder / f"cluster-{run}-{workers}-{table.name}") as master:
-                found = _on_spark(table, model, folder, master)
-            seconds.setdefault(f"{workers} one-core workers", []).append(found)
-        seconds.setdefault("local[2]", []).append(_on_spark(table, model, folder, "local[2]"))
-        whole = folder / "one.parquet"
+# ---- scoring -------------------------------------------------------------------------------------
+
+
+def score(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """One and two workers, `local[2]`, and one process without Spark."""
+    model = _model(options.data, folder)
+    notes = notes_of(options.data)
+    print("| table | where | seconds (median) | rows a second | all runs |")
+    print("| --- | --- | --- | --- | --- |")
+    for share in options.distinct:
+        table = make_table(notes, options.rows, share, folder / f"notes-{share}")
+        label = f"{options.rows:,} rows, {share:.0%} distinct"
+        seconds: dict[str, list[float]] = {where: [] for where in options.where}
+        for run in range(options.runs):
+            for where in options.where:
+                found = _score(where, table, model, folder / f"{share}-{run}-{where[0]}")
+                results.keep("score", rows=options.rows, distinct=share, where=where, seconds=found)
+                seconds[where].append(found)
+        medians = {w: results.row(label, w, s, options.rows) for w, s in seconds.items()}
+        for one, other in (("1 worker", "2 workers"), ("local[2]", "one process")):
+            if one in medians and other in medians:
+                ratio = medians[one] / medians[other]
+                print(f"| {label} | {one} / {other} | {ratio:.2f} | | |", flush=True)
+
+
+def _score(where: str, table: Path, model: str, folder: Path) -> float:
+    """Seconds of one scoring, without the start of Spark."""
+    folder.mkdir()
+    out = ("--out", folder / "scored.parquet")
+    if where == "one process":
+        whole = folder / "whole.parquet"
         pl.scan_parquet(f"{table}/*.parquet").sink_parquet(whole)
-        out = ("--out", folder / "scored-one.parquet")
-        seconds.setdefault("one process", []).append(
-            command("score", model, whole, *out, cwd=folder)["seconds"]
-        )
-        print(f"{label}, run {run + 1}: {seconds}", file=sys.stderr, flush=True)
-    for where, values in seconds.items():
-        median = statistics.median(values)
-        runs = " ".join(f"{value:.1f}" for value in values)
-        print(f"| {label} | {where} | {median:.1f} | {options.rows / median:,.0f} | {runs} |")
-    return [statistics.median(values) for values in seconds.values()]
+        return float(command("score", model, whole, *out, cwd=folder)["seconds"])
+
+    def on_spark(master: str) -> float:
+        spark = ("--engine", "spark", "--spark-master", master)
+        return float(command("score", model, table, *out, *spark, cwd=folder)["seconds"])
+
+    if where.startswith("local"):
+        return on_spark(where)
+    with cluster(int(where[0]), folder / "cluster") as running:
+        return on_spark(running.master)
 
 
-def _on_spark(table: Path, model: str, folder: Path, master: str) -> float:
-    """Seconds of the scoring, without Spark's start."""
-    spark = ("--engine", "spark", "--spark-master", master)
-    found = command("score", model, table, "--out", folder / "scored.parquet", *spark, cwd=folder)
-    return float(found["seconds"])
+def _model(data: Path, folder: Path) -> str:
+    """A bundle that was trained on the component notes."""
+    table = data / "component_notes.csv.gz"
+    store = f"sqlite:///{folder}/m.db"
+    return str(command("train", table, "--tracking-uri", store, cwd=folder)["bundle"])
 
 
-def _functions(
-    label: str, table: Path, model: str, folder: Path, options: argparse.Namespace
-) -> None:
-    """Ways to predict in Spark: ours, MLflow's, and row by row."""
+# ---- ways to predict in Spark --------------------------------------------------------------------
+
+
+def functions(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Ours, MLflow's function, and a Python function that predicts row by row, on `local[2]`."""
     import mlflow.pyfunc
     from pyspark.sql import functions as F  # noqa: N812
 
     from textgauge.engines.spark.scoring import score_on_spark
     from textgauge.engines.spark.session import open_session
+
+    model = _model(options.data, folder)
+    table = make_table(notes_of(options.data), options.rows, 1.0, folder / "notes")
 
     def noop(frame: Any) -> None:
         frame.write.format("noop").mode("overwrite").save()
@@ -147,7 +179,7 @@ def _functions(
         rows = session.read.parquet(str(table)).repartition(4).cache()
         rows.count()
         given = mlflow.pyfunc.spark_udf(session, model, env_manager="local", result_type=UDF_RESULT)
-        ways = {
+        ways: dict[str, Callable[[], Any]] = {
             "mapInArrow (score)": lambda: score_on_spark(
                 session, model, rows, folder / "f.parquet"
             ),
@@ -159,12 +191,14 @@ def _functions(
                 begun = time.perf_counter()
                 work()
                 seconds.setdefault(way, []).append(time.perf_counter() - begun)
+                results.keep(
+                    "function", rows=options.rows, where=way, seconds=round(seconds[way][-1], 2)
+                )
+    print("| way | row by row / this | seconds (median) | rows a second | all runs |")
+    print("| --- | --- | --- | --- | --- |")
     slowest = statistics.median(seconds["row by row"])
     for way, values in seconds.items():
-        median = statistics.median(values)
-        runs = " ".join(f"{value:.1f}" for value in values)
-        print(f"| {label} | {way}: {slowest / median:.1f} x | {median:.1f} | "
-              f"{options.row_at_a_time / median:,.0f} | {runs} |")  # fmt: skip
+        results.row(way, f"{slowest / statistics.median(values):.1f}", values, options.rows)
 
 
 def _by_row(model: str) -> Any:
@@ -181,18 +215,203 @@ def _by_row(model: str) -> Any:
     return predict
 
 
+# ---- the data stage ------------------------------------------------------------------------------
+
+
+def prepare(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """From files to shards, on two workers of 1 GB."""
+    print("| table | stage | seconds | shuffled MB | largest executor MB | driver's Python MB |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    notes = notes_of(options.data)
+    for rows in options.rows:
+        for share in options.distinct:
+            table = make_table(notes, rows, share, folder / f"notes-{rows}-{share}")
+            with cluster(2, folder / f"cluster-{rows}-{share}", "1g") as running:
+                done = subprocess.Popen(
+                    [sys.executable, __file__, "_prepare", running.master, table, folder],
+                    stdout=subprocess.PIPE,
+                    text=True,
+                )
+                most: dict[str, float] = {}
+                ended = threading.Event()
+                watcher = threading.Thread(
+                    target=_watch, args=(running, done.pid, most, ended), daemon=True
+                )
+                watcher.start()
+                assert done.stdout is not None
+                said = done.stdout.read()
+                ended.set()
+                watcher.join()
+                if done.wait():
+                    sys.exit(f"preparing {table} ended with {done.returncode}")
+            for stage in json.loads(said):
+                results.keep("prepare", rows=rows, distinct=share, **stage, **most)
+                print(
+                    f"| {rows:,} rows, {share:.0%} distinct | {stage['stage']} | "
+                    f"{stage['seconds']:.1f} | {stage['shuffled'] / 1e6:,.0f} | "
+                    f"{most['executor']:,.0f} | {most['driver']:,.0f} |",
+                    flush=True,
+                )
+
+
+def _prepare(master: str, table: str, folder: str) -> None:
+    """In a process of its own: the stages, with what each took and shuffled."""
+    from textgauge.config import Config
+    from textgauge.data.split import TRAIN, VAL
+    from textgauge.engines.spark.opening import prepared_table
+    from textgauge.engines.spark.session import open_session
+    from textgauge.training.progress import NoProgress
+
+    stages: list[dict[str, Any]] = []
+
+    class Clock(NoProgress):
+        """Notes when a stage begins, and what was shuffled until then."""
+
+        def __init__(self, session: Any) -> None:
+            self._session = session
+
+        def stage(self, name: str) -> None:
+            now, bytes_ = time.perf_counter(), _shuffled(self._session)
+            if stages:
+                last = stages[-1]
+                last["seconds"] = round(now - last.pop("begun"), 2)
+                last["shuffled"], last["records"] = (
+                    after - before for after, before in zip(bytes_, last.pop("before"), strict=True)
+                )
+            stages.append({"stage": name, "begun": now, "before": bytes_})
+
+    with open_session(master) as session:
+        clock = Clock(session)
+        with prepared_table(table, Config(), clock, folder=folder) as prepared:
+            clock.stage("vocabulary and numbers")
+            encoder = prepared.learn_encoder()
+            clock.stage("writing shards")
+            for part in (TRAIN, VAL):
+                prepared._write(part, encoder)
+            clock.stage("")
+    print(json.dumps(stages[:-1]))
+
+
+def _shuffled(session: Any) -> tuple[int, int]:
+    """Bytes and records that all stages so far have written for others."""
+    store = session.sparkContext._jsc.sc().statusStore()
+    found = store.stageList(None, False, False, session.sparkContext._gateway.new_array(
+        session.sparkContext._jvm.double, 0), None)  # fmt: skip
+    stages = [found.apply(n) for n in range(found.size())]
+    return (
+        sum(int(each.shuffleWriteBytes()) for each in stages),
+        sum(int(each.shuffleWriteRecords()) for each in stages),
+    )
+
+
+def _watch(running: Any, driver: int, most: dict[str, float], ended: threading.Event) -> None:
+    """Sample the proportional memory of the executors with their Python, and of the driver's."""
+    most.update(executor=0.0, python=0.0, driver=0.0)
+    while not ended.wait(0.5):
+        for pid in running.executors():
+            family = _family(pid)
+            each = [_memory(member) for member in family]
+            most["executor"] = round(max(most["executor"], sum(each)), 1)
+            most["python"] = round(max(most["python"], sum(each[1:])), 1)
+        most["driver"] = round(max(most["driver"], _memory(driver)), 1)
+
+
+def _memory(pid: int) -> float:
+    """Proportional memory of a process in MB; 0 if it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) / 1000 for line in lines if line.startswith("Pss:"))
+
+
+def _family(pid: int) -> list[int]:
+    """A process and its descendants."""
+    try:
+        children = [
+            int(child)
+            for task in Path(f"/proc/{pid}/task").iterdir()
+            for child in (task / "children").read_text().split()
+        ]
+    except OSError:
+        return [pid]
+    return [pid, *(member for child in children for member in _family(child))]
+
+
+# ---- training ------------------------------------------------------------------------------------
+
+
+def train(options: argparse.Namespace, folder: Path, results: Results) -> None:
+    """Steps a second of one and of two workers, by the seconds of the epochs."""
+    table = make_table(notes_of(options.data), options.rows, 1.0, folder / "notes")
+    print("| batch of all workers | where | steps a second (median) | texts a second | all runs |")
+    print("| --- | --- | --- | --- | --- |")
+    for batch in options.batch_size:
+        rates: dict[str, list[float]] = {"1 worker": [], "2 workers": []}
+        for run in range(options.runs):
+            for workers, where in enumerate(rates, start=1):
+                mine = folder / f"{batch}-{run}-{workers}"
+                mine.mkdir()
+                with cluster(workers, mine / "cluster") as running:
+                    done = command(
+                        *("train", table, "--tracking-uri", f"sqlite:///{folder}/m.db"),
+                        *("--engine", "spark", "--spark-master", running.master),
+                        *("--spark-workers", workers, "--spark-folder", mine / "shared"),
+                        *("--epochs", 3, "--patience", 3, "--batch-size", batch),
+                        *("--threads", 1),
+                        cwd=mine,
+                    )
+                history = pl.read_csv(Path(done["bundle"]).parent / "training_history.csv")
+                texts = history.height and done["parts"]["train"]["texts"]
+                rate = -(-texts // batch) / statistics.median(history["seconds"].to_list())
+                rates[where].append(rate)
+                results.keep(
+                    "train", rows=options.rows, batch=batch, workers=workers, steps=round(rate, 2)
+                )
+        medians = {}
+        for where, values in rates.items():
+            medians[where] = statistics.median(values)
+            runs = " ".join(f"{value:.1f}" for value in values)
+            rate = medians[where] * batch
+            print(f"| {batch} | {where} | {medians[where]:.1f} | {rate:,.0f} | {runs} |")
+        ratio = medians["2 workers"] / medians["1 worker"]
+        print(f"| {batch} | 2 workers / 1 worker | {ratio:.2f} | | |", flush=True)
+
+
 def main() -> None:
     """Parse the arguments and measure."""
+    if sys.argv[1:2] == ["_prepare"]:
+        _prepare(*sys.argv[2:])
+        return
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(dest="command", required=True)
-    scoring = commands.add_parser("score")
-    scoring.add_argument("--data", type=Path, required=True, help="folder of the benchmark tables")
-    scoring.add_argument("--rows", type=int, default=10_000_000)
-    scoring.add_argument("--runs", type=int, default=3)
-    scoring.add_argument("--distinct", type=float, nargs="+", default=[0.01, 1.0])
-    scoring.add_argument("--row-at-a-time", type=int, default=20_000, help="rows of the last table")
-    scoring.add_argument("--scratch", type=Path, help="folder for the tables, some GB")
-    score(parser.parse_args())
+    for name, work in {
+        "score": score, "functions": functions, "prepare": prepare, "train": train
+    }.items():  # fmt: skip
+        each = commands.add_parser(name)
+        each.set_defaults(work=work)
+        each.add_argument("--data", type=Path, required=True, help="the benchmark tables' folder")
+        each.add_argument("--scratch", type=Path, help="folder for the tables, some GB")
+        each.add_argument("--points", type=Path, help="a file to which every result is added")
+        if name != "prepare":
+            each.add_argument("--runs", type=int, default=3)
+        if name in ("score", "prepare"):
+            each.add_argument("--distinct", type=float, nargs="+", default=[0.01, 1.0])
+        if name == "score":
+            places = ["1 worker", "2 workers", "local[2]", "one process"]
+            each.add_argument("--where", nargs="+", default=places, choices=places)
+    commands.choices["score"].add_argument("--rows", type=int, default=10_000_000)
+    commands.choices["functions"].add_argument("--rows", type=int, default=100_000)
+    many = [1_000_000, 10_000_000]
+    commands.choices["prepare"].add_argument("--rows", type=int, nargs="+", default=many)
+    commands.choices["train"].add_argument("--rows", type=int, default=200_000)
+    commands.choices["train"].add_argument("--batch-size", type=int, nargs="+", default=[256, 2048])
+    options = parser.parse_args()
+    options.data = options.data.resolve()
+    if options.points is not None:
+        options.points = options.points.resolve()
+    with tempfile.TemporaryDirectory(prefix="textgauge-bench-", dir=options.scratch) as name:
+        options.work(options, Path(name), Results(options.points))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The piecewise-linear encoding: against the paper's formula, and at its outer edges."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,20 @@ def test_counted_values_give_the_edges_of_the_repeated_ones():
             edges = NumberScale.learn(values, bins, counts).edges
             expected = np.unique(np.quantile(repeated, np.linspace(0, 1, bins + 1)))
             np.testing.assert_array_equal(edges, expected)
+
+
+def test_values_that_come_piece_by_piece_give_the_same_edges():
+    random = np.random.default_rng(0)
+    values = np.unique(random.normal(size=300))
+    counts = random.integers(1, 9, len(values))
+    for cuts in ([], [1], [0, 150, 151], sorted(random.integers(0, len(values), 40))):
+        bounds = [0, *cuts, len(values)]
+        pieces = [
+            (values[begin:end], counts[begin:end])
+            for begin, end in itertools.pairwise(bounds)
+            if begin < end
+        ]
+        for bins in (1, 7, 64, 1_000):
+            found = NumberScale.learn_rising(pieces, bins, len(values), int(counts.sum()))
+            expected = NumberScale.learn(values, bins, counts)
+            np.testing.assert_array_equal(found.edges, expected.edges)

@@ -17,7 +17,7 @@ edge, so that a typing error of 10 digits can't drown the rest of the text.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -55,12 +55,32 @@ class NumberScale:
         """
         known = np.isfinite(values)
         distinct, place = np.unique(values[known], return_inverse=True)
-        if len(distinct) < 2:
-            return None
-        if len(distinct) <= max_bins + 1:
-            return cls(distinct)
         often = np.bincount(place, None if counts is None else counts[known]).astype(np.int64)
-        return cls(np.unique(_quantiles(distinct, often, np.linspace(0, 1, max_bins + 1))))
+        return cls.learn_rising([(distinct, often)], max_bins, len(distinct), int(often.sum()))
+
+    @classmethod
+    def learn_rising(
+        cls,
+        pieces: Iterable[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]],
+        max_bins: int,
+        distinct: int,
+        total: int,
+    ) -> NumberScale | None:
+        """`learn` for values that are too many for the memory.
+
+        Args:
+            pieces: finite values, each once and rising over all pieces, and how often each occurs.
+                Shapes: (n,), (n,).
+            max_bins: how many bins at most.
+            distinct: values in all pieces.
+            total: occurrences in all pieces.
+
+        """
+        if distinct < 2:
+            return None
+        if distinct <= max_bins + 1:
+            return cls(np.concatenate([values for values, _ in pieces]))
+        return cls(np.unique(_quantiles(pieces, total, np.linspace(0, 1, max_bins + 1))))
 
     def positions(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Position of each value in [0, T]; 0 where the value is NaN. Shape: as `values`.
@@ -78,28 +98,31 @@ class NumberScale:
 
 
 def _quantiles(
-    distinct: npt.NDArray[np.float64],
-    counts: npt.NDArray[np.int64],
+    pieces: Iterable[tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]],
+    total: int,
     shares: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
     """`np.quantile` of values that occur several times each, without repeating them.
 
     Args:
-        distinct: rising. Shape: (values,).
-        counts: of each. Shape: (values,).
+        pieces: values that rise over all pieces, and how often each occurs.
+        total: occurrences in all pieces.
         shares: in [0, 1]. Shape: (n,).
 
-    >>> _quantiles(np.array([1.0, 3.0]), np.array([2, 1]), np.array([0.5, 0.75])).tolist()
+    >>> rising = [(np.array([1.0]), np.array([2])), (np.array([3.0]), np.array([1]))]
+    >>> _quantiles(rising, 3, np.array([0.5, 0.75])).tolist()
     [1.0, 2.0]
     """
-    ends = np.cumsum(counts)
-    place = shares * (ends[-1] - 1)
-    below = np.floor(place)
-    fraction = place - below
-    low, high = (
-        distinct[np.searchsorted(ends, np.minimum(below + step, ends[-1] - 1), side="right")]
-        for step in (0, 1)
-    )
+    place = shares * (total - 1)
+    fraction = place - np.floor(place)
+    ranks = np.stack([np.floor(place), np.minimum(np.floor(place) + 1, total - 1)])
+    found, before = np.empty_like(ranks), 0
+    for values, counts in pieces:
+        ends = before + np.cumsum(counts)
+        here = (before <= ranks) & (ranks < ends[-1])
+        found[here] = values[np.searchsorted(ends, ranks[here], side="right")]
+        before = int(ends[-1])
+    low, high = found
     rise = high - low
     near_low, near_high = low + rise * fraction, high - rise * (1 - fraction)
     result: npt.NDArray[np.float64] = np.where(fraction < 0.5, near_low, near_high)

@@ -51,11 +51,11 @@ class Adam:
             parameter.addcdiv_(mean, size, value=-self._lr / mean_bias)
 
     def state(self) -> dict[str, Tensor]:
-        """A copy of everything that the next step depends on, besides the parameters."""
+        """A copy, in the main memory, of all that the next step depends on but the parameters."""
         state = {"steps": torch.tensor(self._steps)}
         for name in self._parameters:
-            state[f"{name}/mean"] = self._mean[name].clone()
-            state[f"{name}/square"] = self._square[name].clone()
+            state[f"{name}/mean"] = self._mean[name].to("cpu", copy=True)
+            state[f"{name}/square"] = self._square[name].to("cpu", copy=True)
         return state
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:

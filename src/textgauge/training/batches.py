@@ -35,6 +35,13 @@ class Batch:
     lengths: Tensor
     targets: Tensor
 
+    def on(self, device: torch.device) -> Batch:
+        """The same in the memory of another device."""
+        if self.ids.device == device:
+            return self
+        tensors = (self.ids, self.positions, self.lengths, self.targets)
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
 
 class Texts(Protocol):
     """Labelled texts to train or to judge on, wherever they lie.

@@ -84,10 +84,11 @@ def train_model(
 
     """
     world = world or Alone()
+    model.to(world.device)
     batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = Adam(parameters, plan.lr)
-    weights = _label_weights(train, plan.balanced)
+    weights = _label_weights(train, plan.balanced).to(world.device)
     history: list[Epoch] = []
     best = _copy(model.state_dict())
     if start_from is not None:
@@ -161,9 +162,9 @@ def _one_epoch(
     model.train()
     # Dividing by the mean weight of a text, not by the batch's own weight, keeps each step an
     # unbiased estimate of the loss over rows.
-    mean_weight = float((weights * _label_rows(train)).sum()) / train.texts
+    mean_weight = float((weights.cpu() * _label_rows(train)).sum()) / train.texts
     steps = -(-train.texts // batch_size)
-    losses = correct = torch.zeros(())
+    losses = correct = torch.zeros((), device=world.device)
     batches = train.shuffled(max(batch_size // world.size, 1), random)
     for step, (batch, texts) in enumerate(world.in_step(batches, train.classes), start=1):
         logits = model(batch.ids, batch.positions, batch.lengths)
@@ -193,15 +194,15 @@ def _label_weights(train: Texts, balanced: bool) -> Tensor:
 @torch.no_grad()
 def evaluate(model: nn.Module, texts: Texts, world: World | None = None) -> tuple[float, float]:
     """Loss (nats a row) and accuracy over rows, dropout off, all labels weighing alike."""
+    world = world or Alone()
     model.eval()
     loss = correct = 0.0
-    for _, batch in texts.in_order(EVALUATION_BATCH):
+    for _, each in texts.in_order(EVALUATION_BATCH):
+        batch = each.on(world.device)
         logits = model(batch.ids, batch.positions, batch.lengths)
         loss += float(row_losses(logits, batch.targets).sum())
         correct += float(correct_rows(logits, batch.targets).sum())
-    sums = torch.tensor([loss, correct], dtype=torch.float64)
-    if world is not None:
-        sums = world.sum(sums)
+    sums = world.sum(torch.tensor([loss, correct], dtype=torch.float64))
     return float(sums[0]) / texts.rows, float(sums[1]) / texts.rows
 
 
@@ -217,4 +218,5 @@ def predict_logits(model: nn.Module, texts: EncodedTexts) -> npt.NDArray[np.floa
 
 
 def _copy(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in state.items()}
+    """Copies that stay as they are, in the main memory."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in state.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+import torch
 from torch import Tensor, nn
 
 from .batches import Batch
@@ -25,6 +26,10 @@ class World(Protocol):
     def size(self) -> int:
         """How many there are."""
 
+    @property
+    def device(self) -> torch.device:
+        """Where this worker computes. What is summed, saved or loaded may lie elsewhere."""
+
     def share(self, model: nn.Module) -> nn.Module:
         """The model, such that a backward pass leaves every worker with the mean gradient."""
 
@@ -33,6 +38,8 @@ class World(Protocol):
 
     def in_step(self, batches: Iterable[Batch], classes: int) -> Iterator[tuple[Batch, int]]:
         """Each step's batch of this worker, and how many texts all workers have in that step.
+
+        The batches come on the worker's device.
 
         It ends when all workers have run out; one that has run out before takes part with texts
         that count for nothing.
@@ -43,6 +50,7 @@ class Alone:
     """One worker; see `World`."""
 
     rank, size = 0, 1
+    device = torch.device("cpu")
 
     def share(self, model: nn.Module) -> nn.Module:
         """See `World.share`."""
@@ -55,4 +63,4 @@ class Alone:
     def in_step(self, batches: Iterable[Batch], classes: int) -> Iterator[tuple[Batch, int]]:
         """See `World.in_step`."""
         for batch in batches:
-            yield batch, len(batch.lengths)
+            yield batch.on(self.device), len(batch.lengths)

@@ -10,11 +10,12 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from e2e import TEXTGAUGE, Done, clean_environment
 from waiting import wait_until
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -26,7 +27,7 @@ class Cluster:
     def __init__(self, folder: Path, workers: int = 2, memory: str = "1g", java: str = "") -> None:
         """Name a folder for logs, how many workers, memory of each, and options of Java for all."""
         self.folder, self._count, self._memory, self._java = folder, workers, memory, java
-        self._port, self._page = _free_ports(2)
+        self._port, self._page = free_ports(2)
         self.master = f"spark://127.0.0.1:{self._port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -45,12 +46,16 @@ class Cluster:
     def add_worker(self, cores: int = 1) -> None:
         """Start one more worker and wait until the master knows it."""
         known = self.alive()
-        (page,) = _free_ports(1)
+        (page,) = free_ports(1)
         folder = self.folder / f"worker-{len(self._processes)}"
         worker = self._run(
             *("worker.Worker", "--cores", str(cores), "--memory", self._memory),
             *("--webui-port", str(page), "--work-dir", str(folder), self.master),
         )
+        if self._pinned:
+            # Before it starts anything: what it starts will stay there too.
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(worker.pid, {cores[len(self.workers) % len(cores)]})
         self.workers.append(worker)
         assert wait_until(lambda: self.alive() > known, patience=60), "no worker came up"
 
@@ -128,7 +133,35 @@ class Cluster:
         self.stop()
 
 
-def _free_ports(count: int) -> list[int]:
+def start(
+    cluster: Cluster,
+    *arguments: object,
+    cwd: Path,
+    program: Sequence[str] = (TEXTGAUGE,),
+    **more: str,
+) -> subprocess.Popen[bytes]:
+    """Begin a command on the cluster; `more` are variables of its environment."""
+    return subprocess.Popen(
+        [*program, *map(str, arguments), "--engine", "spark", "--spark-master", cluster.master],
+        cwd=cwd,
+        env=clean_environment(**more),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def end(process: subprocess.Popen[bytes]) -> Done:
+    """Wait until it has ended."""
+    try:
+        out, err = process.communicate(timeout=300)
+    finally:
+        process.kill()
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of the loopback address that nobody listens on."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from engines.spark.cluster import Cluster
 from engines.spark.needed import QUICK, need_spark
 
 from textgauge.bundle.predictor import Predictor
@@ -51,6 +52,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             yield session
     finally:
         os.chdir(before)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A standalone cluster of two workers with a core each, for commands from outside."""
+    need_spark()
+    with Cluster(tmp_path_factory.mktemp("cluster"), java=QUICK) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from e2e import TEXTGAUGE, Done, clean_environment, textgauge
-from engines.spark.cluster import Cluster
-from engines.spark.needed import QUICK, need_spark
+from e2e import textgauge
+from engines.spark.cluster import Cluster, end, start
 from waiting import wait_until
 
 from textgauge.scoring import score_table
 
-ROWS = 250_000
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    need_spark()
-    with Cluster(tmp_path_factory.mktemp("cluster"), java=QUICK) as running:
-        yield running
+ROWS = 150_000
 
 
 @pytest.fixture(scope="module")
@@ -47,40 +37,13 @@ def expected(many: Path, predictor: Any, tmp_path_factory: pytest.TempPathFactor
     return pl.read_parquet(out)
 
 
-def start(
-    cluster: Cluster, *arguments: object, cwd: Path, **environment: str
-) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [TEXTGAUGE, *map(str, arguments), "--engine", "spark", "--spark-master", cluster.master],
-        cwd=cwd,
-        env=clean_environment(**environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    )
-
-
-def end(process: subprocess.Popen[bytes]) -> Done:
-    try:
-        out, err = process.communicate(timeout=300)
-    finally:
-        process.kill()
-    return Done(process.returncode, out.decode(), err.decode())
-
-
 def committed(folder: Path) -> list[Path]:
     """Tasks whose part of the result is whole, before all of it is."""
     return list(folder.glob(".scored.parquet-*.partial/_temporary/0/task_*"))
 
 
-@pytest.mark.parametrize("killed", ["an executor", "a worker"])
-def test_nothing_is_lost_or_doubled_when_one_dies_in_the_middle(
-    killed: str,
-    cluster: Cluster,
-    trained: Any,
-    many: Path,
-    expected: pl.DataFrame,
-    tmp_path: Path,
+def test_nothing_is_lost_or_doubled_when_a_worker_dies_in_the_middle(
+    cluster: Cluster, trained: Any, many: Path, expected: pl.DataFrame, tmp_path: Path
 ) -> None:
     process = start(
         cluster,
@@ -90,13 +53,11 @@ def test_nothing_is_lost_or_doubled_when_one_dies_in_the_middle(
     try:
         assert wait_until(lambda: committed(tmp_path), patience=150), "no task has ended"
         assert not (tmp_path / "scored.parquet").exists()
-        pid = cluster.executors()[0] if killed == "an executor" else cluster.workers[0].pid
-        os.kill(pid, signal.SIGKILL)
+        os.kill(cluster.workers[0].pid, signal.SIGKILL)
     finally:
         done = end(process)
-        if killed == "a worker":
-            cluster.workers.pop(0)
-            cluster.add_worker()
+        cluster.workers.pop(0)
+        cluster.add_worker()
     assert done.status == 0, done.err
     assert (done.json["rows"], done.json["unreadable_rows"]) == (ROWS, 0)
     assert done.json["unique_texts"] == pytest.approx(ROWS, rel=0.01)

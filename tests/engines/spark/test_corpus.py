@@ -13,7 +13,7 @@ from textgauge.config import Config
 from textgauge.data.component_notes import make_component_notes
 from textgauge.data.split import hash_of
 from textgauge.engines.local import LocalTable, open_table
-from textgauge.engines.spark import splitting
+from textgauge.engines.spark import learning, splitting
 from textgauge.engines.spark.frames import collected
 from textgauge.engines.spark.splitting import find_cuts, hash_column, with_parts
 from textgauge.engines.spark.table import ClusterTable
@@ -173,3 +173,20 @@ def test_a_split_of_an_unknown_word_is_told(spark: Any, tmp_path: Path) -> None:
 def test_every_row_is_for_one_machine(spark: Any, table: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--every-row trains on one machine"):
         on_spark(spark, str(table), Config(distinct=False), tmp_path)
+
+
+def test_numbers_that_are_too_many_for_the_driver_give_the_same_edges(
+    spark: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(learning, "IN_MEMORY", 5)
+    for bins in (4, 1_000):
+        config = Config(number_bins=bins)
+        keys = spark.createDataFrame(
+            here(table, config).corpus.train.texts.to_frame("key").to_arrow()
+        )
+        scale = learning.learn_numbers(keys, config, tmp_path / str(bins))
+        expected = here(table, config).learn_encoder().numbers
+        assert scale is not None
+        assert expected is not None
+        np.testing.assert_array_equal(scale.edges, expected.edges)
+        assert len(list((tmp_path / str(bins) / "numbers").glob("part-*.parquet"))) > 1

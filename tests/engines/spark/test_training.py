@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
 import torch
-from e2e import Done
+from e2e import SMALL_SETTINGS, Done
 
+import textgauge
 from textgauge.config import Config
 from textgauge.data.component_notes import make_component_notes
 from textgauge.engines.local import open_table
-from textgauge.engines.spark import training
+from textgauge.engines.spark import opening, training
+from textgauge.engines.spark.opening import prepared_table
 from textgauge.engines.spark.table import ClusterTable
 from textgauge.engines.spark.tables import open_table as open_spark_table
-from textgauge.errors import EngineError
+from textgauge.errors import EngineError, SettingsError
 from textgauge.training.checkpoints import Checkpoint
 from textgauge.training.fit import Fitted
 from textgauge.training.history import Epoch
@@ -53,26 +57,41 @@ def fit(table: Any, encoder: Any, **how: Any) -> Fitted:
     return found
 
 
+@pytest.fixture(scope="module")
+def on_cluster(
+    spark: Any, table: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ClusterTable, Any]:
+    """The table, checked and cut on Spark, and what was learned from it."""
+    read, folder = open_spark_table(spark, str(table)), tmp_path_factory.mktemp("shared")
+    prepared = ClusterTable(spark, read, CONFIG, NoProgress(), folder=folder, workers=1)
+    return prepared, prepared.learn_encoder()
+
+
 @pytest.fixture
-def prepared(spark: Any, table: Path, tmp_path: Path) -> Callable[[int], ClusterTable]:
-    def prepare(workers: int) -> ClusterTable:
-        read = open_spark_table(spark, str(table))
-        return ClusterTable(spark, read, CONFIG, NoProgress(), folder=tmp_path, workers=workers)
+def prepared(
+    on_cluster: tuple[ClusterTable, Any], tmp_path: Path
+) -> Callable[[int], tuple[ClusterTable, Any]]:
+    """The same for so many workers, with a folder of its own for the training."""
+
+    def prepare(workers: int) -> tuple[ClusterTable, Any]:
+        mine = copy.copy(on_cluster[0])
+        mine._folder, mine._workers = tmp_path, workers
+        return mine, on_cluster[1]
 
     return prepare
+
+
+Prepare = Callable[[int], tuple[ClusterTable, Any]]
 
 
 def figures(history: tuple[Epoch, ...]) -> list[tuple[float, ...]]:
     return [(e.train_loss, e.train_accuracy, e.val_loss, e.val_accuracy) for e in history]
 
 
-def test_one_worker_trains_as_one_process_does(
-    prepared: Callable[[int], ClusterTable], alone: Fitted
-) -> None:
-    table = prepared(1)
+def test_one_worker_trains_as_one_process_does(prepared: Prepare, alone: Fitted) -> None:
     told: list[Epoch] = []
     states: list[Checkpoint] = []
-    fitted = fit(table, table.learn_encoder(), on_epoch=told.append, on_checkpoint=states.append)
+    fitted = fit(*prepared(1), on_epoch=told.append, on_checkpoint=states.append)
     assert figures(fitted.trained.history) == figures(alone.trained.history)
     assert [epoch.epoch for epoch in told] == [1, 2, 3]
     assert len(states[-1].history) == 3
@@ -80,23 +99,18 @@ def test_one_worker_trains_as_one_process_does(
     assert all(torch.equal(ours[name], other[name]) for name in other)
 
 
-def test_two_workers_train_one_model_and_go_on_from_a_checkpoint(
-    prepared: Callable[[int], ClusterTable], alone: Fitted
-) -> None:
-    table = prepared(2)
-    encoder = table.learn_encoder()
-    states: list[Checkpoint] = []
-    whole = fit(table, encoder, on_checkpoint=states.append)
+def test_two_workers_train_one_model(prepared: Prepare, alone: Fitted) -> None:
+    whole = fit(*prepared(2))
     last, expected = whole.trained.history[-1], alone.trained.history[-1]
     assert last.val_accuracy == pytest.approx(expected.val_accuracy, abs=0.05)
+    # Two workers draw apart, so this was not the training of one.
     assert figures(whole.trained.history) != figures(alone.trained.history)
 
 
 def test_a_workers_error_comes_back_with_its_own_words(
-    prepared: Callable[[int], ClusterTable], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = prepared(1)
-    encoder = table.learn_encoder()
+    table, encoder = prepared(1)
     shards = table._write
 
     def broken(part: int, encoder: Any) -> Any:
@@ -115,42 +129,96 @@ class StopError(Exception):
 
 
 def test_what_the_run_raises_ends_the_workers(
-    prepared: Callable[[int], ClusterTable], monkeypatch: pytest.MonkeyPatch
+    prepared: Prepare, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table = prepared(1)
+    monkeypatch.setattr(training, "STOP_PATIENCE", 0.0)  # They are ended in the middle.
+    table, encoder = prepared(1)
+    table._config = Config(epochs=100_000, patience=100_000, hidden_size=16, embedding_size=16)
 
     def stop(epoch: Epoch) -> None:
         raise StopError
 
     with pytest.raises(StopError):
-        fit(table, table.learn_encoder(), on_epoch=stop)
+        fit(table, encoder, on_epoch=stop)
+    tracker = table._spark.sparkContext._jsc.sc().statusTracker()
+    assert sum(each.numRunningTasks() for each in tracker.getExecutorInfos()) == 0
 
 
 def test_workers_that_are_lost_too_often_are_told(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Lost(training._Run):
-        def run(self) -> None:
-            self._error = RuntimeError("Job aborted: ExecutorLostFailure (executor 1 exited)")
+    def lost(spark: Any, assignment: Any, workers: int) -> training.Job[int | None]:
+        def work() -> int | None:
+            raise RuntimeError("Job aborted: ExecutorLostFailure (executor 1 exited)")
 
-    monkeypatch.setattr(training, "_Run", Lost)
+        job = training.Job(spark, "a test", work)
+        job.start()
+        return job
+
+    monkeypatch.setattr(training, "_start_workers", lost)
     notes: list[str] = []
-    work = training.Assignment(str(tmp_path), "lstm", {}, "", "", {}, 1, "x")
+    work = training.Assignment(
+        folder=str(tmp_path), model="lstm", sizes={}, train="", val="", plan={}, threads=1,
+        gpu=False, identity="x", every=1.0,
+    )  # fmt: skip
     with pytest.raises(EngineError, match=r"workers were lost 4 times .*ExecutorLostFailure"):
         training.run_workers(spark, work, 2, on_epoch=lambda epoch: None, on_note=notes.append)
     assert len(notes) == 3
     assert "training goes on from the start" in notes[0]
 
 
-@pytest.mark.spark
-def test_train_on_spark_is_a_run_like_any_other(
-    workplace: Path, table: Path, command: Callable[..., Done]
+# ---- before it begins
+
+
+def test_too_few_slots_are_told_at_once(spark: Any, table: Path) -> None:
+    with (
+        pytest.raises(EngineError, match=r"runs 2 tasks at a time, and 3 are needed"),
+        prepared_table(str(table), CONFIG, NoProgress(), workers=3),
+    ):
+        pass
+
+
+def test_a_folder_that_the_executors_do_not_see_is_told(
+    spark: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = ("--epochs", "3", "--hidden-size", "16", "--embedding-size", "16")
+    """Nothing is written where they look, which is what they see of a disk that is not theirs."""
+    monkeypatch.setattr(Path, "touch", lambda self: None)
+    with (
+        pytest.raises(EngineError, match=r"2 of 2 executor slots do not see the folder") as caught,
+        prepared_table(str(table), CONFIG, NoProgress(), folder=tmp_path),
+    ):
+        pass
+    assert f"{tmp_path}. Name one that this machine and all executors share" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(spark: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(SettingsError, match=r"nothing can be written in .*file: .*--spark-folder"),
+        opening._shared_folder(spark, tmp_path / "file"),
+    ):
+        pass
+
+
+def test_a_cluster_of_several_machines_needs_a_folder() -> None:
+    session = SimpleNamespace(sparkContext=SimpleNamespace(master="spark://10.0.0.1:7077"))
+    with (
+        pytest.raises(SettingsError, match=r"needs a folder that this machine and all executors"),
+        opening._shared_folder(session, None),
+    ):
+        pass
+
+
+# ---- a whole run
+
+
+def test_a_spark_dataframe_is_trained_on_as_a_file_is(
+    spark: Any, workplace: Path, table: Path, command: Callable[..., Done]
+) -> None:
+    settings = ("--epochs", "2", "--hidden-size", "16", "--embedding-size", "16")
     here = command("train", table, *settings, "--json").json
-    there = command(
-        "train", table, *settings, "--json", "--engine", "spark", "--spark-master", "local[2]"
-    ).json
+    there = textgauge.train(spark.read.parquet(str(table)), **SMALL_SETTINGS).to_json()
     same = ("eval_loss", "eval_accuracy", "rows", "unique_texts", "random_split_share", "epochs")
     assert {name: there[name] for name in same} == {name: here[name] for name in same}
     assert there["run_id"] != here["run_id"]

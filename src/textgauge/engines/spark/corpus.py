@@ -21,7 +21,7 @@ from ...config import Config
 from ...data.corpus import Corpus, LabelledTexts, PartSize, digest_of, label_order, refuse_too_few
 from ...data.split import PARTS, TEST, TRAIN, VAL, refuse_empty, shared_by_random_split
 from ...errors import TableError
-from .frames import collected, over_partitions, spark_address
+from .frames import collected, over_partitions
 from .parts import split_texts
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ def build_corpus(counted: DataFrame, config: Config, folder: Path) -> ClusterCor
     found = collected(pairs.select("label").distinct())["label"].to_list()
     classes = tuple(label_order(found))
     refuse_too_few(classes)
-    parted = split_texts(pairs, config)
-    texts = written(parted.texts, folder / "texts")
+    parted = split_texts(pairs, config, folder / "texts")
+    texts = parted.texts
     counts = _counts_of(texts, classes)
     sizes = {
         part: PartSize(int(counts.texts[index]), int(counts.label_rows[index].sum()))
@@ -118,13 +118,6 @@ def build_corpus(counted: DataFrame, config: Config, folder: Path) -> ClusterCor
     )
     label_rows = tuple(tuple(int(n) for n in rows) for rows in counts.label_rows)
     return ClusterCorpus(corpus, texts, label_rows)
-
-
-def written(table: DataFrame, folder: Path) -> DataFrame:
-    """The same rows, from files that the executors wrote."""
-    address = spark_address(folder)
-    table.write.mode("overwrite").parquet(address)
-    return table.sparkSession.read.schema(table.schema).parquet(address)
 
 
 @dataclass

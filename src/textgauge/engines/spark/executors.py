@@ -52,9 +52,7 @@ def check_executors(session: Any, slots: int = 1, patience: float = SLOT_PATIENC
             or their Python is another one or lacks a package.
 
     """
-    found = _wait_for_slots(session, slots, patience)
-    if found is not None and found < slots:
-        raise EngineError(_too_few(session, found, slots, patience))
+    found = require_slots(session, slots, patience)
     answers = _ask_all(session, max(slots, found or 1))
     return Executors(found, tuple(_compare(answers)))
 
@@ -69,7 +67,19 @@ def slots_of(session: Any) -> int | None:
         return None
 
 
-def _wait_for_slots(session: Any, slots: int, patience: float) -> int | None:
+def has_gpus(session: Any) -> bool:
+    """Whether Spark gives each task a GPU of its own (`spark.task.resource.gpu.amount`)."""
+    amount = session.sparkContext.getConf().get("spark.task.resource.gpu.amount", "0")
+    return float(amount) >= 1
+
+
+def require_slots(session: Any, slots: int, patience: float) -> int | None:
+    """Wait until so many tasks can run at the same time, and give how many can; None: unknown.
+
+    Raises:
+        EngineError: after `patience` seconds there are still fewer.
+
+    """
     context = session.sparkContext
     found = slots_of(session)
     if context.getConf().get("spark.dynamicAllocation.enabled", "false") == "true":
@@ -83,6 +93,8 @@ def _wait_for_slots(session: Any, slots: int, patience: float) -> int | None:
     ):
         time.sleep(0.1)
         found = slots_of(session)
+    if found is not None and found < slots:
+        raise EngineError(_too_few(session, found, slots, patience))
     return found
 
 

@@ -67,3 +67,10 @@ def collected(table: DataFrame) -> pl.DataFrame:
     found = pl.from_arrow(table.toArrow())
     assert isinstance(found, pl.DataFrame)
     return found
+
+
+def written(table: DataFrame, folder: Path) -> DataFrame:
+    """The same rows, from files that the executors wrote."""
+    address = spark_address(folder)
+    table.write.mode("overwrite").parquet(address)
+    return table.sparkSession.read.schema(table.schema).parquet(address)

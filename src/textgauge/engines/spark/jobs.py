@@ -7,7 +7,9 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from .failures import explaining
 
 Result = TypeVar("Result")
 
@@ -15,13 +17,57 @@ END_PATIENCE = 30.0
 """Seconds that cancelled work has to tidy up."""
 
 
+class Job(threading.Thread, Generic[Result]):
+    """Work that calls Spark, in a thread of its own, so that it can be cancelled from another one.
+
+    An exception that a signal raises in the middle of a call to Java would leave an answer behind
+    that the next call of that thread takes for its own.
+    """
+
+    def __init__(self, session: Any, title: str, work: Callable[[], Result]) -> None:
+        """Nothing is done before `start`.
+
+        Args:
+            session: a session.
+            title: what Spark's pages call the jobs.
+            work: what to do; when it is cancelled, its call to Spark raises.
+
+        """
+        super().__init__(name=title, daemon=True)
+        self._context, self._work = session.sparkContext, work
+        self._group = f"textgauge-{uuid.uuid4().hex}"
+        self._results: list[Result] = []
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        """What the thread does."""
+        try:
+            self._context.setJobGroup(self._group, self.name, True)
+            self._results.append(self._work())
+        except BaseException as error:
+            self.error = error
+
+    @property
+    def result(self) -> Result:
+        """What the work returned, once it has ended. Raises what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self._results[0]
+
+    def cancel(self) -> None:
+        """End it; again and again, since the work may have been between two of Spark's jobs."""
+        for _ in range(round(END_PATIENCE / 0.5)):
+            with contextlib.suppress(Exception):
+                self._context.cancelJobGroup(self._group)
+            self.join(0.5)
+            if not self.is_alive():
+                return
+
+
 def run_job(
     session: Any, title: str, work: Callable[[], Result], patience: float | None = None
 ) -> Result:
     """Do `work`, which calls Spark, and return what it returns.
-
-    It is done in a thread of its own. An exception that a signal raises in the middle of a call to
-    Java would leave an answer behind that the next call of that thread takes for its own.
 
     Args:
         session: a session.
@@ -33,30 +79,22 @@ def run_job(
         TimeoutError: the work took longer than `patience`.
 
     """
-    context = session.sparkContext
-    group = f"textgauge-{uuid.uuid4().hex}"
-    results: list[Result] = []
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            context.setJobGroup(group, title, True)
-            results.append(work())
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=run, name=title, daemon=True)
-    thread.start()
+    job = Job(session, title, work)
+    job.start()
     try:
-        thread.join(patience)
-        if thread.is_alive():
+        job.join(patience)
+        if job.is_alive():
             raise TimeoutError(f"{title} took longer than {patience} s")
     except BaseException:
-        _cancel(context, group, thread)
+        job.cancel()
         raise
-    if failures:
-        raise failures[0]
-    return results[0]
+    return job.result
+
+
+def run_explained(session: Any, title: str, name: str, work: Callable[[], Result]) -> Result:
+    """`run_job`, and what Spark raises is told as an error about the table `name`."""
+    with explaining(name):
+        return run_job(session, title, work)
 
 
 def wait_for_tasks(session: Any, patience: float = 10.0) -> None:
@@ -71,13 +109,3 @@ def wait_for_tasks(session: Any, patience: float = 10.0) -> None:
             each.numRunningTasks() for each in tracker.getExecutorInfos()
         ):
             time.sleep(0.1)
-
-
-def _cancel(context: Any, group: str, thread: threading.Thread) -> None:
-    """Cancel again and again: the work may have been between two jobs."""
-    for _ in range(round(END_PATIENCE / 0.5)):
-        with contextlib.suppress(Exception):
-            context.cancelJobGroup(group)
-        thread.join(0.5)
-        if not thread.is_alive():
-            return

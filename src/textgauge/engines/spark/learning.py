@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from ...config import Config
 from ...text.encoder import TextEncoder
 from ...text.numbers import NumberScale
 from ...text.tokens import is_number, number_value, tokenize
 from ...text.vocabulary import SPECIAL, Vocabulary
-from .frames import collected, over_batches
+from .frames import collected, over_batches, written
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def learn_encoder(train: DataFrame, config: Config) -> TextEncoder:
+IN_MEMORY = 2**20
+"""Different numbers up to which the driver takes them all at once, 16 bytes each."""
+
+
+def learn_encoder(train: DataFrame, config: Config, folder: Path) -> TextEncoder:
     """As `text.learn.learn_encoder`, from the distinct training texts.
 
     Args:
         train: column `key`. Read once or twice.
         config: the settings.
+        folder: that driver and executors share, for numbers that are too many for the memory.
 
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    scale = learn_numbers(train, config) if config.numbers else None
+    scale = learn_numbers(train, config, folder) if config.numbers else None
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
         words = tokenize(frame["key"], config.max_tokens).list.unique().explode().drop_nulls()
@@ -43,16 +51,35 @@ def learn_encoder(train: DataFrame, config: Config) -> TextEncoder:
     return TextEncoder(Vocabulary([*SPECIAL, *words]), scale, config.max_tokens)
 
 
-def learn_numbers(train: DataFrame, config: Config) -> NumberScale | None:
+def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale | None:
     """The number scale; None if there are fewer than two different numbers."""
     from pyspark.sql import functions as F  # noqa: N812
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
         tokens = tokenize(frame["key"], config.max_tokens).explode().drop_nulls()
         values = number_value(tokens.filter(is_number(tokens)))
-        return values.rename("value").value_counts(name="n").cast({"n": pl.Int64})
+        finite = values.filter(values.is_finite())
+        return finite.rename("value").value_counts(name="n").cast({"n": pl.Int64})
 
-    counted = over_batches(train.select("key"), count, "value double, n long")
-    found = collected(counted.groupBy("value").agg(F.sum("n").alias("n"))).sort("value")
-    values = found["value"].to_numpy().astype(np.float64)
-    return NumberScale.learn(values, config.number_bins, found["n"].to_numpy())
+    found = over_batches(train.select("key"), count, "value double, n long")
+    counted = found.groupBy("value").agg(F.sum("n").alias("n"))
+    some = collected(counted.limit(IN_MEMORY + 1))
+    if len(some) <= IN_MEMORY:
+        return NumberScale.learn(
+            some["value"].to_numpy().astype(np.float64), config.number_bins, some["n"].to_numpy()
+        )
+    # One file for each stretch of values; their names are in the order of the stretches.
+    stretches = counted.repartitionByRange("value").sortWithinPartitions("value")
+    rising = written(stretches, folder / "numbers")
+    sums = collected(rising.agg(F.count("*").alias("distinct"), F.sum("n").alias("total")))
+    return NumberScale.learn_rising(
+        _pieces(folder / "numbers"), config.number_bins, *map(int, sums.row(0))
+    )
+
+
+def _pieces(folder: Path) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
+    """Values and counts, a file at a time."""
+    for file in sorted(folder.glob("part-*.parquet")):
+        frame = pl.read_parquet(file)
+        if len(frame):
+            yield frame["value"].to_numpy(), frame["n"].to_numpy()

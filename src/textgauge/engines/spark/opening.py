@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ...config import Config
 from ...errors import EngineError, SettingsError
 from .executors import check_executors, slots_of
-from .failures import explain, explaining
-from .jobs import run_job
+from .failures import explain
+from .jobs import run_explained, run_job
 from .session import open_session
 from .table import ClusterTable
 from .tables import open_table
@@ -61,12 +61,13 @@ def prepared_table(
         check_executors(spark, workers or 1)
         shared = stack.enter_context(_shared_folder(spark, folder))
         progress.stage("reading")
-        with explaining(str(source) if isinstance(source, str | Path) else "the table"):
+
+        def prepare() -> ClusterTable:
             table = open_table(spark, source, encoding=encoding, delimiter=delimiter)
-            cluster_table = ClusterTable(
-                spark, table, config, progress, folder=shared, workers=workers
-            )
-        yield cluster_table
+            return ClusterTable(spark, table, config, progress, folder=shared, workers=workers)
+
+        name = str(source) if isinstance(source, str | Path) else "the table"
+        yield run_explained(spark, "textgauge: checking and splitting", name, prepare)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -19,7 +20,7 @@ from ...data.split import (
     time_cuts,
 )
 from ...errors import EngineError, TableError
-from .frames import collected
+from .frames import collected, written
 from .splitting import find_cuts, hash_column, main_labels, with_parts
 
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ class Parted:
     """Distinct texts with their parts.
 
     Attributes:
-        texts: a row each text and part: `key`, `part`, `labels` (an array of `label` and `rows`),
-            `key_rows` (rows of the text in the whole table; null but in its first part).
+        texts: a row each text and part, cheap to read again: `key`, `part`, `labels` (an array of
+            `label` and `rows`), `key_rows` (rows of the text in the whole table; null but in its
+            first part).
         method: in plain words, how the parts were decided.
 
     """
@@ -44,12 +46,13 @@ class Parted:
     method: str
 
 
-def split_texts(pairs: DataFrame, config: Config) -> Parted:
+def split_texts(pairs: DataFrame, config: Config, folder: Path) -> Parted:
     """Decide the part of every text, as `data.split.split_rows` does.
 
     Args:
         pairs: columns `key`, `label`, `unit` and `rows`; read several times.
         config: names the column that decides, if one does.
+        folder: a new one that driver and executors share, for the texts.
 
     Raises:
         TableError: a name that means no part, or no part to train on.
@@ -57,21 +60,26 @@ def split_texts(pairs: DataFrame, config: Config) -> Parted:
     """
     seed, fractions = config.seed, config.fractions
     if config.split_column is not None:
-        return _by_column(pairs, seed, fractions)
+        parted, method = _by_column(pairs, seed, fractions)
+        return Parted(written(parted, folder), method)
     if config.group_column is not None:
         by_group = _hashed(pairs, "unit", seed, fractions, missing="")
         parted = _earliest(pairs.fillna("", ["unit"]).join(by_group, "unit"))
-        return Parted(parted, f"whole groups by hash (seed {seed}), stratified by label")
+        method = f"whole groups by hash (seed {seed}), stratified by label"
+        return Parted(written(parted, folder), method)
     if config.time_column is not None:
-        return Parted(
-            _by_time(pairs, fractions), "by time: the earliest rows train, the latest test"
-        )
-    parted = _together(pairs.withColumn("unit", _column("key")), seed, fractions)
+        parted = _by_time(pairs, fractions)
+        return Parted(written(parted, folder), "by time: the earliest rows train, the latest test")
+    parted = _together(pairs, seed, fractions, folder)
     return Parted(parted, f"hash of the normalised text (seed {seed}), stratified by label")
 
 
-def _together(pairs: DataFrame, seed: int, fractions: Fractions) -> DataFrame:
-    """Texts as units: no join is needed, since a text's labels and its part stand in one row."""
+def _together(pairs: DataFrame, seed: int, fractions: Fractions, folder: Path) -> DataFrame:
+    """Texts as units: no join is needed, since a text's labels and its part stand in one row.
+
+    The texts are written before the cuts are looked for, and their parts are decided anew, by a
+    comparison, whenever they are read.
+    """
     from pyspark.sql import functions as F  # noqa: N812
 
     label = F.struct((-F.col("rows")).alias("rows"), F.col("label").alias("label"))
@@ -80,11 +88,10 @@ def _together(pairs: DataFrame, seed: int, fractions: Fractions) -> DataFrame:
         F.collect_list(F.struct("label", "rows")).alias("labels"),
         F.sum("rows").alias("key_rows"),
     )
-    texts = texts.withColumn("hash", hash_column(F.col("key"), seed)).withColumn(
-        "unit", F.col("key")
-    )
-    cuts = find_cuts(texts.select("stratum", "hash", "unit"), fractions)
-    parted = with_parts(texts, cuts, pairs.sparkSession)
+    texts = written(texts.withColumn("hash", hash_column(F.col("key"), seed)), folder)
+    units = texts.withColumn("unit", F.col("key"))
+    cuts = find_cuts(units.select("stratum", "hash", "unit"), fractions)
+    parted = with_parts(units, cuts, pairs.sparkSession)
     return parted.select("key", "part", "labels", "key_rows")
 
 
@@ -126,7 +133,7 @@ def _by_time(pairs: DataFrame, fractions: Fractions) -> DataFrame:
     return _earliest(pairs.join(F.broadcast(table), "unit"))
 
 
-def _by_column(pairs: DataFrame, seed: int, fractions: Fractions) -> Parted:
+def _by_column(pairs: DataFrame, seed: int, fractions: Fractions) -> tuple[DataFrame, str]:
     from pyspark.sql import functions as F  # noqa: N812
 
     said = collected(pairs.groupBy("unit").agg(F.sum("rows").alias("rows")).limit(10_000))
@@ -165,7 +172,7 @@ def _by_column(pairs: DataFrame, seed: int, fractions: Fractions) -> Parted:
     whole = texts.groupBy("key").agg(by_key[0].alias("all_rows"), by_key[1].alias("first"))
     first = F.col("part") == F.col("first")
     texts = texts.join(whole, "key").withColumn("key_rows", F.when(first, F.col("all_rows")))
-    return Parted(texts.select("key", "part", "labels", "key_rows"), method)
+    return texts.select("key", "part", "labels", "key_rows"), method
 
 
 def _earliest(pairs: DataFrame) -> DataFrame:
@@ -183,9 +190,3 @@ def _earliest(pairs: DataFrame) -> DataFrame:
         kept, lambda each: F.struct(each["label"].alias("label"), each["rows"].alias("rows"))
     )
     return texts.select("key", "part", labels.alias("labels"), "key_rows")
-
-
-def _column(name: str):  # type: ignore[no-untyped-def]
-    from pyspark.sql import functions as F  # noqa: N812
-
-    return F.col(name)

@@ -17,10 +17,11 @@ from ..local import columns_of
 from ..prepared import TableFacts
 from ..telling import tell_of_split, tell_problems
 from .checking import check_table
-from .corpus import build_corpus, written
+from .corpus import build_corpus
 from .counting import Reading, count_pairs, describe_pairs
-from .executors import slots_of
-from .failures import explaining
+from .executors import has_gpus, slots_of
+from .frames import written
+from .jobs import run_explained
 from .learning import learn_encoder
 from .shards import ShardsOnDisk, write_shards
 from .tables import SparkTable
@@ -89,8 +90,12 @@ class ClusterTable:
 
     def learn_encoder(self) -> TextEncoder:
         """See `Prepared.learn_encoder`."""
-        with explaining(self.facts.name):
-            return learn_encoder(self._texts.part(TRAIN), self._config)
+        return run_explained(
+            self._spark,
+            "textgauge: vocabulary and numbers",
+            self.facts.name,
+            lambda: learn_encoder(self._texts.part(TRAIN), self._config, self._folder),
+        )
 
     def fit(
         self,
@@ -104,12 +109,16 @@ class ClusterTable:
         """See `Prepared.fit`."""
         from ...training.fit import Fitted, new_model, plan_of
         from ...training.loop import Trained
-        from .training import CHECKPOINT, Assignment, run_workers
+        from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
         config, classes = self._config, len(self.corpus.classes)
         progress.stage("writing shards")
-        with explaining(self.facts.name):
-            train, val = (self._write(part, encoder) for part in (TRAIN, VAL))
+        train, val = run_explained(
+            self._spark,
+            "textgauge: writing shards",
+            self.facts.name,
+            lambda: (self._write(TRAIN, encoder), self._write(VAL, encoder)),
+        )
         model, architecture, vectors = new_model(encoder, config, classes, progress)
         training = self._folder / "training"
         training.mkdir(parents=True, exist_ok=True)
@@ -142,7 +151,9 @@ class ClusterTable:
                 val=val.to_json(),
                 plan=vars(plan_of(config)),
                 threads=config.threads,
+                gpu=has_gpus(self._spark),
                 identity=identity,
+                every=EVERY,
                 vectors=first_weights,
                 freeze=config.freeze_vectors,
             ),

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import threading
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import EngineError, TextgaugeError
 from ...training.checkpoints import Checkpoint
 from ...training.history import Epoch
+from .executors import require_slots
+from .jobs import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,6 +39,12 @@ _EPOCH, _STOP, _ERROR = "epoch-{:06d}.json", "stop", "error-{}.json"
 EVERY = 20.0
 """Seconds between two checkpoints."""
 
+RETURN_PATIENCE = 120.0
+"""Seconds that a cluster has to replace a lost executor."""
+
+STOP_PATIENCE = 3.0
+"""Seconds that workers have to end by themselves, before they are ended in the middle."""
+
 
 @dataclass(frozen=True)
 class Assignment:
@@ -50,7 +58,9 @@ class Assignment:
         val: shards to stop by.
         plan: fields of `training.loop.TrainingPlan`.
         threads: of each worker.
+        gpu: whether each worker has a GPU of its own.
         identity: of the checkpoints.
+        every: seconds between two checkpoints.
         vectors: a file with the first weights, or None: as the seed makes them.
         freeze: whether the word vectors are trained on.
 
@@ -63,7 +73,9 @@ class Assignment:
     val: str
     plan: dict[str, Any]
     threads: int
+    gpu: bool
     identity: str
+    every: float
     vectors: str | None = None
     freeze: bool = False
 
@@ -94,74 +106,86 @@ def run_workers(
         on_note: told what is worth knowing, such as a worker that was lost.
 
     Raises:
-        EngineError: a worker failed, with its own message; or workers were lost too often.
+        EngineError: a worker failed, with its own message; or workers were lost too often, or
+            were not replaced.
         whatever `on_epoch` raises, after the workers have stopped.
 
     """
     folder = Path(assignment.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    told, seen = begin_after, 0.0
+    told, reason = begin_after, ""
     for attempt in range(1, ATTEMPTS + 1):
         for old in (*folder.glob(_ERROR.format("*")), folder / _STOP):
             old.unlink(missing_ok=True)
-        run = _Run(spark, assignment, workers)
-        run.start()
-        stopped: BaseException | None = None
-        while run.is_alive():
-            run.join(_LOOK)
-            try:
-                seen = _new_checkpoint(folder, assignment.identity, seen, on_checkpoint)
-                told = _tell(folder, told, on_epoch)
-            except BaseException as error:
-                # The workers end after their epoch, all together.
-                stopped = stopped or error
-                (folder / _STOP).touch()
-        if stopped is not None:
-            raise stopped
-        told = _tell(folder, told, on_epoch)
-        if run.result is not None:
-            state = Checkpoint.load(folder / CHECKPOINT, assignment.identity)
-            return state, int(run.result)
+        job = _start_workers(spark, assignment, workers)
+        told = _follow(job, assignment, told, on_epoch, on_checkpoint)
+        if job.error is None and job.result is not None:
+            return Checkpoint.load(folder / CHECKPOINT, assignment.identity), job.result
         failed = _errors(folder)
         if failed:
             raise EngineError(failed)
-        if attempt == ATTEMPTS:
-            break
-        begun = (folder / CHECKPOINT).exists()
-        after = "from its newest checkpoint" if begun else "from the start"
-        on_note(f"a training worker was lost ({run.reason()}); training goes on {after}")
+        reason = _reason(job.error)
+        if attempt < ATTEMPTS:
+            begun = (folder / CHECKPOINT).exists()
+            after = "from its newest checkpoint" if begun else "from the start"
+            on_note(f"a training worker was lost ({reason}); training goes on {after}")
+            require_slots(spark, workers, RETURN_PATIENCE)
     raise EngineError(
-        f"training workers were lost {ATTEMPTS} times ({run.reason()}). Look at the executors' "
-        "logs: most often they have too little memory."
+        f"training workers were lost {ATTEMPTS} times ({reason}). Look at the executors' logs: "
+        "most often they have too little memory."
     )
 
 
-class _Run(threading.Thread):
-    """One attempt; `result` is the batch size if it went well."""
+def _follow(
+    job: Job[int | None],
+    assignment: Assignment,
+    told: int,
+    on_epoch: Callable[[Epoch], None],
+    on_checkpoint: Callable[[Checkpoint], None],
+) -> int:
+    """Tell epochs and checkpoints until the workers have ended; gives how many epochs were told.
 
-    def __init__(self, spark: SparkSession, assignment: Assignment, workers: int) -> None:
-        super().__init__(daemon=True, name="textgauge-training")
-        self._spark, self._assignment, self._workers = spark, assignment, workers
-        self.result: int | None = None
-        self._error: BaseException | None = None
+    What is raised here (by `on_epoch`, or by Ctrl-C) ends the workers first.
+    """
+    folder, seen, ended = Path(assignment.folder), 0.0, False
+    try:
+        while not ended:
+            job.join(_LOOK)
+            ended = not job.is_alive()  # Asked before the last look, which then misses nothing.
+            seen = _new_checkpoint(folder, assignment.identity, seen, on_checkpoint)
+            told = _tell(folder, told, on_epoch)
+    except BaseException:
+        (folder / _STOP).touch()
+        job.join(STOP_PATIENCE)  # They end after their epoch, all together.
+        if job.is_alive():
+            job.cancel()
+        raise
+    return told
 
-    def run(self) -> None:
+
+def _start_workers(spark: SparkSession, assignment: Assignment, workers: int) -> Job[int | None]:
+    """Begin one attempt; its result is the batch size, or None where a worker failed."""
+
+    def work() -> int | None:
         from pyspark.ml.torch.distributor import TorchDistributor
 
-        try:
-            distributor = TorchDistributor(
-                num_processes=self._workers, local_mode=False, use_gpu=False
-            )
-            distributor.logger.setLevel(logging.WARNING)
-            self.result = distributor.run(train_on_worker, self._assignment.to_json())
-        except BaseException as error:  # told by the one who waits
-            self._error = error
+        distributor = TorchDistributor(
+            num_processes=workers, local_mode=False, use_gpu=assignment.gpu
+        )
+        distributor.logger.setLevel(logging.WARNING)
+        result: int | None = distributor.run(train_on_worker, assignment.to_json())
+        return result
 
-    def reason(self) -> str:
-        """The telling line of what Spark said."""
-        lines = [line.strip() for line in str(self._error).splitlines() if line.strip()]
-        found = [line for line in lines if "lost" in line.lower() or "killed" in line.lower()]
-        return (found or lines or ["it gave no reason"])[0][:200]
+    job = Job(spark, "textgauge: training", work)
+    job.start()
+    return job
+
+
+def _reason(error: BaseException | None) -> str:
+    """The telling line of what Spark said."""
+    lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
+    found = [line for line in lines if "lost" in line.lower() or "killed" in line.lower()]
+    return (found or lines or ["it gave no reason"])[0][:200]
 
 
 def _new_checkpoint(
@@ -197,8 +221,6 @@ def train_on_worker(assignment_json: str) -> int | None:
 
     Started by TorchDistributor, which sets RANK, WORLD_SIZE and the address of rank 0.
     """
-    import os
-
     assignment = Assignment(**json.loads(assignment_json))
     rank, folder = int(os.environ["RANK"]), Path(assignment.folder)
     try:
@@ -221,7 +243,7 @@ def _train(assignment: Assignment, rank: int, workers: int) -> int:
     from ...models import build_model
     from ...training.loop import TrainingPlan, train_model
     from .shards import ShardsOnDisk
-    from .workers import joined
+    from .workers import device_of, joined
 
     folder = Path(assignment.folder)
     torch.set_num_threads(assignment.threads)
@@ -242,7 +264,7 @@ def _train(assignment: Assignment, rank: int, workers: int) -> int:
     def keep(checkpoint: Checkpoint) -> None:
         nonlocal written
         newest[:] = [checkpoint]
-        if rank == 0 and time.monotonic() - written >= EVERY:
+        if rank == 0 and time.monotonic() - written >= assignment.every:
             checkpoint.save(folder / CHECKPOINT, assignment.identity)
             written = time.monotonic()
 
@@ -255,7 +277,8 @@ def _train(assignment: Assignment, rank: int, workers: int) -> int:
         if world.any((folder / _STOP).exists()):
             raise EngineError("it was stopped")
 
-    with joined(rank, workers) as world:
+    device = device_of(assignment.gpu, int(os.environ.get("LOCAL_RANK", "0")))
+    with joined(rank, workers, device) as world:
         trained = train_model(
             model,
             ShardsOnDisk.from_json(assignment.train).share_of(rank, workers),
