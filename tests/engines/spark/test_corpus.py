@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -175,8 +176,17 @@ def test_every_row_is_for_one_machine(spark: Any, table: Path, tmp_path: Path) -
         on_spark(spark, str(table), Config(distinct=False), tmp_path)
 
 
+@pytest.fixture
+def uncoalesced(spark: Any) -> Iterator[None]:
+    """Spark makes as many files as it is told to, however few values there are."""
+    setting = "spark.sql.adaptive.coalescePartitions.enabled"
+    spark.conf.set(setting, "false")
+    yield
+    spark.conf.unset(setting)
+
+
 def test_numbers_that_are_too_many_for_the_driver_give_the_same_edges(
-    spark: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    spark: Any, uncoalesced: None, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(learning, "IN_MEMORY", 5)
     for bins in (4, 1_000):

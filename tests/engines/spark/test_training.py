@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 from e2e import SMALL_SETTINGS, Done
+from waiting import wait_until
 
 import textgauge
 from textgauge.config import Config
@@ -141,7 +142,11 @@ def test_what_the_run_raises_ends_the_workers(
     with pytest.raises(StopError):
         fit(table, encoder, on_epoch=stop)
     tracker = table._spark.sparkContext._jsc.sc().statusTracker()
-    assert sum(each.numRunningTasks() for each in tracker.getExecutorInfos()) == 0
+
+    def at_work() -> int:
+        return sum(each.numRunningTasks() for each in tracker.getExecutorInfos())
+
+    assert wait_until(lambda: not at_work(), patience=30)
 
 
 def test_workers_that_are_lost_too_often_are_told(
