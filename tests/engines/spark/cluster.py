@@ -24,9 +24,26 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class Cluster:
     """A standalone cluster; a context manager that ends its processes."""
 
-    def __init__(self, folder: Path, workers: int = 2, memory: str = "1g", java: str = "") -> None:
-        """Name a folder for logs, how many workers, memory of each, and options of Java for all."""
-        self.folder, self._count, self._memory, self._java = folder, workers, memory, java
+    def __init__(
+        self,
+        folder: Path,
+        workers: int = 2,
+        memory: str = "1g",
+        java: str = "",
+        pinned: bool = False,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            folder: for logs and for the workers' files.
+            workers: how many, of one core each.
+            memory: of each worker, for its executors.
+            java: options of Java for all of them.
+            pinned: whether each worker, with its executors, stays on a core of its own.
+
+        """
+        self.folder, self._count, self._memory = folder, workers, memory
+        self._java, self._pinned = java, pinned
         self._port, self._page = free_ports(2)
         self.master = f"spark://127.0.0.1:{self._port}"
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -105,7 +122,8 @@ class Cluster:
 
     def executors(self) -> list[int]:
         """Process ids of the executors."""
-        return [pid for worker in self.workers for pid in _children(worker.pid)]
+        children = [pid for worker in self.workers for pid in _children(worker.pid)]
+        return [pid for pid in children if b"CoarseGrainedExecutorBackend" in _command_line(pid)]
 
     def stop(self) -> None:
         """End every process; does no harm twice."""
@@ -178,3 +196,10 @@ def _children(pid: int) -> Iterator[int]:
             continue
         if int(told.rpartition(")")[2].split()[1]) == pid:
             yield int(path.parent.name)
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""

@@ -14,8 +14,8 @@ from engines.spark.cluster import free_ports
 from textgauge.engines.spark import workers
 from textgauge.errors import EngineError
 
-TEXTS = (5, 0), (2, 3), (0, 0)
-"""Batches of the two workers, by case."""
+BATCHES = (4, 0), (2, 3), (0, 0)
+"""Batches of the two workers, one case after the other."""
 
 WORKER = """
 import json, sys
@@ -24,39 +24,37 @@ import torch
 from textgauge.engines.spark.workers import device_of, joined
 from textgauge.training.batches import Batch
 
-rank, batches = int(sys.argv[1]), json.loads(sys.argv[2])[int(sys.argv[1])]
-torch.manual_seed(7)
-model = torch.nn.Linear(1, 2)
+rank, cases = int(sys.argv[1]), json.loads(sys.argv[2])
+told = []
 with joined(rank, 2, device_of(False, 0)) as world:
+    model = torch.nn.Linear(1, 2)
     shared = world.share(model)
-    mine = [
-        Batch(torch.ones(2, 1, dtype=torch.int64), torch.full((2, 1), float(rank + number)),
-              torch.ones(2, dtype=torch.int64), torch.ones(2, 2))
-        for number in range(batches)
-    ]
-    seen = []
-    for batch, texts in world.in_step(mine, 2):
-        model.zero_grad()
-        (shared(batch.positions) * batch.targets).sum().backward()
-        seen.append([texts, model.weight.grad[0, 0].item() * 2])
-    anybody = [world.any(False), world.any(rank == 1)]
-Path(sys.argv[3], f"{rank}.json").write_text(json.dumps({"seen": seen, "any": anybody}))
+    for batches in cases:
+        mine = [
+            Batch(torch.ones(2, 1, dtype=torch.int64), torch.full((2, 1), float(rank + number)),
+                  torch.ones(2, dtype=torch.int64), torch.ones(2, 2))
+            for number in range(batches[rank])
+        ]
+        seen = []
+        for batch, texts in world.in_step(mine, 2):
+            model.zero_grad()
+            (shared(batch.positions) * batch.targets).sum().backward()
+            seen.append([texts, model.weight.grad[0, 0].item() * 2])
+        told.append(seen)
+    told.append([world.any(False), world.any(rank == 1)])
+Path(sys.argv[3], f"{rank}.json").write_text(json.dumps(told))
 """
 
 
-@pytest.mark.parametrize("batches", TEXTS)
-def test_one_that_runs_out_first_takes_part_and_adds_nothing(
-    batches: tuple[int, int], tmp_path: Path
-) -> None:
+def test_one_that_runs_out_first_takes_part_and_adds_nothing(tmp_path: Path) -> None:
     environment = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(*free_ports(1)),
-        "PATH": "",
         "GLOO_SOCKET_IFNAME": "lo",
     }
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(rank), json.dumps(batches), tmp_path],
+            [sys.executable, "-c", WORKER, str(rank), json.dumps(BATCHES), tmp_path],
             env=environment,
         )
         for rank in (0, 1)
@@ -64,12 +62,15 @@ def test_one_that_runs_out_first_takes_part_and_adds_nothing(
     assert [each.wait(120) for each in both] == [0, 0]
     found = [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1)]
     assert found[0] == found[1]
-    expected = []
-    for step in range(max(batches)):
-        at_work = [rank for rank in (0, 1) if step < batches[rank]]
-        # Two texts a batch, each with the value rank + step; workers' gradients are averaged.
-        expected.append([2 * len(at_work), 2.0 * sum(rank + step for rank in at_work)])
-    assert found[0] == {"seen": expected, "any": [False, True]}
+    *cases, anybody = found[0]
+    for batches, seen in zip(BATCHES, cases, strict=True):
+        expected = []
+        for step in range(max(batches)):
+            at_work = [rank for rank in (0, 1) if step < batches[rank]]
+            # Two texts a batch, each with the value rank + step; the workers' mean, twice.
+            expected.append([2 * len(at_work), 2.0 * sum(rank + step for rank in at_work)])
+        assert seen == expected
+    assert anybody == [False, True]
 
 
 def test_a_gpu_that_is_promised_and_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
