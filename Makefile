@@ -1,6 +1,5 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
-# make test-spark  the longer tests on Spark, on this machine and on a cluster of two workers
 # make clean  removes what these made
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -8,16 +7,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-spark lint format clean
+.PHONY: demo test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest -n 2 --dist loadfile
-
-test-spark: .venv/.test
-	$(BIN)/pytest -m spark tests/engines
+	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -12,6 +12,28 @@ from typing import Any
 import pytest
 
 
+DEAR = ("cluster", "spark")
+"""Fixtures that take long to make: whoever asks for one shares it, in one process of pytest-xdist.
+
+Their tests come first: they take longest, and the others fill the time beside them.
+"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together (`pytest --dist loadgroup`): those of a file, or of a `DEAR`."""
+
+    def group(item: pytest.Item) -> str:
+        for name in DEAR:
+            if name in getattr(item, "fixturenames", ()):
+                return name
+        return str(item.path)
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: [group(item) != name for name in DEAR])
+
+
 @dataclass(frozen=True)
 class TrainedBundle:
     """A classifier that was trained for the tests, and the folder that it was saved in.

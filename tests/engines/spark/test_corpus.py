@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from textgauge.config import Config
 from textgauge.data.component_notes import make_component_notes
 from textgauge.data.split import hash_of
 from textgauge.engines.local import LocalTable, open_table
-from textgauge.engines.spark import learning, splitting
+from textgauge.engines.spark import corpus, learning, splitting
+from textgauge.engines.spark.counting import Reading, count_pairs
 from textgauge.engines.spark.frames import collected
 from textgauge.engines.spark.splitting import find_cuts, hash_column, with_parts
 from textgauge.engines.spark.table import ClusterTable
@@ -110,6 +112,20 @@ def test_the_same_split_counts_and_vocabulary(
     }
 
 
+def test_of_many_texts_those_with_the_smallest_hashes_come_to_the_driver(
+    spark: Any, table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(corpus, "SAMPLE", 100)
+    local, there = here(table, Config()).corpus, on_spark(spark, str(table), Config(), tmp_path)
+    assert there.corpus.sizes == local.sizes
+    assert local.train.texts.len() > 500
+    for expected, found in (
+        (local.train, there.corpus.train), (local.test, there.corpus.test)
+    ):  # fmt: skip
+        drawn = sorted(expected.texts, key=lambda text: sha256(f"sample\n{text}".encode()).digest())
+        assert found.texts.to_list() == sorted(drawn[:100])
+
+
 def test_cuts_are_found_among_few_hashes(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,8 +174,10 @@ def test_labels_of_whole_floats_and_numbers_are_those_of_one_process(
     for kind in (pl.Float64, pl.Int64, pl.Boolean):
         path = tmp_path / f"{kind}.parquet"
         notes.select("text", pl.col("label").cast(pl.Int64).cast(kind)).write_parquet(path)
-        there = on_spark(spark, str(path), Config(), tmp_path / str(kind))
-        assert there.corpus.classes == here(path, Config()).corpus.classes
+        rows = open_spark_table(spark, str(path)).rows()
+        pairs = collected(count_pairs(rows, Reading.of(rows, path.name)))
+        assert tuple(sorted(pairs["label"].unique())) == here(path, Config()).corpus.classes
+        assert pairs["rows"].sum() == 600
 
 
 def test_a_split_of_an_unknown_word_is_told(spark: Any, tmp_path: Path) -> None:

@@ -205,8 +205,13 @@ def _sample(texts: DataFrame, part: int, size: int, classes: tuple[str, ...]) ->
     chosen = texts.where(F.col("part") == part)
     if size > SAMPLE:
         # Other digits than those that decide the part, the shard or anything else.
-        chosen = chosen.orderBy(F.sha2(F.concat(F.lit("sample\n"), "key").cast("binary"), 256))
-        chosen = chosen.limit(SAMPLE)
+        digits = F.sha2(F.concat(F.lit("sample\n"), "key").cast("binary"), 256)
+        # All but a few of those that will not be drawn are left where they lie: one task sorts.
+        # Ten standard deviations more than wanted: that so many hashes are too few won't happen.
+        share = min((SAMPLE + 10 * SAMPLE**0.5) / size, 1.0)
+        enough = f"{int(share * (2**64 - 1)):016x}"
+        chosen = chosen.withColumn("digits", digits).where(F.col("digits") <= enough)
+        chosen = chosen.orderBy("digits").limit(SAMPLE)
     elif not size:
         chosen = chosen.limit(0)
     frame = collected(chosen.select("key", "labels")).sort("key")

@@ -92,14 +92,21 @@ def count_pairs(rows: DataFrame, reading: Reading) -> DataFrame:
     return counted.groupBy("key", "label", "unit").agg(F.sum("rows").alias("rows"))
 
 
-def describe_pairs(pairs: DataFrame) -> PairCounts:
+def describe_pairs(pairs: DataFrame, *, in_units: bool) -> PairCounts:
     """What the checks want to know of texts and labels: `data.profile.count_pairs` on a cluster.
 
     The example of a contradiction is the first text in alphabetical order: rows have no order here.
+
+    Args:
+        pairs: what `count_pairs` gave.
+        in_units: whether a text and label may stand there several times, in different units.
+
     """
     from pyspark.sql import functions as F  # noqa: N812
 
-    by_label = pairs.groupBy("key", "label").agg(F.sum("rows").alias("rows"))
+    by_label = pairs
+    if in_units:
+        by_label = pairs.groupBy("key", "label").agg(F.sum("rows").alias("rows"))
     labels = collected(
         by_label.where("label IS NOT NULL")
         .groupBy("label")

@@ -18,7 +18,7 @@ from ..prepared import TableFacts
 from ..telling import tell_of_split, tell_problems
 from .checking import check_table
 from .corpus import build_corpus
-from .counting import Reading, count_pairs, describe_pairs
+from .counting import UNITS, Reading, count_pairs, describe_pairs
 from .executors import has_gpus, slots_of
 from .frames import written
 from .jobs import run_explained
@@ -78,7 +78,8 @@ class ClusterTable:
         progress.stage("checking")
         reading = Reading.of(rows, table.name)
         pairs = written(count_pairs(rows, reading), folder / "pairs")
-        self.check, count = check_table(rows, reading, describe_pairs(pairs), config)
+        described = describe_pairs(pairs, in_units=bool(set(UNITS) & set(rows.columns)))
+        self.check, count = check_table(rows, reading, described, config)
         self.facts = TableFacts(table.name, dict(rows.dtypes), count)
         tell_problems(self.check, progress)
         progress.stage("splitting")
