@@ -42,7 +42,7 @@ ORPHAN_PATIENCE = 60.0
 
 _GONE: Event = {"do": "gone"}
 
-_NOT_NEEDED = ("pandas", "polars", "pyarrow", "pygments")
+_NOT_NEEDED = ("pandas", "polars", "pyarrow", "pygments", "pyspark")
 """Packages that MLflow imports if installed, and little here needs: 0.9 s of one core."""
 
 _ENVIRONMENT = {

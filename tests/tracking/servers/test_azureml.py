@@ -311,11 +311,6 @@ def test_the_clouds_endpoints_are_those_of_the_cloud(monkeypatch: pytest.MonkeyP
     )
     for cloud, scope, directory in (
         ("AzureCloud", "https://management.azure.com/.default", "login.microsoftonline.com"),
-        (
-            "AzureUSGovernment",
-            "https://management.usgovcloudapi.net/.default",
-            "microsoftonline.us",
-        ),
         ("AzureChinaCloud", "https://management.chinacloudapi.cn/.default", "chinacloudapi.cn"),
     ):
         found = subprocess.check_output(
