@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-
 DEAR = ("cluster", "spark")
 """Fixtures that take long to make: whoever asks for one shares it, in one process of pytest-xdist.
 
@@ -21,7 +20,7 @@ Their tests come first: they take longest, and the others fill the time beside t
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together (`pytest --dist loadgroup`): those of a file, or of a `DEAR`."""
+    """Say which tests stay together in one process: those of a file, or of a `DEAR` fixture."""
 
     def group(item: pytest.Item) -> str:
         for name in DEAR:

@@ -49,6 +49,14 @@ class Cluster:
         self.workers: list[subprocess.Popen[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
 
+    @property
+    def settings(self) -> Path:
+        """A folder with Spark's settings for small tables: its 200 pieces are for large ones."""
+        folder = self.folder / "conf"
+        folder.mkdir(exist_ok=True)
+        (folder / "spark-defaults.conf").write_text("spark.sql.shuffle.partitions 4\n")
+        return folder
+
     def __enter__(self) -> Self:
         try:
             self._run("master.Master", "--port", str(self._port), "--webui-port", str(self._page))
@@ -162,7 +170,7 @@ def start(
     return subprocess.Popen(
         [*program, *map(str, arguments), "--engine", "spark", "--spark-master", cluster.master],
         cwd=cwd,
-        env=clean_environment(**more),
+        env=clean_environment(**{"SPARK_CONF_DIR": str(cluster.settings), **more}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
