@@ -13,7 +13,7 @@ demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest -n 3 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 3
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -11,26 +11,37 @@ from typing import Any
 
 import pytest
 
-DEAR = ("cluster", "spark")
-"""Fixtures that take long to make: whoever asks for one shares it, in one process of pytest-xdist.
+TOGETHER = ("tests/engines/spark/test_cluster", "tests/engines/spark/")
+"""How the paths begin of test files that share what takes long to start: a cluster, a session.
 
-Their tests come first: they take longest, and the others fill the time beside them.
+With pytest-xdist each of these stays in one process. They come first: they take longest, and the
+other tests fill the time beside them.
 """
 
 
-@pytest.hookimpl(tryfirst=True)
+def _together(nodeid: str) -> str:
+    """Tests with the same answer run in the same process: those of a file, or of several."""
+    return next(
+        (start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("::")[0]
+    )
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together in one process: those of a file, or of a `DEAR` fixture."""
+    """Put the longest first, in the order of `TOGETHER`."""
+    items.sort(key=lambda item: [_together(item.nodeid) != start for start in TOGETHER])
 
-    def group(item: pytest.Item) -> str:
-        for name in DEAR:
-            if name in getattr(item, "fixturenames", ()):
-                return name
-        return str(item.path)
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: [group(item) != name for name in DEAR])
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give tests to processes by `_together`, in the order in which they come."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByNeed(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
+        def _split_scope(self, nodeid: str) -> str:
+            return _together(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByNeed(config, log)
 
 
 @dataclass(frozen=True)

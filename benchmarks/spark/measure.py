@@ -342,7 +342,7 @@ def _family(pid: int) -> list[int]:
 
 
 def train(options: argparse.Namespace, folder: Path, results: Results) -> None:
-    """Steps a second of one and of two workers, by the seconds of the epochs."""
+    """Steps a second of one and of two workers, by the seconds of epochs with their validation."""
     table = make_table(notes_of(options.data), options.rows, 1.0, folder / "notes")
     print("| batch of all workers | where | steps a second (median) | texts a second | all runs |")
     print("| --- | --- | --- | --- | --- |")
@@ -361,9 +361,10 @@ def train(options: argparse.Namespace, folder: Path, results: Results) -> None:
                         *("--threads", 1),
                         cwd=mine,
                     )
-                history = pl.read_csv(Path(done["bundle"]).parent / "training_history.csv")
-                texts = history.height and done["parts"]["train"]["texts"]
-                rate = -(-texts // batch) / statistics.median(history["seconds"].to_list())
+                history = Path(done["bundle"]).parent / "history.json"
+                epochs = json.loads(history.read_text(encoding="utf-8"))["epochs"]
+                steps = -(-done["unique_texts"]["train"] // batch)
+                rate = steps / statistics.median(epoch["seconds"] for epoch in epochs)
                 rates[where].append(rate)
                 results.keep(
                     "train", rows=options.rows, batch=batch, workers=workers, steps=round(rate, 2)
