@@ -13,7 +13,7 @@ demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 4
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -37,6 +37,8 @@ format: .venv/.test
 
 .venv/.test: .venv/.created pyproject.toml constraints.txt
 	@echo "installing textgauge and what its tests need into .venv (a few minutes the first time) ..."
+	# PySpark comes as source with 400 MB of Java in it: not pressed, it is there a minute sooner.
+	$(PIP) --config-settings=--build-option=--compression=stored pyspark
 	$(PIP) -e '.[test]'
 	@touch $@ .venv/.demo
 

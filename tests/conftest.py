@@ -14,21 +14,27 @@ import pytest
 TOGETHER = ("tests/engines/spark/test_cluster", "tests/engines/spark/")
 """How the paths begin of test files that share what takes long to start: a cluster, a session.
 
-With pytest-xdist each of these stays in one process. They come first: they take longest, and the
-other tests fill the time beside them.
+With pytest-xdist each of these stays in one process, as every other file does.
 """
+
+LONGEST = (
+    *TOGETHER,
+    "tests/tracking/test_contract_databricks.py",
+    "tests/tracking/test_faults.py",
+    "tests/tracking/test_contract_azureml.py",
+)
+"""Come first, so that none is left alone in the end; they wait a lot, and others fill the time."""
 
 
 def _together(nodeid: str) -> str:
     """Tests with the same answer run in the same process: those of a file, or of several."""
-    return next(
-        (start for start in TOGETHER if nodeid.startswith(start)), nodeid.partition("::")[0]
-    )
+    file = nodeid.partition("::")[0]
+    return next((start for start in TOGETHER if file.startswith(start)), file)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the longest first, in the order of `TOGETHER`."""
-    items.sort(key=lambda item: [_together(item.nodeid) != start for start in TOGETHER])
+    """Put the longest first, in the order of `LONGEST`."""
+    items.sort(key=lambda item: [_together(item.nodeid) != longest for longest in LONGEST])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -23,9 +23,6 @@ from scipy.optimize import nnls
 
 Point = dict[str, Any]
 
-FILES = 16
-"""Tasks that read a table of measure.py."""
-
 
 @dataclass(frozen=True)
 class Formula:
@@ -78,8 +75,8 @@ def slots(point: Point) -> float:
 
 
 def tasks(point: Point) -> float:
-    """Tasks that read the table: files, or pieces of 128 MB of larger ones."""
-    return float(point.get("tasks") or FILES)
+    """Tasks that read the table: Spark gives each slot one, of 128 MB at most."""
+    return float(point.get("tasks") or slots(point))
 
 
 SCORING = Formula(
@@ -118,7 +115,7 @@ RECORDS = Formula(
 BYTES = Formula(
     "Bytes that are shuffled",
     "",
-    {"each record": lambda p: p["records"]},
+    {"each record": lambda p: p["records"], "each text": kinds},
     lambda p: p["shuffled"],
 )
 

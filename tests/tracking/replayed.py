@@ -247,7 +247,12 @@ class Synchroniser:
 _SYNC = """
 import os
 import textgauge.tracking.sync as module
+from textgauge.tracking.mlflow_import import import_client, take_in_plugins
 from textgauge.tracking.sync import sync
+# What each child would import for itself.
+import_client()
+import mlflow.store.tracking.sqlalchemy_store
+take_in_plugins()
 # Nothing else is changed than how long is waited before the same is tried again.
 module._WAITS = (0.0,) * len(module._WAITS)
 try:
