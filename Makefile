@@ -1,5 +1,6 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
+# make test-cluster  the tests that take minutes: training on Spark, and a cluster of two workers
 # make clean  removes what these made
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -7,13 +8,16 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint format clean
+.PHONY: demo test test-cluster lint format clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest -n 4
+	$(BIN)/pytest -n 3
+
+test-cluster: .venv/.test
+	$(BIN)/pytest -m cluster tests/engines
 
 lint: .venv/.test
 	$(BIN)/ruff check .
