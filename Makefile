@@ -1,6 +1,6 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
-# make test-cluster  the tests that take minutes: training on Spark, and a cluster of two workers
+# make test-slow  the tests that take minutes: training on Spark, a cluster of two workers, the stand-ins themselves
 # make clean  removes what these made
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-cluster lint format clean
+.PHONY: demo test test-slow lint format clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
@@ -16,8 +16,8 @@ demo: .venv/.demo
 test: .venv/.test lint
 	$(BIN)/pytest -n 3
 
-test-cluster: .venv/.test
-	$(BIN)/pytest -m cluster tests/engines
+test-slow: .venv/.test
+	$(BIN)/pytest -m slow
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -18,9 +18,6 @@ from textgauge.data.component_notes import make_component_notes
 
 HERE = Path(__file__).parent
 
-LONG = ("test_cluster", "test_training")
-"""Files whose tests take minutes: `make test-cluster`."""
-
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
 
 
@@ -29,8 +26,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
-            if item.path.name.startswith(LONG):
-                item.add_marker(pytest.mark.cluster)
 
 
 @pytest.fixture(autouse=True)
