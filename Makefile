@@ -41,7 +41,7 @@ format: .venv/.test
 
 .venv/.test: .venv/.created pyproject.toml constraints.txt
 	@echo "installing textgauge and what its tests need into .venv (a few minutes the first time) ..."
-	# PySpark comes as source with 400 MB of Java in it: not pressed, it is there a minute sooner.
+	# PySpark comes as source with 400 MB of Java in it, which need not be pressed into a wheel first.
 	$(PIP) --config-settings=--build-option=--compression=stored pyspark
 	$(PIP) -e '.[test]'
 	@touch $@ .venv/.demo

@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 TEXTGAUGE = Path(sys.executable).with_name("textgauge")
 FILES = 16
-"""Parquet files of a table; each is at least one task."""
+"""Parquet files of a table; Spark reads several small ones in one task."""
 
 UDF_RESULT = "predicted_label string, probability double, decision string"
 

@@ -42,6 +42,9 @@ EVERY = 20.0
 RETURN_PATIENCE = 120.0
 """Seconds that a cluster has to replace a lost executor."""
 
+_OTHER_GONE = ("gloo", "NCCL", "onnection")
+"""What a worker's error holds if another one has gone, which is the one to tell why."""
+
 STOP_PATIENCE = 3.0
 """Seconds that workers have to end by themselves, before they are ended in the middle."""
 
@@ -230,7 +233,7 @@ def train_on_worker(assignment_json: str) -> int | None:
         said = f"{type(error).__name__}: {error}"
         if isinstance(error, TextgaugeError):
             said = str(error)
-        if "gloo" not in said and "onnection" not in said:  # Else another one has gone: it told.
+        if not any(sign in said for sign in _OTHER_GONE):
             message = {"rank": rank, "message": said, "trace": traceback.format_exc()}
             with contextlib.suppress(OSError):
                 (folder / _ERROR.format(rank)).write_text(json.dumps(message), encoding="utf-8")
