@@ -1,6 +1,5 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
-# make test-slow  the tests that take minutes: training on Spark, a cluster of two workers, the stand-ins themselves
 # make clean  removes what these made
 
 PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
@@ -8,16 +7,13 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test lint format clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
 test: .venv/.test lint
-	$(BIN)/pytest -n 3
-
-test-slow: .venv/.test
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -n 4
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -41,9 +37,10 @@ format: .venv/.test
 
 .venv/.test: .venv/.created pyproject.toml constraints.txt
 	@echo "installing textgauge and what its tests need into .venv (a few minutes the first time) ..."
-	# PySpark comes as source with 400 MB of Java in it, which need not be pressed into a wheel first.
-	$(PIP) --config-settings=--build-option=--compression=stored pyspark
-	$(PIP) -e '.[test]'
+	# PySpark comes as source with 400 MB of Java in it, which need not be pressed into a wheel first;
+	# and of all these modules few are imported, so each is compiled when it is.
+	$(PIP) --no-compile --config-settings=--build-option=--compression=stored pyspark
+	$(PIP) --no-compile -e '.[test]'
 	@touch $@ .venv/.demo
 
 clean:

@@ -26,15 +26,6 @@ LONGEST = (
 """Come first, so that none is left alone in the end; they wait a lot, and others fill the time."""
 
 
-SLOW = (
-    "tests/engines/spark/test_cluster",
-    "tests/engines/spark/test_corpus",
-    "tests/engines/spark/test_training",
-    "tests/standins/",
-)
-"""How the paths begin of tests that take minutes together: `make test-slow`."""
-
-
 def _together(nodeid: str) -> str:
     """Tests with the same answer run in the same process: those of a file, or of several."""
     file = nodeid.partition("::")[0]
@@ -42,10 +33,7 @@ def _together(nodeid: str) -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow ones, and put the longest first, in the order of `LONGEST`."""
-    for item in items:
-        if item.nodeid.startswith(SLOW):
-            item.add_marker(pytest.mark.slow)
+    """Put the longest first, in the order of `LONGEST`."""
     items.sort(key=lambda item: [_together(item.nodeid) != longest for longest in LONGEST])
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from e2e import MARKED, SMALL, Done, FinishedRun, MajorityHere, Quick, notes, textgauge
+from once import made_once
 
 
 @pytest.fixture
@@ -42,16 +43,19 @@ def command(workplace: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
     """`textgauge train notes.csv --json --quiet` in an empty folder with a name that needs care."""
-    folder = tmp_path_factory.mktemp("Noten für 2024")
-    notes().write_csv(folder / "notes.csv")
-    names = "0=compliant,1=non-compliant"
-    done = textgauge(
-        *("train", "notes.csv", *SMALL, "--label-names", names, "--json", "--quiet"),
-        *("--experiment", "notes of 2024"),
-        cwd=folder,
-    )
-    assert done.status == 0, done.err
-    return FinishedRun(folder, folder / "notes.csv", done, done.json)
+
+    def train(folder: Path) -> FinishedRun:
+        notes().write_csv(folder / "notes.csv")
+        names = "0=compliant,1=non-compliant"
+        done = textgauge(
+            *("train", "notes.csv", *SMALL, "--label-names", names, "--json", "--quiet"),
+            *("--experiment", "notes of 2024"),
+            cwd=folder,
+        )
+        assert done.status == 0, done.err
+        return FinishedRun(folder, folder / "notes.csv", done, done.json)
+
+    return made_once(tmp_path_factory, "Noten für 2024", train)
 
 
 @pytest.fixture(scope="session")

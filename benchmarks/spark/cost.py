@@ -4,7 +4,8 @@
 
 POINTS is the file that `measure.py --points` wrote; default the one beside this file. Every formula
 is linear in its constants, which are fitted with none below 0; the table shows each point beside
-what the formula says when it was fitted without that point. docs/concepts/scale.md has the text.
+what the formula says when it was fitted without that point, and for scoring what simulation.py says
+with the same constants. docs/concepts/scale.md has the text.
 """
 
 from __future__ import annotations
@@ -20,8 +21,12 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import nnls
+from simulation import REMEMBERED, scoring_seconds
 
 Point = dict[str, Any]
+
+SPREAD = 0.08
+"""How far runs of the same work differ: the relative deviation of the repeated points."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +65,31 @@ def kinds(point: Point) -> float:
     return max(int(point["rows"] * point["distinct"]), 1)
 
 
-def seen(rows: float, different: float, tasks: float) -> float:
-    """Different texts of each task, added up, where `rows` were drawn from `different` texts.
+def seen(rows: float, of: float, different: float) -> float:
+    """Different texts among `rows` of a table of `of` rows, where each text stands equally often.
 
-    >>> round(seen(1_000_000, 100, 4)), round(seen(1_000, 1e9, 4))
-    (400, 1000)
+    >>> round(seen(500, 1_000, 1_000)), round(seen(1_000_000, 2_000_000, 100))
+    (500, 100)
     """
-    return tasks * different * -math.expm1(-rows / tasks / different)
+    if rows >= of:
+        return different
+    return different * -math.expm1(of / different * math.log1p(-rows / of))
+
+
+def predicted(rows: float, of: float, different: float, remembered: float = REMEMBERED) -> float:
+    """Texts that a process predicts among `rows` of `of`; it forgets all when its memory is full.
+
+    >>> round(predicted(1_000, 1_000, 100, remembered=200))
+    100
+    >>> round(predicted(1_000, 1_000, 1_000, remembered=200))
+    1000
+    """
+    if remembered >= different:
+        return seen(rows, of, different)
+    # Rows until the memory is full, from the inverse of `seen`.
+    full = of * -math.expm1(different / of * math.log1p(-remembered / different))
+    times, rest = divmod(rows, full)
+    return times * remembered + seen(rest, of, different)
 
 
 def slots(point: Point) -> float:
@@ -85,8 +108,10 @@ SCORING = Formula(
     {
         "start": lambda p: 1.0,
         "each row": lambda p: p["rows"] / slots(p),
-        # A process remembers what it has predicted, and the slots do not ask each other.
-        "each text that a slot predicts": lambda p: seen(p["rows"], kinds(p), slots(p)) / slots(p),
+        # A process remembers what it has predicted; the slots do not ask each other.
+        "each text that a slot predicts": lambda p: predicted(
+            p["rows"] / slots(p), p["rows"], kinds(p)
+        ),
     },
     lambda p: p["seconds"],
 )
@@ -106,7 +131,7 @@ RECORDS = Formula(
     "Records that are shuffled",
     "",
     {
-        "each text of a task": lambda p: seen(p["rows"], kinds(p), tasks(p)),
+        "each text of a task": lambda p: tasks(p) * seen(p["rows"] / tasks(p), p["rows"], kinds(p)),
         "each text": kinds,
     },
     lambda p: p["records"],
@@ -198,6 +223,21 @@ def show(formula: Formula, points: list[Point]) -> dict[str, float]:
     return constants
 
 
+def simulated(constants: dict[str, float], point: Point) -> str:
+    """What the simulation says of a scoring: the median, and 90 % of its outcomes."""
+    middle, low, high = scoring_seconds(
+        int(point["rows"]),
+        kinds(point),
+        round(slots(point)),
+        round(tasks(point)),
+        start=constants["start"],
+        each_row=constants["each row"],
+        each_text=constants["each text that a slot predicts"],
+        spread=SPREAD,
+    )
+    return f"{middle:,.0f} ({low:,.0f} to {high:,.0f})"
+
+
 def main() -> None:
     """Fit, compare and forecast."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -217,9 +257,18 @@ def main() -> None:
             (STEP, "train"),
         )
     }
+    scoring = fitted[SCORING.name]
+    print("\nScoring, simulated: median and 90 % of the outcomes\n")
+    print("| point | measured | formula | simulated |\n| --- | --- | --- | --- |")
+    for point in points["score"]:
+        print(
+            f"| {point['rows']:,} rows, {point['distinct']:.0%} different, {point['where']} | "
+            f"{SCORING.of(point):,.0f} | {SCORING.at(scoring, point):,.0f} | "
+            f"{simulated(scoring, point)} |"
+        )
     print(f"\n{options.rows:,.0f} rows on {options.slots} slots\n")
-    print("| of them different | scoring | data stage | shuffled | an epoch, batches of 2048 |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| of them different | scoring, s | simulated, s | data stage | shuffled | an epoch |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for share in (0.01, 0.1, 1.0):
         point: Point = {
             "rows": options.rows,
@@ -234,7 +283,7 @@ def main() -> None:
         texts = 0.6 * kinds(point)
         step = STEP.at(fitted[STEP.name], point) / 1000
         print(
-            f"| {share:.0%} | {SCORING.at(fitted[SCORING.name], point) / 60:,.0f} min | "
+            f"| {share:.0%} | {SCORING.at(scoring, point):,.0f} | {simulated(scoring, point)} | "
             f"{PREPARING.at(fitted[PREPARING.name], point) / 60:,.0f} min | "
             f"{BYTES.at(fitted[BYTES.name], point) / 1e9:,.0f} GB | "
             f"{texts / 2048 * step / 60:,.0f} min |"

@@ -28,6 +28,7 @@ from logged_run import (
     png,
 )
 from needed import need_package
+from once import made_once
 from plain_server import PlainServer
 from replayed import Synchroniser, Trainer, WrittenRun
 from standins.azureml import AzureMLStandIn
@@ -240,14 +241,18 @@ def _as_at_first(standin: StandIn) -> Iterator[Any]:
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store without runs. Not to be changed: making one takes MLflow seconds, so copy it."""
-    store = tmp_path_factory.mktemp("empty") / "mlflow.db"
-    with warnings.catch_warnings():
-        # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
-        warnings.simplefilter("ignore")
-        from mlflow import MlflowClient
 
-        MlflowClient(sqlite_uri(store))
-    return store
+    def make(folder: Path) -> Path:
+        store = folder / "mlflow.db"
+        with warnings.catch_warnings():
+            # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
+            warnings.simplefilter("ignore")
+            from mlflow import MlflowClient
+
+            MlflowClient(sqlite_uri(store))
+        return store
+
+    return made_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture
@@ -269,22 +274,25 @@ def written_run(
     tmp_path_factory: pytest.TempPathFactory, empty_store: Path, bundle: Path
 ) -> WrittenRun:
     """A store with a whole run that no server has. Not to be changed: copy the store."""
-    folder = tmp_path_factory.mktemp("written")
-    # A local store needs no server: any will do.
-    nobody = AzureMLStandIn(folder / "nobody")
-    uri = sqlite_uri(folder / "mlflow.db")
-    trainer = Trainer(
-        folder,
-        nobody,
-        environment={},
-        uri=uri,
-        empty_store=empty_store,
-        bundle=bundle,
-        nan=("f1",),
-    )
-    run_id = trainer.first_epoch()
-    record = trainer.finish()
-    return WrittenRun(trainer.store, run_id, Path(record["artifact_folder"]))
+
+    def write(folder: Path) -> WrittenRun:
+        # A local store needs no server: any will do.
+        nobody = AzureMLStandIn(folder / "nobody")
+        uri = sqlite_uri(folder / "mlflow.db")
+        trainer = Trainer(
+            folder,
+            nobody,
+            environment={},
+            uri=uri,
+            empty_store=empty_store,
+            bundle=bundle,
+            nan=("f1",),
+        )
+        run_id = trainer.first_epoch()
+        record = trainer.finish()
+        return WrittenRun(trainer.store, run_id, Path(record["artifact_folder"]))
+
+    return made_once(tmp_path_factory, "written", write)
 
 
 @pytest.fixture

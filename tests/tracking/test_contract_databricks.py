@@ -378,14 +378,9 @@ def test_a_service_principals_token_is_renewed(
     assert_server_holds_all(training.store, run_id, databricks)
 
 
-@pytest.mark.parametrize(
-    "when", [pytest.param("from the start", marks=pytest.mark.slow), "in the middle"]
-)
-def test_a_workspace_that_is_down_stops_no_training(
-    when: str, databricks: DatabricksStandIn, trainer: StartTrainer
+def test_a_workspace_that_goes_down_stops_no_training(
+    databricks: DatabricksStandIn, trainer: StartTrainer
 ) -> None:
-    if when == "from the start":
-        databricks.stop()
     training = trainer(databricks, hold=True)
     run_id = training.first_epoch()
     training.wait_until_held()

@@ -21,6 +21,10 @@ from waiting import wait_until
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+SMALL_TABLES = "-Dspark.sql.shuffle.partitions=4"
+"""A setting of Spark, as an option of its Java: its 200 pieces are for large tables."""
+
+
 class Cluster:
     """A standalone cluster; a context manager that ends its processes."""
 
@@ -48,14 +52,6 @@ class Cluster:
         self.master = f"spark://127.0.0.1:{self._port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         self._processes: list[subprocess.Popen[bytes]] = []
-
-    @property
-    def settings(self) -> Path:
-        """A folder with Spark's settings for small tables: its 200 pieces are for large ones."""
-        folder = self.folder / "conf"
-        folder.mkdir(exist_ok=True)
-        (folder / "spark-defaults.conf").write_text("spark.sql.shuffle.partitions 4\n")
-        return folder
 
     def __enter__(self) -> Self:
         try:
@@ -167,10 +163,11 @@ def start(
     **more: str,
 ) -> subprocess.Popen[bytes]:
     """Begin a command on the cluster; `more` are variables of its environment."""
+    options = os.environ.get("SPARK_SUBMIT_OPTS", "")
     return subprocess.Popen(
         [*program, *map(str, arguments), "--engine", "spark", "--spark-master", cluster.master],
         cwd=cwd,
-        env=clean_environment(**{"SPARK_CONF_DIR": str(cluster.settings), **more}),
+        env=clean_environment(**{"SPARK_SUBMIT_OPTS": f"{options} {SMALL_TABLES}", **more}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,14 +11,12 @@ from typing import Any
 import polars as pl
 import pytest
 from engines.spark.cluster import Cluster
-from engines.spark.needed import QUICK, need_spark
+from engines.spark.needed import need_spark, quick_java, what_is_missing
 
 from textgauge.bundle.predictor import Predictor
 from textgauge.data.component_notes import make_component_notes
 
 HERE = Path(__file__).parent
-
-os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,6 +31,15 @@ def sockets_closed() -> Iterator[None]:
     """Close them here, and not in a test that minds."""
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def java(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Options with which Java starts Spark soon; every session of these tests has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        options = "" if what_is_missing() else quick_java(tmp_path_factory)
+        patch.setenv("SPARK_SUBMIT_OPTS", options)
+        yield options
 
 
 @pytest.fixture(scope="session")
@@ -53,10 +60,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, java: str) -> Iterator[Cluster]:
     """A standalone cluster of two workers with a core each, for commands from outside."""
     need_spark()
-    with Cluster(tmp_path_factory.mktemp("cluster"), java=QUICK) as running:
+    with Cluster(tmp_path_factory.mktemp("cluster"), java=java) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -149,6 +150,13 @@ def test_what_the_run_raises_ends_the_workers(
     assert wait_until(lambda: not at_work(), patience=30)
 
 
+def assignment_in(folder: Path) -> training.Assignment:
+    return training.Assignment(
+        folder=str(folder), model="lstm", sizes={}, train="", val="", plan={}, threads=1,
+        gpu=False, identity="x", every=1.0,
+    )  # fmt: skip
+
+
 def test_workers_that_are_lost_too_often_are_told(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,14 +170,66 @@ def test_workers_that_are_lost_too_often_are_told(
 
     monkeypatch.setattr(training, "_start_workers", lost)
     notes: list[str] = []
-    work = training.Assignment(
-        folder=str(tmp_path), model="lstm", sizes={}, train="", val="", plan={}, threads=1,
-        gpu=False, identity="x", every=1.0,
-    )  # fmt: skip
     with pytest.raises(EngineError, match=r"workers were lost 4 times .*ExecutorLostFailure"):
-        training.run_workers(spark, work, 2, on_epoch=lambda epoch: None, on_note=notes.append)
+        training.run_workers(
+            spark, assignment_in(tmp_path), 2, on_epoch=lambda epoch: None, on_note=notes.append
+        )
     assert len(notes) == 3
     assert "training goes on from the start" in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("raised", "of_a_peer"),
+    [
+        (ConnectionRefusedError(111, "Connection refused: the storage"), False),
+        (RuntimeError("can't allocate memory"), False),
+        (RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer"), True),
+        (torch.distributed.DistNetworkError("the client socket has timed out"), True),
+    ],
+)
+def test_a_workers_own_error_is_told_apart_from_the_loss_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception, of_a_peer: bool
+) -> None:
+    def fail(*_: Any) -> int:
+        raise raised
+
+    monkeypatch.setattr(training, "_train", fail)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in "10":
+        monkeypatch.setenv("RANK", rank)
+        assert training.train_on_worker(assignment_in(tmp_path).to_json()) is None
+    told = training._error(tmp_path)
+    assert told is not None
+    assert (told["rank"], told["of_a_peer"]) == (0, of_a_peer)
+    assert str(raised) in told["message"]
+
+
+def test_the_worker_that_failed_by_itself_is_the_one_that_is_told(tmp_path: Path) -> None:
+    for rank, of_a_peer in ((0, True), (1, False), (2, True)):
+        said = {"rank": rank, "message": f"words of {rank}", "of_a_peer": of_a_peer}
+        (tmp_path / f"error-{rank}.json").write_text(json.dumps(said), encoding="utf-8")
+    told = training._error(tmp_path)
+    assert told is not None
+    assert told["message"] == "words of 1"
+
+
+def test_workers_that_only_lost_each_other_begin_again_and_are_told_in_the_end(
+    spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def apart(spark: Any, assignment: Any, workers: int) -> training.Job[int | None]:
+        said = {"rank": 0, "message": "the client socket has timed out", "of_a_peer": True}
+        (tmp_path / "error-0.json").write_text(json.dumps(said), encoding="utf-8")
+        job: training.Job[int | None] = training.Job(spark, "a test", lambda: None)
+        job.start()
+        return job
+
+    monkeypatch.setattr(training, "_start_workers", apart)
+    notes: list[str] = []
+    with pytest.raises(EngineError, match=r"lost 4 times \(the client socket has timed out\)"):
+        training.run_workers(
+            spark, assignment_in(tmp_path), 2, on_epoch=lambda epoch: None, on_note=notes.append
+        )
+    assert len(notes) == 3
 
 
 # ---- before it begins

@@ -42,8 +42,8 @@ EVERY = 20.0
 RETURN_PATIENCE = 120.0
 """Seconds that a cluster has to replace a lost executor."""
 
-_OTHER_GONE = ("gloo", "NCCL", "onnection")
-"""What a worker's error holds if another one has gone, which is the one to tell why."""
+_OF_A_PEER = ("gloo", "nccl", "connection", "socket", "peer")
+"""What torch says, in a RuntimeError, to a worker that lost another one."""
 
 STOP_PATIENCE = 3.0
 """Seconds that workers have to end by themselves, before they are ended in the middle."""
@@ -124,10 +124,10 @@ def run_workers(
         told = _follow(job, assignment, told, on_epoch, on_checkpoint)
         if job.error is None and job.result is not None:
             return Checkpoint.load(folder / CHECKPOINT, assignment.identity), job.result
-        failed = _errors(folder)
-        if failed:
-            raise EngineError(failed)
-        reason = _reason(job.error)
+        error = _error(folder)
+        if error is not None and not error["of_a_peer"]:
+            raise EngineError(f"training failed on worker {error['rank']}: {error['message']}")
+        reason = _reason(job.error or (error and error["message"]))
         if attempt < ATTEMPTS:
             begun = (folder / CHECKPOINT).exists()
             after = "from its newest checkpoint" if begun else "from the start"
@@ -184,8 +184,8 @@ def _start_workers(spark: SparkSession, assignment: Assignment, workers: int) ->
     return job
 
 
-def _reason(error: BaseException | None) -> str:
-    """The telling line of what Spark said."""
+def _reason(error: object) -> str:
+    """The telling line of what Spark, or else a worker, said."""
     lines = [line.strip() for line in str(error or "").splitlines() if line.strip()]
     found = [line for line in lines if "lost" in line.lower() or "killed" in line.lower()]
     return (found or lines or ["it gave no reason"])[0][:200]
@@ -210,13 +210,13 @@ def _tell(folder: Path, told: int, on_epoch: Callable[[Epoch], None]) -> int:
     return told
 
 
-def _errors(folder: Path) -> str | None:
-    """What the first worker that failed said."""
+def _error(folder: Path) -> dict[str, Any] | None:
+    """What a worker that failed said: one by itself, before one that only lost another."""
+    found: list[dict[str, Any]] = []
     for file in sorted(folder.glob(_ERROR.format("*"))):
         with contextlib.suppress(OSError, ValueError):
-            error = json.loads(file.read_text(encoding="utf-8"))
-            return f"training failed on worker {error['rank']}: {error['message']}"
-    return None
+            found.append(json.loads(file.read_text(encoding="utf-8")))
+    return min(found, key=lambda error: (error["of_a_peer"], error["rank"]), default=None)
 
 
 def train_on_worker(assignment_json: str) -> int | None:
@@ -233,11 +233,28 @@ def train_on_worker(assignment_json: str) -> int | None:
         said = f"{type(error).__name__}: {error}"
         if isinstance(error, TextgaugeError):
             said = str(error)
-        if not any(sign in said for sign in _OTHER_GONE):
-            message = {"rank": rank, "message": said, "trace": traceback.format_exc()}
-            with contextlib.suppress(OSError):
-                (folder / _ERROR.format(rank)).write_text(json.dumps(message), encoding="utf-8")
+        message = {
+            "rank": rank,
+            "message": said,
+            "of_a_peer": _of_a_peer(error),
+            "trace": traceback.format_exc(),
+        }
+        with contextlib.suppress(OSError):
+            (folder / _ERROR.format(rank)).write_text(json.dumps(message), encoding="utf-8")
         return None
+
+
+def _of_a_peer(error: Exception) -> bool:
+    """Whether this worker failed because another one has gone, which is the one to tell why.
+
+    A storage that refuses a connection is an OSError, and this worker's own failure.
+    """
+    from torch.distributed import DistError
+
+    said = str(error).lower()
+    return isinstance(error, DistError) or (
+        type(error) is RuntimeError and any(sign in said for sign in _OF_A_PEER)
+    )
 
 
 def _train(assignment: Assignment, rank: int, workers: int) -> int:
