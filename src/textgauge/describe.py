@@ -83,24 +83,33 @@ def final_metrics(
     """The figures that the run shows: of the model, of the best baseline, of the split."""
     rows, texts = review.model.evaluation.rows, review.model.evaluation.texts
     best = review.best_baseline.evaluation.rows
-    figures = {
+    figures: dict[str, float | None] = {
         "eval_loss": rows.loss,
         "eval_accuracy": rows.accuracy,
         "eval_macro_f1": rows.macro_f1,
         "eval_text_loss": texts.loss,
         "eval_text_accuracy": texts.accuracy,
         "eval_text_macro_f1": texts.macro_f1,
+        "eval_roc_auc": rows.roc_auc,
+        "eval_average_precision": rows.average_precision,
+        "eval_brier": rows.brier,
+        "eval_ece": rows.ece,
         "baseline_eval_loss": best.loss,
         "baseline_eval_accuracy": best.accuracy,
         "baseline_eval_macro_f1": best.macro_f1,
+        "mcnemar_p_value": review.comparison.p_value,
         "best_epoch": float(fitted.trained.best.epoch),
         "test_texts_in_train": float(corpus.test_texts_in_train),
         "random_split_share": corpus.random_split_share,
         "unknown_token_share": encoder.unknown_share(encoder.encode_normalised(corpus.test.texts)),
     }
+    if rows.intervals is not None:
+        for name in ("accuracy", "macro_f1"):
+            interval = getattr(rows.intervals, name)
+            figures |= {f"eval_{name}_low": interval.low, f"eval_{name}_high": interval.high}
     if fitted.vectors is not None:
         figures["vector_coverage"] = fitted.vectors.coverage
-    return figures
+    return {name: value for name, value in figures.items() if value is not None}
 
 
 def note(review: Review, corpus: Corpus) -> str:

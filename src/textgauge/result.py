@@ -56,11 +56,19 @@ class TrainResult:
             "eval_accuracy": figures.rows.accuracy,
             "eval_macro_f1": figures.rows.macro_f1,
             "eval_text_accuracy": figures.texts.accuracy,
+            "eval_roc_auc": figures.rows.roc_auc,
+            "eval_average_precision": figures.rows.average_precision,
+            "eval_brier": figures.rows.brier,
+            "eval_ece": figures.rows.ece,
+            "intervals": None
+            if figures.rows.intervals is None
+            else figures.rows.intervals.to_json(),
             "baseline": {
                 "name": best.name,
                 "eval_accuracy": best.evaluation.rows.accuracy,
                 "eval_macro_f1": best.evaluation.rows.macro_f1,
             },
+            "mcnemar_p_value": self.review.comparison.p_value,
             "verdict": self.review.verdict,
             "rows": {name: part.rows for name, part in parts.items()},
             "unique_texts": {name: part.texts for name, part in parts.items()},

@@ -269,7 +269,7 @@ def evaluate_table(
         )
     probabilities = predictor.predict(texts.texts).probabilities
     return Evaluated(
-        evaluation=evaluate(texts, probabilities, predictor.classes),
+        evaluation=evaluate(texts, probabilities, predictor.classes, with_intervals=True),
         rows=texts.rows,
         unique_texts=len(texts),
         unknown_labels=dict(foreign["label"].value_counts().sort("label").iter_rows()),

@@ -8,7 +8,7 @@ from textgauge.data.corpus import LabelledTexts
 from textgauge.review.baselines import MAJORITY, TFIDF_LR, Baseline
 from textgauge.review.contenders import judge
 from textgauge.review.metrics import evaluate
-from textgauge.review.verdict import verdict
+from textgauge.review.verdict import compare, verdict
 
 LABELS = np.array([0, 1] * 6)
 TEST = LabelledTexts(
@@ -39,7 +39,8 @@ def judged(model, **baselines):
 def test_everyone_is_judged_on_the_same_texts():
     review = judged(10, simple=4, better=8)
     for contender, count in zip((review.model, *review.baselines), (10, 4, 8), strict=True):
-        assert contender.evaluation == evaluate(TEST, right_on(count), CLASSES)
+        expected = evaluate(TEST, right_on(count), CLASSES, with_intervals=count == 10)
+        assert contender.evaluation == expected
         assert np.array_equal(contender.probabilities, right_on(count))
     assert review.model.name == "LSTM"
 
@@ -70,10 +71,12 @@ def test_the_best_is_the_best_by_macro_f1_not_by_accuracy():
 def test_the_verdict_compares_the_model_with_the_best_baseline():
     review = judged(12, simple=0, better=6)
     model, best = review.model, review.best_baseline
+    assert review.comparison == compare(TEST, model.probabilities, best.probabilities)
     assert review.verdict == verdict(
-        TEST,
-        (model.name, model.probabilities, model.evaluation),
-        (best.name, best.probabilities, best.evaluation),
+        len(TEST),
+        review.comparison,
+        (model.name, model.evaluation.rows),
+        (best.name, best.evaluation.rows),
     )
     assert "better" in review.verdict
     assert "gains 6 and loses 0" in review.verdict

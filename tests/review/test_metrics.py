@@ -8,7 +8,7 @@ import pytest
 from sklearn import metrics as sk
 
 from textgauge.data.corpus import LabelledTexts
-from textgauge.review.metrics import evaluate, figures
+from textgauge.review.metrics import by_label, evaluate
 
 
 def labelled(counts):
@@ -147,24 +147,90 @@ def test_a_perfect_classifier_has_no_loss():
 
 
 def test_each_pair_counts_as_often_as_its_weight():
-    found = figures(
+    labels, confusion = by_label(
         ["a", "b"],
         true=np.array([0, 1]),
         predicted=np.array([0, 0]),
         weight=np.array([3, 2]),
-        loss=0.5,
     )
-    assert found.confusion == ((3, 0), (2, 0))
-    assert (found.loss, found.accuracy) == (0.5, 0.6)
+    assert confusion.tolist() == [[3, 0], [2, 0]]
+    assert [label.precision for label in labels] == [0.6, 0]
+
+
+# ---- calibration and ranking ---------------------------------------------------------------------
+
+
+def test_the_brier_score_worked_out():
+    # Three rows of (0.75, 0.25): 2 a's are 2 * 0.25**2 off, one b 2 * 0.75**2; and so on.
+    rows = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).rows
+    assert rows.brier == pytest.approx((2 * 0.125 + 1.125 + 0.5 + 6 * 1.125) / 10)
+    texts = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).texts
+    assert texts.brier == pytest.approx(((2 * 0.125 + 1.125) / 3 + 0.5 + 1.125) / 3)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+def test_the_brier_score_is_the_mean_squared_distance(classes):
+    texts, probabilities = random_case(classes)
+    row_text, true = expanded(texts)
+    expected = ((probabilities[row_text] - np.eye(classes)[true]) ** 2).sum(1).mean()
+    assert evaluate(texts, probabilities, names(classes)).rows.brier == pytest.approx(expected)
+
+
+def test_the_calibration_error_worked_out():
+    # In one bin: 80 % promised, 3 of 4 right; in another 60 % promised, none of 4 right.
+    probabilities = np.array([[0.8, 0.2]] * 4 + [[0.6, 0.4]] * 4)
+    found = evaluate(labelled([[1, 0]] * 3 + [[0, 1]] * 5), probabilities, ["a", "b"])
+    assert found.rows.ece == pytest.approx((0.05 + 0.6) / 2)
+
+
+def test_who_is_as_sure_as_right_has_no_calibration_error():
+    probabilities = np.array([[0.75, 0.25]] * 4)
+    found = evaluate(labelled([[1, 0]] * 3 + [[0, 1]]), probabilities, ["a", "b"])
+    assert found.rows.ece == pytest.approx(0, abs=1e-12)
+
+
+def test_a_sure_and_wrong_classifier_has_the_largest_errors_there_are():
+    found = evaluate(labelled([[0, 1], [1, 0]]), np.eye(2), ["a", "b"]).rows
+    assert (found.ece, found.brier, found.roc_auc) == (1, 2, 0)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 12])
+@pytest.mark.parametrize("over", ["rows", "texts"])
+def test_the_areas_are_scikit_learns(classes, over):
+    texts, probabilities = random_case(classes)
+    probabilities = probabilities.round(1)  # so that there are draws
+    if over == "rows":
+        place, true = expanded(texts)
+    else:
+        place, true = np.arange(len(texts)), texts.main_label
+    found = getattr(evaluate(texts, probabilities, names(classes)), over)
+    for index, label in enumerate(found.labels):
+        is_so, scores = true == index, probabilities[place, index]
+        if not is_so.any():
+            assert label.roc_auc is label.average_precision is None
+            continue
+        if is_so.all():
+            assert label.roc_auc is None
+        else:
+            assert label.roc_auc == pytest.approx(sk.roc_auc_score(is_so, scores))
+        assert label.average_precision == pytest.approx(sk.average_precision_score(is_so, scores))
+    known = [label.roc_auc for label in found.labels if label.roc_auc is not None]
+    assert found.roc_auc == (pytest.approx(np.mean(known)) if known else None)
+
+
+def test_a_single_label_has_nothing_to_be_told_from():
+    found = evaluate(labelled([[1, 0], [2, 0]]), np.array([[0.9, 0.1]] * 2), ["a", "b"]).rows
+    assert [label.roc_auc for label in found.labels] == [None, None]
+    assert found.roc_auc is None
+    assert found.average_precision == 1
 
 
 def test_the_json_values_are_plain():
     rows = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).rows
     values = json.loads(json.dumps(rows.to_json()))
     assert values["confusion"] == [[2, 6], [2, 0]]
-    assert values["labels"][0] == {
-        "label": "a", "precision": 0.5, "recall": 0.25, "f1": rows.labels[0].f1, "support": 8,
-    }  # fmt: skip
-    assert [values[name] for name in ("loss", "accuracy", "macro_f1")] == [
-        rows.loss, rows.accuracy, rows.macro_f1,
-    ]  # fmt: skip
+    a = values["labels"][0]
+    assert (a["label"], a["precision"], a["recall"], a["support"]) == ("a", 0.5, 0.25, 8)
+    assert a["roc_auc"] == rows.labels[0].roc_auc
+    for name in ("loss", "accuracy", "macro_f1", "brier", "ece", "roc_auc", "average_precision"):
+        assert values[name] == getattr(rows, name)

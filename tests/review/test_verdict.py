@@ -5,10 +5,11 @@ import re
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binomtest
 
 from textgauge.data.corpus import LabelledTexts
 from textgauge.review.metrics import evaluate
-from textgauge.review.verdict import verdict
+from textgauge.review.verdict import compare, mcnemar, verdict
 
 WORTH_IT = "The deep model (LSTM) is worth it: it gets "
 NOT_WORTH_IT = "The deep model (LSTM) is not worth it: it gets "
@@ -26,42 +27,44 @@ def sentence(gained, lost, both_right=0, both_wrong=0, rows=1):
         np.ones(count, dtype=np.int64),
         np.full(count, rows),
     )
-    named = (
-        (name, np.eye(2)[predicted], evaluate(texts, np.eye(2)[predicted], ["a", "b"]))
-        for name, predicted in (("LSTM", model), ("TF-IDF", baseline))
-    )
-    return verdict(texts, *named)
+    return said_of(texts, np.eye(2)[model], np.eye(2)[baseline])
+
+
+def said_of(texts, model, baseline):
+    """The verdict on two with these probabilities."""
+    figures = [evaluate(texts, each, ["a", "b"]).rows for each in (model, baseline)]
+    found = compare(texts, model, baseline)
+    return verdict(len(texts), found, ("LSTM", figures[0]), ("TF-IDF", figures[1]))
 
 
 @pytest.mark.parametrize(
     ("gained", "lost", "kind"),
     [
-        # Worked: chance reaches 2 * sqrt(10) = 6.32 of 10 texts.
-        (9, 1, WORTH_IT),  # 8 is more
-        (8, 2, TIE),  # 6 is less
+        # Worked: of 10 coins, 9 or 10 fall alike in 2 * (10 + 1) / 1024 = 2.1 % of the cases.
+        (9, 1, WORTH_IT),
+        (8, 2, TIE),  # 2 * (45 + 10 + 1) / 1024 = 10.9 %
         (1, 9, NOT_WORTH_IT),
         (2, 8, TIE),
-        # Worked: 2 * sqrt(4) = 4 is not exceeded by 4, and 2 * sqrt(5) = 4.47 is by 5.
-        (4, 0, TIE),
-        (5, 0, WORTH_IT),
-        (0, 4, TIE),
-        (0, 5, NOT_WORTH_IT),
+        # Worked: five coins fall alike in 2 / 32 = 6.3 %, six in 2 / 64 = 3.1 %.
+        (5, 0, TIE),
+        (6, 0, WORTH_IT),
+        (0, 5, TIE),
+        (0, 6, NOT_WORTH_IT),
         (0, 0, TIE),
-        # Worked: 2 * sqrt(100) = 20.
         (60, 40, TIE),
         (61, 39, WORTH_IT),
         (39, 61, NOT_WORTH_IT),
     ],
 )
-def test_the_threshold_is_twice_the_root_of_the_texts_that_tell_them_apart(gained, lost, kind):
+def test_it_is_decided_by_what_chance_does_in_one_of_20_cases(gained, lost, kind):
     said = sentence(gained, lost, both_right=3, both_wrong=2)
     assert [kind in said for kind in (WORTH_IT, TIE, NOT_WORTH_IT)].count(True) == 1
     assert kind in said
 
 
 def test_texts_that_both_get_right_or_wrong_change_nothing_but_the_figures():
-    assert WORTH_IT in sentence(5, 0)
-    assert WORTH_IT in sentence(5, 0, both_right=5000, both_wrong=3000)
+    assert WORTH_IT in sentence(6, 0)
+    assert WORTH_IT in sentence(6, 0, both_right=5000, both_wrong=3000)
 
 
 def test_rows_change_nothing_for_a_text_is_counted_once():
@@ -90,27 +93,21 @@ def test_not_worth_it_in_full():
     )
 
 
-def test_chance_alone_crosses_the_threshold_in_about_one_of_20_cases():
-    random = np.random.default_rng(0)
-    gained = random.binomial(100, 0.5, size=20_000)
-    crossed = np.abs(gained - (100 - gained)) > 2 * np.sqrt(100)
-    assert 0.03 < crossed.mean() < 0.06
-    for share in (60, 61):
-        found = TIE not in sentence(share, 100 - share)
-        assert found is bool(abs(2 * share - 100) > 20)
+@pytest.mark.parametrize(
+    ("gained", "lost"), [(0, 0), (1, 0), (3, 3), (8, 2), (61, 39), (5_000, 5_200), (40, 90_000)]
+)
+def test_the_test_is_the_exact_binomial_one(gained, lost):
+    expected = binomtest(gained, gained + lost).pvalue if gained + lost else 1.0
+    assert mcnemar(gained, lost) == pytest.approx(expected, rel=1e-6)
 
 
 def test_a_soft_labelled_text_is_right_where_its_most_frequent_label_is_predicted():
     texts = LabelledTexts(
-        pl.Series([f"text {index}" for index in range(5)]),
-        np.repeat(np.arange(5), 2),
-        np.tile([0, 1], 5),
-        np.tile([1, 3], 5),
+        pl.Series([f"text {index}" for index in range(6)]),
+        np.repeat(np.arange(6), 2),
+        np.tile([0, 1], 6),
+        np.tile([1, 3], 6),
     )
-    right, wrong = np.tile([0.1, 0.9], (5, 1)), np.tile([0.9, 0.1], (5, 1))
-    said = verdict(
-        texts,
-        ("LSTM", right, evaluate(texts, right, ["a", "b"])),
-        ("TF-IDF", wrong, evaluate(texts, wrong, ["a", "b"])),
-    )
-    assert re.search(r"75\.0% of the test rows right, TF-IDF 25\.0%; .* gains 5 and loses 0", said)
+    right, wrong = np.tile([0.1, 0.9], (6, 1)), np.tile([0.9, 0.1], (6, 1))
+    said = said_of(texts, right, wrong)
+    assert re.search(r"75\.0% of the test rows right, TF-IDF 25\.0%; .* gains 6 and loses 0", said)

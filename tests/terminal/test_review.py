@@ -11,9 +11,12 @@ from textgauge.data.checks import CheckReport
 from textgauge.data.profile import Profile, Quantiles
 from textgauge.result import TrainResult
 from textgauge.review.contenders import Contender, Review
+from textgauge.review.intervals import Interval, Intervals
 from textgauge.review.metrics import Evaluation, LabelMetrics, Metrics
+from textgauge.review.verdict import Comparison
 from textgauge.terminal import review
 from textgauge.terminal.review import (
+    certainty_text,
     corpus_text,
     evaluation_text,
     labels_text,
@@ -31,8 +34,9 @@ def metrics_of(accuracy, classes=2, **changes):
         LabelMetrics(str(index), 0.5, 0.25, 0.125 + index / 1000, 1000 + index)
         for index in range(classes)
     )
-    values = {"loss": 0.25, "accuracy": accuracy, "macro_f1": 0.75, "labels": labels}
-    return Metrics(**{**values, "confusion": (), **changes})
+    values = {"loss": 0.25, "accuracy": accuracy, "macro_f1": 0.75}
+    rest = {"brier": 0.125, "ece": 0.0625, "labels": labels, "confusion": ()}
+    return Metrics(**{**values, **rest, **changes})
 
 
 EVALUATION = Evaluation(rows=metrics_of(0.9), texts=metrics_of(0.8, loss=0.5, macro_f1=0.625))
@@ -55,6 +59,7 @@ def result(trained):
                 Contender("majority class", trained.probabilities, weak),
                 Contender("TF-IDF", trained.probabilities, fair),
             ),
+            comparison=Comparison(gained=30, lost=10, p_value=0.002),
             verdict="The deep model is worth it.",
         ),
         history=trained.fitted.trained.history,
@@ -106,10 +111,10 @@ def test_the_review_ends_with_the_runs_link(result):
 def test_the_blocks_stand_in_the_order_of_the_run(result):
     blocks = review_text(result, NAMES).split("\n\n")
     assert [block.split()[0] for block in blocks] == [
-        "part", "split:", "on", "label", "The", "Saved", "Finished",
+        "part", "split:", "on", "calibration", "label", "The", "Saved", "Finished",
     ]  # fmt: skip
-    assert blocks[4] == "The deep model is worth it."
-    assert blocks[5] == "Saved model, proved in a fresh process: /models/one"
+    assert blocks[5] == "The deep model is worth it."
+    assert blocks[6] == "Saved model, proved in a fresh process: /models/one"
 
 
 def test_the_model_stands_above_the_baselines_and_the_best_of_them_first(result):
@@ -122,6 +127,19 @@ def test_the_model_stands_above_the_baselines_and_the_best_of_them_first(result)
         "on the test part", "accuracy", "macro F1", "loss", "accuracy, each text once",
     ]  # fmt: skip
     assert model.split() == ["LSTM,", "epoch", "2", "0.9000", "0.7500", "0.2500", "0.8000"]
+
+
+def test_the_intervals_are_told_where_they_are_known():
+    near, far = Interval(0.95, 0.9714), Interval(0.5, 0.75)
+    known = Intervals(near, far, far, far, (far,), (far,), (far,))
+    labels = (LabelMetrics("a", 1, 1, 1, 9, roc_auc=0.75, average_precision=0.5),)
+    assert certainty_text("LSTM", metrics_of(0.9, intervals=known, labels=labels)).splitlines() == [
+        "With 95 % confidence the accuracy of LSTM is 95.0% to 97.1%, its macro F1 50.0% to 75.0%.",
+        "ROC area 0.7500, average precision 0.5000, calibration error 0.0625, Brier score 0.1250",
+    ]
+    assert certainty_text("LSTM", metrics_of(0.9)).splitlines() == [
+        "calibration error 0.0625, Brier score 0.1250"
+    ]
 
 
 def test_the_split_is_shown_with_what_a_random_one_would_have_shared(trained):
@@ -168,7 +186,7 @@ def test_30_labels_are_all_shown_in_their_own_order():
 
 
 def test_an_evaluation_is_shown_over_rows_and_over_texts():
-    figures, labels = evaluation_text(EVALUATION, NAMES).split("\n\n")
+    figures, certainty, labels = evaluation_text(EVALUATION, NAMES).split("\n\n")
     assert figures.splitlines() == [
         "over             accuracy   macro F1     loss",
         "──────────────   ────────   ────────   ──────",

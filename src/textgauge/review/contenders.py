@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..data.corpus import LabelledTexts
 from .baselines import TFIDF_LR, Baseline
 from .metrics import Evaluation, evaluate
-from .verdict import verdict
+from .verdict import Comparison, compare, verdict
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,18 @@ class Contender:
 
 @dataclass(frozen=True)
 class Review:
-    """The model beside the baselines, the best of them last, and what to make of it."""
+    """The model beside the baselines, and what to make of it.
+
+    Attributes:
+        model: with intervals of its figures.
+        baselines: the best of them last.
+        comparison: of the model with the best baseline.
+        verdict: whether the model is worth it, in a sentence.
+    """
 
     model: Contender
     baselines: tuple[Contender, ...]
+    comparison: Comparison
     verdict: str
 
     @property
@@ -51,20 +59,23 @@ def judge(
     classes: Sequence[str],
 ) -> Review:
     """Judge the model called `name` and the baselines by their probabilities for the test texts."""
-
-    def contender(name: str, probabilities: npt.NDArray[np.float32]) -> Contender:
-        return Contender(name, probabilities, evaluate(test, probabilities, classes))
-
-    model = contender(name, probabilities)
     # Logistic regression wins a draw, for it reads the text.
     ranked = sorted(
-        (contender(baseline.name, baseline.probabilities) for baseline in baselines),
+        (
+            Contender(each.name, each.probabilities, evaluate(test, each.probabilities, classes))
+            for each in baselines
+        ),
         key=lambda c: (c.evaluation.rows.macro_f1, c.name == TFIDF_LR),
     )
     best = ranked[-1]
-    sentence = verdict(
-        test,
-        (model.name, model.probabilities, model.evaluation),
-        (best.name, best.probabilities, best.evaluation),
+    model = Contender(
+        name, probabilities, evaluate(test, probabilities, classes, with_intervals=True)
     )
-    return Review(model, tuple(ranked), sentence)
+    found = compare(test, model.probabilities, best.probabilities)
+    sentence = verdict(
+        len(test),
+        found,
+        (model.name, model.evaluation.rows),
+        (best.name, best.evaluation.rows),
+    )
+    return Review(model, tuple(ranked), found, sentence)

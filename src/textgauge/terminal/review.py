@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ..data.corpus import Corpus
 from ..result import TrainResult
+from ..review.intervals import percent
 from ..review.metrics import Evaluation, Metrics
 from ..tracking.protocol import RunRecord
 
@@ -30,7 +31,8 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
                 for c in contenders
             ],
         ),
-        labels_text(result.review.model.evaluation.rows, label_names),
+        certainty_text(contenders[0].name, contenders[0].evaluation.rows),
+        labels_text(contenders[0].evaluation.rows, label_names),
         result.review.verdict,
         f"Saved model, proved in a fresh process: {result.bundle}",
         *missing_text(result.run),
@@ -63,6 +65,27 @@ def corpus_text(corpus: Corpus) -> str:
     )
 
 
+def certainty_text(name: str, metrics: Metrics) -> str:
+    """How far the figures could lie off, and how well probabilities fit what comes true."""
+    lines = []
+    if metrics.intervals is not None:
+        accuracy, f1 = metrics.intervals.accuracy, metrics.intervals.macro_f1
+        lines.append(
+            f"With 95 % confidence the accuracy of {name} is {percent(accuracy)}, "
+            f"its macro F1 {percent(f1)}."
+        )
+    areas = [
+        f"{title} {value:.4f}"
+        for title, value in (
+            ("ROC area", metrics.roc_auc),
+            ("average precision", metrics.average_precision),
+        )
+        if value is not None
+    ]
+    calibration = [f"calibration error {metrics.ece:.4f}", f"Brier score {metrics.brier:.4f}"]
+    return "\n".join([*lines, ", ".join([*areas, *calibration])])
+
+
 def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:
     """Precision, recall and F1 of each label; of many labels the worst."""
     shown = list(metrics.labels)
@@ -92,6 +115,7 @@ def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> s
     return "\n\n".join(
         [
             table(["over", "accuracy", "macro F1", "loss"], figures),
+            certainty_text("the model", evaluation.rows),
             labels_text(evaluation.rows, label_names),
         ]
     )

@@ -1,0 +1,247 @@
+"""How far the figures could lie off, had other texts been drawn: bootstrap intervals.
+
+What is drawn anew are distinct texts, each with all its rows: the rows of one text are right or
+wrong together, and taken for separate evidence they would make every interval too short.
+
+Texts that count alike (same label, same prediction, same number of rows, nearly the same loss) are
+drawn together, by their number, which is multinomial. So a million texts take as long as the few
+thousand kinds of them that there are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..data.corpus import LabelledTexts
+
+DRAWS = 1_000
+"""How often the texts are drawn anew, where they are of few kinds."""
+
+_WORK = 5_000_000
+"""Draws times kinds of texts, at most; with 200 draws at least."""
+
+_STEPS = 64
+"""Steps of equal share into which losses are rounded before texts are taken together."""
+
+_SIDES = (0.025, 0.975)
+_DEVIATIONS = 1.959964
+"""Of the normal distribution that leave 2.5 % on either side."""
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where a figure lies with 95 % confidence."""
+
+    low: float
+    high: float
+
+    def to_json(self) -> list[float]:
+        """Both ends."""
+        return [self.low, self.high]
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Intervals of the figures in `metrics.Metrics`.
+
+    Attributes:
+        accuracy: share of right decisions.
+        macro_f1: mean F1 of the labels.
+        loss: mean cross-entropy in nats.
+        brier: Brier score.
+        precision: of each label, in the order of the classes.
+        recall: of each label.
+        f1: of each label.
+
+    """
+
+    accuracy: Interval
+    macro_f1: Interval
+    loss: Interval
+    brier: Interval
+    precision: tuple[Interval, ...]
+    recall: tuple[Interval, ...]
+    f1: tuple[Interval, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """All of them as plain JSON values."""
+        return {
+            name: [each.to_json() for each in value]
+            if isinstance(value, tuple)
+            else value.to_json()
+            for name, value in vars(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class _Kinds:
+    """Texts that count alike, taken together. K kinds, C classes.
+
+    Attributes:
+        texts: how many of each kind there are. Shape: (K,).
+        hits: weight that is right, by label. Shape: (K, C).
+        support: weight of each label. Shape: (K, C).
+        flagged: weight that is called so, by label. Shape: (K, C).
+        loss: sum of the losses. Shape: (K,).
+        brier: sum of the Brier scores. Shape: (K,).
+
+    """
+
+    texts: npt.NDArray[np.int64]
+    hits: Floats
+    support: Floats
+    flagged: Floats
+    loss: Floats
+    brier: Floats
+
+
+def intervals(
+    texts: LabelledTexts,
+    probabilities: npt.NDArray[np.floating[Any]],
+    classes: int,
+    *,
+    over_rows: bool = True,
+    seed: int = 0,
+) -> Intervals:
+    """95 % intervals of the figures of a classifier.
+
+    Percentiles of the bootstrap (Efron, 1979). Where every draw gives the same share (all right, or
+    all wrong), that of Wilson (1927) for as many texts: no error in 300 texts is not no error ever.
+
+    Args:
+        texts: the labelled texts.
+        probabilities: Shape: (texts, classes), each row adds up to 1.
+        classes: number of labels.
+        over_rows: whether a text counts as often as it occurs, or once.
+        seed: of the draws.
+
+    """
+    kinds = _kinds(texts, probabilities, classes, over_rows=over_rows)
+    number = len(kinds.texts)
+    draws = int(np.clip(_WORK // number, 200, DRAWS))
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(len(texts), kinds.texts / kinds.texts.sum(), size=draws).astype(
+        float
+    )
+    each = drawn / kinds.texts  # The sums of a kind are those of all its texts.
+    hits, support, flagged = each @ kinds.hits, each @ kinds.support, each @ kinds.flagged
+    total = support.sum(1)
+    f1 = _share(2 * hits, support + flagged)
+    of_label = {
+        "precision": (_share(hits, flagged), kinds.flagged),
+        "recall": (_share(hits, support), kinds.support),
+        "f1": (f1, kinds.support + kinds.flagged),
+    }
+    known = ~np.isnan(f1)
+    macro = np.where(known, f1, 0.0).sum(1) / np.maximum(known.sum(1), 1)
+    return Intervals(
+        accuracy=_interval(hits.sum(1) / total, len(texts)),
+        macro_f1=_interval(macro, len(texts)),
+        loss=_interval(each @ kinds.loss / total),
+        brier=_interval(each @ kinds.brier / total),
+        **{
+            name: tuple(
+                _interval(shares[:, label], int(kinds.texts[base[:, label] > 0].sum()))
+                for label in range(classes)
+            )
+            for name, (shares, base) in of_label.items()
+        },
+    )
+
+
+def _kinds(
+    texts: LabelledTexts,
+    probabilities: npt.NDArray[np.floating[Any]],
+    classes: int,
+    *,
+    over_rows: bool,
+) -> _Kinds:
+    predicted = probabilities.argmax(1)
+    of_triple = probabilities[texts.text_index, texts.label].astype(np.float64)
+    weight = texts.count / (1 if over_rows else texts.text_rows[texts.text_index])
+    count = len(texts)
+    loss = np.bincount(
+        texts.text_index, -np.log(np.maximum(of_triple, np.finfo(np.float32).tiny)) * weight, count
+    )
+    squares = (probabilities.astype(np.float64) ** 2).sum(1)[texts.text_index]
+    brier = np.bincount(texts.text_index, (squares - 2 * of_triple + 1) * weight, count)
+    if over_rows:
+        text, label = texts.text_index, texts.label
+        rows = texts.text_rows
+    else:
+        text, label = np.arange(count), texts.main_label
+        weight, rows = np.ones(count), np.ones(count, dtype=np.int64)
+
+    # One kind for texts with one label that agree in all that counts; others are their own kind.
+    alone = np.bincount(text, minlength=count) == 1
+    features = np.stack(
+        [
+            texts.main_label,
+            predicted,
+            rows,
+            _rounded(loss / rows),
+            np.where(alone, -1, np.arange(count)),
+        ]
+    )
+    _, kind, members = np.unique(features, axis=1, return_inverse=True, return_counts=True)
+    kind = kind.reshape(-1)
+    number = len(members)
+
+    def by_label(labels: npt.NDArray[np.int64], values: Floats) -> Floats:
+        cells = np.bincount(kind[text] * classes + labels, values, number * classes)
+        return cells.reshape(number, classes)
+
+    called = predicted[text]
+    return _Kinds(
+        texts=members,
+        hits=by_label(label, weight * (called == label)),
+        support=by_label(label, weight),
+        flagged=by_label(called, weight),
+        loss=np.bincount(kind, loss, number),
+        brier=np.bincount(kind, brier, number),
+    )
+
+
+def _rounded(values: Floats) -> npt.NDArray[np.int64]:
+    """Which of `_STEPS` steps of equal share each value lies in."""
+    steps = np.quantile(values, np.linspace(0, 1, _STEPS + 1)[1:-1])
+    return np.searchsorted(steps, values)
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    """NaN where there is no whole."""
+    return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
+
+
+def _interval(values: Floats, texts: int | None = None) -> Interval:
+    """Of drawn values; of shares that never differ, by the number of texts behind them."""
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return Interval(0.0, 1.0)
+    low, high = (float(side) for side in np.quantile(known, _SIDES))
+    if texts and high - low < 1e-12:
+        return _wilson(low, texts)
+    return Interval(low, high)
+
+
+def _wilson(share: float, texts: int) -> Interval:
+    """The score interval of a share of so many texts (Wilson, 1927)."""
+    square = _DEVIATIONS**2 / texts
+    middle = (share + square / 2) / (1 + square)
+    half = (share * (1 - share) * square + square**2 / 4) ** 0.5 / (1 + square)
+    return Interval(max(middle - half, 0.0), min(middle + half, 1.0))
+
+
+def percent(interval: Interval) -> str:
+    """As people write it.
+
+    >>> percent(Interval(0.9712, 0.9934))
+    '97.1% to 99.3%'
+    """
+    return f"{interval.low:.1%} to {interval.high:.1%}"
