@@ -177,7 +177,7 @@ def start(
 def end(process: subprocess.Popen[bytes]) -> Done:
     """Wait until it has ended."""
     try:
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=600)
     finally:
         process.kill()
     return Done(process.returncode, out.decode(), err.decode())

@@ -49,7 +49,7 @@ def test_a_lost_worker_is_replaced_and_training_goes_on_from_its_checkpoint(
         return bool(list(shared.glob("*/training/epoch-000003.json")))
 
     try:
-        assert wait_until(third_epoch, patience=200), "no third epoch"
+        assert wait_until(third_epoch, patience=400), "no third epoch"
         os.kill(cluster.executors()[0], signal.SIGKILL)
     finally:
         done = end(process)

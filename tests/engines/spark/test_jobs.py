@@ -42,3 +42,19 @@ def test_work_that_takes_too_long_is_cancelled(spark):
     wait_for_tasks(spark)
     tracker = spark.sparkContext._jsc.sc().statusTracker()
     assert sum(each.numRunningTasks() for each in tracker.getExecutorInfos()) == 0
+
+
+def test_ctrl_c_waits_until_the_work_has_tidied_up(spark):
+    tidied = threading.Event()
+
+    def work():
+        try:
+            slow(spark)
+        finally:
+            time.sleep(2)
+            tidied.set()
+
+    threading.Timer(1.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_job(spark, "slow", work)
+    assert tidied.is_set()

@@ -37,6 +37,7 @@ class Job(threading.Thread, Generic[Result]):
         self._context, self._work = session.sparkContext, work
         self._group = f"textgauge-{uuid.uuid4().hex}"
         self._results: list[Result] = []
+        self._ended = threading.Event()
         self.error: BaseException | None = None
 
     def run(self) -> None:
@@ -46,6 +47,16 @@ class Job(threading.Thread, Generic[Result]):
             self._results.append(self._work())
         except BaseException as error:
             self.error = error
+        finally:
+            self._ended.set()
+
+    def wait(self, patience: float | None = None) -> bool:
+        """Whether it has ended, after so many seconds at most.
+
+        `join` will not do: when Ctrl-C interrupts it, Python takes the thread for ended from then
+        on (CPython up to 3.12), while it still tidies up.
+        """
+        return self._ended.wait(patience)
 
     @property
     def result(self) -> Result:
@@ -59,8 +70,7 @@ class Job(threading.Thread, Generic[Result]):
         for _ in range(round(END_PATIENCE / 0.5)):
             with contextlib.suppress(Exception):
                 self._context.cancelJobGroup(self._group)
-            self.join(0.5)
-            if not self.is_alive():
+            if self.wait(0.5):
                 return
 
 
@@ -82,8 +92,7 @@ def run_job(
     job = Job(session, title, work)
     job.start()
     try:
-        job.join(patience)
-        if job.is_alive():
+        if not job.wait(patience):
             raise TimeoutError(f"{title} took longer than {patience} s")
     except BaseException:
         job.cancel()

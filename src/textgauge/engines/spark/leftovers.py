@@ -16,10 +16,10 @@ from typing import Any
 from .jobs import wait_for_tasks
 from .storage import Storage
 
-PATIENCE = 30.0
+PATIENCE = 15.0
 """Seconds for the executors of a stopped session to end."""
 
-QUIET = 3.0
+QUIET = 1.0
 """Seconds for which what was removed must stay away to be believed gone."""
 
 _ours: list[list[tuple[Storage, str]]] = []

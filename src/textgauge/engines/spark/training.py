@@ -153,14 +153,12 @@ def _follow(
     folder, seen, ended = Path(assignment.folder), 0.0, False
     try:
         while not ended:
-            job.join(_LOOK)
-            ended = not job.is_alive()  # Asked before the last look, which then misses nothing.
+            ended = job.wait(_LOOK)  # Asked before the last look, which then misses nothing.
             seen = _new_checkpoint(folder, assignment.identity, seen, on_checkpoint)
             told = _tell(folder, told, on_epoch)
     except BaseException:
         (folder / _STOP).touch()
-        job.join(STOP_PATIENCE)  # They end after their epoch, all together.
-        if job.is_alive():
+        if not job.wait(STOP_PATIENCE):  # They end after their epoch, all together.
             job.cancel()
         raise
     return told
