@@ -74,6 +74,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
     from textgauge.data.component_notes import LABEL_NAMES, make_component_notes
     from textgauge.data.corpus import build_corpus
     from textgauge.review.metrics import evaluate
+    from textgauge.text.fills import learn_fills
     from textgauge.text.learn import learn_encoder
     from textgauge.training.fit import fit
     from textgauge.training.loop import predict_logits
@@ -105,7 +106,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
         "figures": {"LSTM, epoch 2": figures},
     }
     folder = tmp_path_factory.mktemp("trained") / "model"
-    save_bundle(folder, fitted.model, fitted.encoder, settings=settings, card=model_card(settings))
+    fills = learn_fills(corpus.train.texts, fitted.encoder)
+    card = model_card(settings)
+    save_bundle(folder, fitted.model, fitted.encoder, fills, settings=settings, card=card)
     return TrainedBundle(folder, corpus, fitted, settings, probabilities)
 
 

@@ -320,6 +320,27 @@ def _evaluate(options: argparse.Namespace) -> int:
     return 0
 
 
+def _explain(options: argparse.Namespace) -> int:
+    from .explaining import explain_model
+    from .terminal.explanation import explained_text
+
+    result = explain_model(
+        options.model,
+        options.what,
+        text=options.text,
+        limit=options.limit,
+        tracking_uri=_tracking_uri(options),
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+    )
+    if options.json:
+        _print_json(result.to_json())
+    else:
+        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        print(explained_text(result, colour=colour))
+    return 0
+
+
 def _score(options: argparse.Namespace) -> int:
     from .scoring import score_model
     from .terminal.progress import close
@@ -364,6 +385,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Command, s
     "check": (add.check, _check, "what is in a table and what is wrong with it"),
     "train": (add.train, _train, "train a classifier on a table, as a tracked run"),
     "evaluate": (add.evaluate, _evaluate, "figures of a saved model on another table"),
+    "explain": (add.explain, _explain, "which words moved a decision"),
     "score": (add.score, _score, "predict every row of a table"),
     "sync": (add.sync, _sync, "send runs that a tracking server missed"),
     "ui": (add.ui, _ui, "look at the runs in MLflow's web UI"),

@@ -257,6 +257,19 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     _output_options(parser)
 
 
+def explain(parser: argparse.ArgumentParser) -> None:
+    """Options of `textgauge explain`."""
+    parser.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
+    parser.add_argument("what", metavar="TEXT|TABLE", help=f"a text, or a table: {_TABLE_HELP}")
+    parser.add_argument("--text", default=None, metavar="COLUMN", help="column with the texts")
+    parser.add_argument(
+        "--limit", type=_positive, default=10, metavar="N", help="texts of a table at most (10)"
+    )
+    _store_options(parser)
+    _input_options(parser)
+    _output_options(parser)
+
+
 def score(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge score`."""
     parser.add_argument("model", metavar="MODEL", help=_MODEL_HELP)

@@ -144,7 +144,7 @@ def train(
         progress.stage("saving")
         bundle = staging / "model"
         settings = describe.bundle_settings(table.facts, config, corpus, fitted, review)
-        _save(bundle, fitted, encoder, settings)
+        _save(bundle, fitted, encoder, corpus, settings)
         proof = _start_proof(bundle, corpus, review)
         stack.callback(proof.stop)
         for path in _pictures_and_history(
@@ -371,11 +371,15 @@ def _pictures_and_history(folder: Path, fitted: Fitted, title: str) -> tuple[Pat
     return picture, history
 
 
-def _save(bundle: Path, fitted: Fitted, encoder: TextEncoder, settings: dict[str, Any]) -> None:
+def _save(
+    bundle: Path, fitted: Fitted, encoder: TextEncoder, corpus: Corpus, settings: dict[str, Any]
+) -> None:
     from .bundle.card import model_card
     from .bundle.save import save_bundle
+    from .text.fills import learn_fills
 
-    save_bundle(bundle, fitted.model, encoder, settings=settings, card=model_card(settings))
+    fills = learn_fills(corpus.train.texts, encoder)
+    save_bundle(bundle, fitted.model, encoder, fills, settings=settings, card=model_card(settings))
 
 
 def _start_proof(bundle: Path, corpus: Corpus, review: Review) -> RunningProof:

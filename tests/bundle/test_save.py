@@ -22,8 +22,9 @@ from textgauge.bundle.save import save_bundle
 from textgauge.errors import StorageError
 from textgauge.models import build_model
 from textgauge.text.encoder import TextEncoder
+from textgauge.text.fills import learn_fills
 
-CONTENT = (files.SETTINGS, files.VOCABULARY, files.ONNX, files.WEIGHTS, files.CARD)
+CONTENT = (files.SETTINGS, files.VOCABULARY, files.FILLS, files.ONNX, files.WEIGHTS, files.CARD)
 
 
 @pytest.fixture
@@ -35,6 +36,7 @@ def save(trained):
             folder,
             trained.fitted.model,
             trained.fitted.encoder,
+            learn_fills(trained.corpus.train.texts, trained.fitted.encoder),
             settings=settings or trained.settings,
             card="# card: né\n",
         )

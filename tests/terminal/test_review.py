@@ -186,7 +186,7 @@ def test_30_labels_are_all_shown_in_their_own_order():
 
 
 def test_an_evaluation_is_shown_over_rows_and_over_texts():
-    figures, certainty, labels = evaluation_text(EVALUATION, NAMES).split("\n\n")
+    figures, _, labels = evaluation_text(EVALUATION, NAMES).split("\n\n")
     assert figures.splitlines() == [
         "over             accuracy   macro F1     loss",
         "──────────────   ────────   ────────   ──────",

@@ -11,6 +11,9 @@ SETTINGS = "textgauge.json"
 VOCABULARY = "vocabulary.json"
 """Words in the order of their ids, edges of the number scale, token limit."""
 
+FILLS = "fills.json"
+"""What stands in which place of the training texts, for explanations."""
+
 ONNX = "model.onnx"
 """The network, for prediction."""
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from ..data.normal_form import normalise
 from ..errors import BundleError
-from ..text.encoder import TextEncoder
+from ..text.encoder import Encoded, TextEncoder
 from . import files
 
 BATCH_TOKENS = 32_768
@@ -163,8 +163,13 @@ class Predictor:
         return spread
 
     def _run(self, normalised: pl.Series) -> npt.NDArray[np.float32]:
-        """Probabilities of normalised texts, computed in batches of similar length."""
-        encoded = self.encoder.encode_normalised(normalised)
+        return self.probabilities_of(self.encoder.encode_normalised(normalised))
+
+    def probabilities_of(self, encoded: Encoded) -> npt.NDArray[np.float32]:
+        """Probabilities of encoded texts, computed in batches of similar length.
+
+        Shape: (texts, classes).
+        """
         starts = encoded.starts
         result = np.empty((len(encoded), len(self.classes)), dtype=np.float32)
         order = np.argsort(encoded.lengths, kind="stable")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import StorageError
 from ..text.encoder import TextEncoder
+from ..text.fills import Fills
 from . import files
 from .carried import carry_code
 
@@ -20,6 +21,7 @@ def save_bundle(
     folder: Path,
     model: LSTMClassifier,
     encoder: TextEncoder,
+    fills: Fills,
     *,
     settings: dict[str, Any],
     card: str,
@@ -30,6 +32,7 @@ def save_bundle(
         folder: must not exist, or be empty.
         model: the trained model.
         encoder: what reads its texts.
+        fills: what stands in which place of the training texts.
         settings: `classes`, `label_names`, `architecture`, `config` and what else a reader wants.
         card: the model card, Markdown.
 
@@ -45,6 +48,7 @@ def save_bundle(
         partial.mkdir(parents=True)
         _write_json(partial / files.SETTINGS, {"format_version": files.FORMAT_VERSION, **settings})
         _write_json(partial / files.VOCABULARY, encoder.to_json())
+        (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")
         (partial / files.ONNX).write_bytes(model.to_onnx().SerializeToString())
         weights = {name: value.contiguous() for name, value in model.state_dict().items()}
         (partial / files.WEIGHTS).write_bytes(save(weights))

@@ -99,6 +99,26 @@ class Table:
         return None if self.lines is None else self.lines + row - 1
 
 
+def is_table(given: str) -> bool:
+    """Whether a word on the command line names a table, and is not a text itself.
+
+    A file that is there; standard input; or, so that a wrong path is told, one word that ends as
+    tables do.
+
+    >>> is_table("-"), is_table("notes.csv.gz"), is_table("see notes.csv"), is_table("iron")
+    (True, True, False, False)
+    """
+    if given == "-":
+        return True
+    try:
+        if Path(given).is_file():
+            return True
+    except (OSError, ValueError):
+        return False  # No path could be so long, or hold such a character.
+    ending = Path(given.removesuffix(".gz")).suffix.lower()
+    return ending in _SUFFIXES and len(given.split()) == 1
+
+
 def read_table(
     source: Any,
     columns: Columns | None = None,

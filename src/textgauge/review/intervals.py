@@ -195,7 +195,7 @@ def _kinds(
 
     def by_label(labels: npt.NDArray[np.int64], values: Floats) -> Floats:
         cells = np.bincount(kind[text] * classes + labels, values, number * classes)
-        return cells.reshape(number, classes)
+        return cells.astype(np.float64).reshape(number, classes)
 
     called = predicted[text]
     return _Kinds(
@@ -203,8 +203,8 @@ def _kinds(
         hits=by_label(label, weight * (called == label)),
         support=by_label(label, weight),
         flagged=by_label(called, weight),
-        loss=np.bincount(kind, loss, number),
-        brier=np.bincount(kind, brier, number),
+        loss=np.bincount(kind, loss, number).astype(np.float64),
+        brier=np.bincount(kind, brier, number).astype(np.float64),
     )
 
 

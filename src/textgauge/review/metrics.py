@@ -188,8 +188,10 @@ def _judge(
         brier=brier,
         ece=_calibration_error(confidence[text], right, weight),
         labels=tuple(
-            replace(label, **areas)
-            for label, areas in zip(labels, _areas(probabilities, text, true, weight), strict=True)
+            replace(label, roc_auc=roc, average_precision=precision)
+            for label, (roc, precision) in zip(
+                labels, _areas(probabilities, text, true, weight), strict=True
+            )
         ),
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
     )
@@ -226,8 +228,8 @@ def _areas(
     text: npt.NDArray[np.int64],
     true: npt.NDArray[np.int64],
     weight: npt.NDArray[np.int64],
-) -> Iterator[dict[str, float | None]]:
-    """How each label's probabilities rank the texts."""
+) -> Iterator[tuple[float | None, float | None]]:
+    """How each label's probabilities rank the texts: ROC area and average precision."""
     texts, classes = probabilities.shape
     total = np.bincount(text, weight, texts).astype(np.int64)
     order = np.argsort(true, kind="stable")
@@ -237,10 +239,10 @@ def _areas(
         positive = np.zeros(texts, dtype=np.int64)
         positive[text[mine]] = weight[mine]  # A text has each label once.
         scores, negative = probabilities[:, label], total - positive
-        yield {
-            "roc_auc": roc_auc(scores, positive, negative),
-            "average_precision": average_precision(scores, positive, negative),
-        }
+        yield (
+            roc_auc(scores, positive, negative),
+            average_precision(scores, positive, negative),
+        )
 
 
 def _calibration_error(

@@ -1,0 +1,75 @@
+"""Explain decisions of a saved model: of a text, or of the texts of a table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .data.columns import Columns
+from .data.tables import is_table, read_table
+from .errors import TableError
+from .review.explanation import Explainer, Explanation
+from .tracking.addresses import resolve_model
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Explanations of some texts.
+
+    Attributes:
+        explanations: one for each distinct text, in the order in which they first stand.
+        left_out: further distinct texts of a table, which were not explained; None for a text that
+            was given by itself.
+        label_names: what to call label values.
+
+    """
+
+    explanations: tuple[Explanation, ...]
+    left_out: int | None
+    label_names: dict[str, str]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `textgauge explain --json` prints it."""
+        found = [each.to_json() for each in self.explanations]
+        if self.left_out is None:
+            return found[0]
+        return {"explanations": found, "left_out": self.left_out}
+
+
+def explain_model(
+    model: str | Path,
+    what: Any,
+    *,
+    text: str | None = None,
+    limit: int | None = None,
+    tracking_uri: str | None = None,
+    **how: Any,
+) -> Explained:
+    """Explain what a saved model decides, from the model alone.
+
+    Args:
+        model: a folder, or a `runs:/` or `models:/` address.
+        what: a text; or a table: a file, "-" for standard input, or a DataFrame.
+        text: the table's column with the texts; default the one that the model was trained with.
+        limit: how many texts of a table at most; None: all.
+        tracking_uri: where to look for an address.
+        **how: `encoding` and `delimiter` of a text file.
+
+    Raises:
+        BundleError: there is no model, it is damaged, or it was saved without what explains it.
+        TrackingError: the address can't be found in the tracking store.
+        TableError: the table cannot be read, or has no text.
+
+    """
+    explainer = Explainer.load(resolve_model(str(model), tracking_uri))
+    names = explainer.predictor.label_names
+    if isinstance(what, str) and not is_table(what):
+        return Explained(tuple(explainer.explain([what])), None, names)
+    column = text or str(explainer.predictor.settings["config"]["text"])
+    table = read_table(what, Columns(column, None), **how)
+    texts = table.frame["text"].drop_nulls().unique(maintain_order=True)
+    if not len(texts):
+        raise TableError(f"{table.name} has no text in its column {column!r}; pass --text NAME.")
+    chosen = texts if limit is None else texts.head(limit)
+    return Explained(tuple(explainer.explain(chosen)), len(texts) - len(chosen), names)

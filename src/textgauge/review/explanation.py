@@ -1,0 +1,364 @@
+"""Which words moved a decision: shares of the probability, from a saved model alone.
+
+The question is contrastive: why this label and not another? For each text, others are drawn that
+could stand there too (`text.fills`: each word replaced by what stands between its neighbours in the
+training texts, each number by another of them), and of these the ones on which the model decides
+otherwise are kept. Between such a text and the real one, words are exchanged one by one, in random
+orders and backwards, and what an exchange adds to the probability of the decision is the word's: a
+mean over orders and texts, which is the Shapley value (Strumbelj and Kononenko, 2014; Lundberg and
+Lee, 2017) by sampling. The shares of a text add up to its probability less the mean of the texts it
+was compared with.
+
+All chance comes from the text itself, so that the same text is explained alike every time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..bundle import files
+from ..bundle.predictor import Predictor
+from ..data.normal_form import normalise
+from ..errors import BundleError
+from ..text.encoder import Encoded
+from ..text.fills import Fills
+from ..text.tokens import tokenize
+from ..text.vocabulary import NUMBER
+
+DRAWN = 32
+"""Texts that are drawn to compare one with."""
+
+MORE, FEW = 128, 2
+"""Texts that are drawn instead where fewer than so many of these are decided otherwise."""
+
+KEPT = 6
+"""Of them at most; each is walked to twice, there and back."""
+
+STEPS = 64
+"""Exchanges between two texts at most; in longer ones, neighbours are exchanged together."""
+
+_CELLS = 8_000_000
+"""Tokens that are held at a time, roughly."""
+
+Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why a text was decided so.
+
+    Attributes:
+        text: as it was given.
+        decision: the predicted label.
+        probability: of that label, in [0, 1].
+        words: the tokens that were read, in the text's order.
+        contributions: what each adds to the probability; positive pushes towards the decision. They
+            add up to `probability` - `reference`. Shape: (words,).
+        reference: mean probability of that label for the texts it was compared with.
+
+    """
+
+    text: str
+    decision: str
+    probability: float
+    words: tuple[str, ...]
+    contributions: npt.NDArray[np.float64]
+    reference: float
+
+    def to_json(self) -> dict[str, Any]:
+        """As `textgauge explain --json` prints it."""
+        return {
+            "text": self.text,
+            "decision": self.decision,
+            "probability": self.probability,
+            "reference": self.reference,
+            "words": [
+                {"word": word, "contribution": float(value)}
+                for word, value in zip(self.words, self.contributions, strict=True)
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class _Texts:
+    """Encoded texts as rectangles. Shapes: (texts, longest), (texts, longest), (texts,)."""
+
+    ids: Ids
+    positions: Floats
+    lengths: Ids
+
+    def encoded(self) -> Encoded:
+        inside = np.arange(self.ids.shape[1]) < self.lengths[:, None]
+        return Encoded(
+            self.ids[inside].astype(np.int32),
+            self.positions[inside],
+            self.lengths.astype(np.int32),
+        )
+
+
+@dataclass(frozen=True)
+class _Others:
+    """Texts that others are compared with, of the same lengths.
+
+    Attributes:
+        ids: Shape: (number, texts, longest).
+        positions: Shape: as `ids`.
+        of_label: probability of the label that the real text has. Shape: (number, texts).
+        used: whether the text is compared with it. Shape: (number, texts).
+
+    """
+
+    ids: Ids
+    positions: Floats
+    of_label: npt.NDArray[np.float64]
+    used: npt.NDArray[np.bool_]
+
+    def first(self, number: int) -> _Others:
+        """So many of them: those in use, as they were drawn; then those that come nearest."""
+        nearest = np.where(self.used, 0.0, self.of_label)
+        order = np.lexsort((nearest, ~self.used), axis=0)[:number]
+        each = np.arange(self.ids.shape[1])
+        return _Others(
+            *(getattr(self, name)[order, each] for name in ("ids", "positions", "of_label", "used"))
+        )
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """From one text to another by exchanging the words at `groups`, one group after another.
+
+    Attributes:
+        text: which text of the chunk it leads to.
+        other: which of the drawn texts it begins at.
+        groups: positions that are exchanged together, in the order of the walk.
+        first: the row of the walk's first text between both.
+
+    """
+
+    text: int
+    other: int
+    groups: list[Ids]
+    first: int
+
+
+class Explainer:
+    """Explains the decisions of a saved model."""
+
+    def __init__(self, predictor: Predictor, fills: Fills) -> None:
+        self.predictor, self._fills = predictor, fills
+
+    @classmethod
+    def load(cls, folder: Path | str, cores: int | None = None) -> Explainer:
+        """Load a bundle; `cores` are the threads of the network, None takes all.
+
+        Raises:
+            BundleError: a file is missing or damaged, or a newer textgauge wrote it.
+
+        """
+        predictor, path = Predictor.load(folder, cores), Path(folder) / files.FILLS
+        try:
+            return cls(predictor, Fills.from_json(json.loads(path.read_text(encoding="utf-8"))))
+        except FileNotFoundError:
+            raise BundleError(
+                f"{folder} cannot explain its decisions: it has no {files.FILLS}. An older "
+                "textgauge saved it, or the file was not copied along; train again or copy the "
+                "whole folder."
+            ) from None
+        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BundleError(
+                f"{path} is damaged ({type(error).__name__}: {error}); copy the model again or "
+                "train again."
+            ) from None
+
+    def explain(self, texts: Sequence[str | None] | pl.Series) -> list[Explanation]:
+        """Explain raw texts; null is read as an empty text.
+
+        Raises:
+            ValueError: `texts` is a single string.
+
+        """
+        if isinstance(texts, str):
+            raise ValueError("texts must be a sequence of texts, was a single string; pass [text].")
+        column = normalise(pl.Series("text", texts, dtype=pl.String).fill_null(""))
+        distinct = column.unique(maintain_order=True)
+        encoded = self.predictor.encoder.encode_normalised(distinct)
+        found: dict[str, Explanation] = {}
+        for rows in _chunks(encoded.lengths):
+            chunk = distinct.gather(rows)
+            for explanation in self._explain(chunk, _Texts(*encoded.padded(rows))):
+                found[explanation.text] = explanation
+        return [
+            replace(found[normal], text=raw or "")
+            for raw, normal in zip(list(texts), column.to_list(), strict=True)
+        ]
+
+    def _explain(self, normalised: pl.Series, texts: _Texts) -> Iterator[Explanation]:
+        probabilities = self.predictor.probabilities_of(texts.encoded())
+        label = probabilities.argmax(1)
+        seeds = np.array([_seed(text) for text in normalised.to_list()], dtype=np.uint64)
+        others = self._others(texts, label, seeds)
+        full = probabilities[np.arange(len(label)), label].astype(np.float64)
+        walks = list(_walks(texts, others, seeds))
+        compared = others.used.sum(0)
+        between = self._between(texts, others, walks, label)
+        shares = np.zeros(texts.ids.shape)
+        for walk in walks:
+            start, end = others.of_label[walk.other, walk.text], full[walk.text]
+            middle = between[walk.first : walk.first + len(walk.groups) - 1]
+            for group, rise in zip(
+                walk.groups, np.diff(np.concatenate(([start], middle, [end]))), strict=True
+            ):
+                shares[walk.text, group] += rise / len(group) / (2 * compared[walk.text])
+        tokens = tokenize(normalised, self.predictor.encoder.max_tokens).to_list()
+        for at, (text, words) in enumerate(zip(normalised.to_list(), tokens, strict=True)):
+            yield Explanation(
+                text=text,
+                decision=self.predictor.classes[label[at]],
+                probability=float(full[at]),
+                words=tuple(words),
+                contributions=shares[at, : len(words)],
+                reference=float(others.of_label[others.used[:, at], at].mean()),
+            )
+
+    def _others(self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64]) -> _Others:
+        """What each text is compared with."""
+        found = self._drawn(texts, label, seeds, DRAWN, stream=0)
+        few = np.flatnonzero(found.used.sum(0) < FEW)
+        kept = found.first(KEPT)
+        if len(few):
+            some = _Texts(texts.ids[few], texts.positions[few], texts.lengths[few])
+            more = self._drawn(some, label[few], seeds[few], MORE, stream=3).first(KEPT)
+            for name in ("ids", "positions", "of_label", "used"):
+                getattr(kept, name)[:, few] = getattr(more, name)
+        kept.used[:, ~kept.used.any(0)] = True  # Better than nothing: those that come nearest.
+        return kept
+
+    def _drawn(
+        self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64], number: int, stream: int
+    ) -> _Others:
+        """Texts that could stand there too; used are those that are decided otherwise."""
+        count, longest = texts.ids.shape
+        ids = self._fills.draw(texts.ids, texts.lengths, _uniform(seeds, stream, (number, longest)))
+        positions = np.zeros(ids.shape, dtype=np.float32)
+        scale = self.predictor.encoder.numbers
+        if scale is not None:
+            # Edges are quantiles of the training texts' numbers, so each is as likely.
+            chance = _uniform(seeds, stream + 1, (number, longest))
+            edge = np.floor(chance * (scale.bins + 1))
+            positions = np.where(ids == NUMBER, edge, 0).astype(np.float32)
+        flat = _Texts(
+            ids.reshape(-1, longest),
+            positions.reshape(-1, longest),
+            np.tile(texts.lengths, number),
+        )
+        probabilities = self._distinct(flat).reshape(number, count, -1)
+        of_label = probabilities[:, np.arange(count), label].astype(np.float64)
+        return _Others(ids, positions, of_label, probabilities.argmax(2) != label)
+
+    def _between(
+        self, texts: _Texts, others: _Others, walks: list[_Walk], label: Ids
+    ) -> npt.NDArray[np.float64]:
+        """Probability of the label for each text between, walk after walk."""
+        ids, positions, lengths, labels = [], [], [], []
+        for walk in walks:
+            other, mine = walk.other, walk.text
+            steps = len(walk.groups) - 1
+            if not steps:
+                continue
+            place = np.full(texts.ids.shape[1], len(walk.groups))
+            for step, group in enumerate(walk.groups):
+                place[group] = step
+            real = place <= np.arange(steps)[:, None]
+            ids.append(np.where(real, texts.ids[mine], others.ids[other, mine]))
+            positions.append(np.where(real, texts.positions[mine], others.positions[other, mine]))
+            lengths.append(np.full(steps, texts.lengths[mine]))
+            labels.append(np.full(steps, label[mine]))
+        if not ids:
+            return np.zeros(0)
+        rows = _Texts(np.concatenate(ids), np.concatenate(positions), np.concatenate(lengths))
+        of_label = np.concatenate(labels)
+        found = self._distinct(rows)[np.arange(len(of_label)), of_label]
+        result: npt.NDArray[np.float64] = found.astype(np.float64)
+        return result
+
+    def _distinct(self, texts: _Texts) -> Floats:
+        """Probabilities, computed once for rows that are equal. Shape: (texts, classes)."""
+        both = np.concatenate([texts.ids, texts.positions.view(np.int32)], axis=1, dtype=np.int64)
+        mixed = np.random.default_rng(0).integers(1, 2**62, both.shape[1], dtype=np.int64) | 1
+        with np.errstate(over="ignore"):
+            keys = (both * mixed).sum(1) * 31 + texts.lengths
+        _, first, place = np.unique(keys, return_index=True, return_inverse=True)
+        few = _Texts(texts.ids[first], texts.positions[first], texts.lengths[first])
+        result: Floats = self.predictor.probabilities_of(few.encoded())[place.reshape(-1)]
+        return result
+
+
+def _walks(texts: _Texts, others: _Others, seeds: npt.NDArray[np.uint64]) -> Iterator[_Walk]:
+    """Two from each of the others that are used: an order of exchanges, and the same backwards."""
+    first = 0
+    chance = _uniform(seeds, 2, (len(others.ids), texts.ids.shape[1]))
+    differ = (texts.ids != others.ids) | (texts.positions != others.positions)
+    for number, used in enumerate(others.used):
+        for text in np.flatnonzero(used):
+            at = np.flatnonzero(differ[number, text])
+            if not len(at):
+                continue
+            size = -(-len(at) // STEPS)
+            groups = [at[begin : begin + size] for begin in range(0, len(at), size)]
+            order = np.argsort(chance[number, text, at[::size]])
+            there = [groups[index] for index in order]
+            for walk in (there, there[::-1]):
+                yield _Walk(int(text), number, walk, first)
+                first += len(walk) - 1
+
+
+def _chunks(lengths: npt.NDArray[np.int32]) -> Iterator[Ids]:
+    """Texts that are worked on together: of similar length, few enough for the memory."""
+    order = np.argsort(lengths, kind="stable")
+    begin = 0
+    while begin < len(order):
+        end = begin + 1
+        while end < len(order):
+            longest = int(lengths[order[end]])
+            if (end + 1 - begin) * longest * (
+                DRAWN + MORE + 2 * KEPT * min(longest, STEPS)
+            ) > _CELLS:
+                break
+            end += 1
+        yield order[begin:end]
+        begin = end
+
+
+def _seed(text: str) -> int:
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def _uniform(
+    seeds: npt.NDArray[np.uint64], stream: int, shape: tuple[int, int]
+) -> npt.NDArray[np.float64]:
+    """Chance in [0, 1) that depends on a text's seed and the place alone (SplitMix64).
+
+    Shape: (shape[0], texts, shape[1]).
+    """
+    rows, columns = shape
+    # A place has the same number however long the longest text is.
+    row = np.arange(rows, dtype=np.uint64) << np.uint64(20)
+    place = row[:, None, None] + np.arange(columns, dtype=np.uint64)
+    step = np.uint64(0x9E3779B97F4A7C15)
+    with np.errstate(over="ignore"):
+        state = seeds[:, None] + (place + np.uint64(1 + (stream << 40))) * step
+        for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+            state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
+        state ^= state >> np.uint64(31)
+    result: npt.NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    return result
