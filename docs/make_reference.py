@@ -31,6 +31,7 @@ EXAMPLES = {
     "check": "textgauge check notes.csv --text note --label verdict",
     "train": "textgauge train notes.csv --label-names 0=compliant,1=non-compliant",
     "evaluate": "textgauge evaluate runs:/RUN_ID/model newer_notes.csv",
+    "explain": 'textgauge explain runs:/RUN_ID/model "iron component manufactured in 1999"',
     "score": "textgauge score runs:/RUN_ID/model catalogue.parquet --out scored.parquet",
     "sync": "textgauge sync --azureml SUBSCRIPTION/lab/notes",
     "ui": "textgauge ui --port 5001",
@@ -57,7 +58,8 @@ def reference() -> str:
             names = ", ".join(action.option_strings) or str(metavar)
             shown = f"{names} {metavar}".strip() if action.option_strings else names
             required = " (required)" if action.option_strings and action.required else ""
-            rows.append(f"| `{shown}` | {action.help}{required} |".replace("|b", "\\|b"))
+            cells = [each.replace("|", "\\|") for each in (shown, f"{action.help}{required}")]
+            rows.append(f"| `{cells[0]}` | {cells[1]} |")
         pages.append("\n".join(rows) + "\n")
     return "\n".join(pages)
 

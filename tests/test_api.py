@@ -264,6 +264,16 @@ def test_a_model_is_loaded_by_its_folder_or_by_its_run(
     assert models[0].label_names == {"0": "compliant", "1": "non-compliant"}
 
 
+def test_explanations_are_those_of_the_command(finished: FinishedRun, workplace: Path) -> None:
+    (one,) = python_side.explain(finished.bundle, "iron component manufactured in 1999")
+    assert one.words == ("iron", "component", "manufactured", "in", "1999")
+    frame = pl.DataFrame({"text": ["iron component manufactured in 1999", "steel", None, "steel"]})
+    first, second = python_side.explain(finished.bundle, frame)
+    assert first.to_json() == one.to_json()
+    assert second.words == ("steel",)
+    assert len(python_side.explain(finished.bundle, finished.table, limit=5)) == 5
+
+
 def test_a_model_that_is_not_there_is_told(finished: FinishedRun, workplace: Path) -> None:
     with pytest.raises(BundleError, match="The model nowhere does not exist"):
         python_side.load("nowhere")

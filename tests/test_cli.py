@@ -349,6 +349,53 @@ def test_evaluate_leaves_labels_out_that_the_model_cannot_give_and_says_so(
     assert quiet.json["unknown_labels"] == {"maybe": 2}
 
 
+def test_explain_tells_which_words_moved_the_decision(
+    finished: FinishedRun, command: Command
+) -> None:
+    text = "plastic component manufactured in 1971 in poor condition"
+    done = command("explain", finished.bundle, text)
+    assert done.status == 0, done.err
+    decision, marked, *_ = done.out.split("\n\n")
+    assert re.match(r"[01] (non-)?compliant: probability 0\.\d{4}; 0\.\d{4} for", decision)
+    assert " ".join(re.findall(r"\w+", marked)) == text
+    found = command("explain", finished.bundle, text, "--json").json
+    assert [each["word"] for each in found["words"]] == text.split()
+    total = sum(each["contribution"] for each in found["words"])
+    assert total == pytest.approx(found["probability"] - found["reference"])
+
+
+def test_explain_takes_a_table(finished: FinishedRun, command: Command) -> None:
+    address = f"runs:/{finished.run_id}/model"
+    store = f"sqlite:///{finished.store}"
+    done = command(
+        *("explain", address, finished.table, "--limit", "3", "--tracking-uri", store, "--json")
+    )
+    assert done.status == 0, done.err
+    distinct = notes()["text"].unique(maintain_order=True)
+    assert [each["text"] for each in done.json["explanations"]] == distinct.head(3).to_list()
+    assert done.json["left_out"] == len(distinct) - 3
+    shown = command("explain", finished.bundle, finished.table, "--limit", "2").out
+    assert shown.endswith("further distinct texts are left out; see --limit.\n")
+
+
+@pytest.mark.parametrize(
+    ("what", "told"),
+    [
+        ("nots.csv", "there is no file 'nots.csv' in this folder"),
+        ("empty.csv", "has no text in its column 'text'; pass --text NAME."),
+        ("other.csv", "'text'"),
+    ],
+)
+def test_explain_says_what_is_wrong_with_a_table(
+    finished: FinishedRun, workplace: Path, command: Command, what: str, told: str
+) -> None:
+    Path("empty.csv").write_text("text,label\n,1\n,0\n")
+    Path("other.csv").write_text("note,label\nsteel,1\niron,0\n")
+    done = command("explain", finished.bundle, what)
+    assert (done.status, done.out) == (1, "")
+    assert told in done.error
+
+
 def test_a_model_is_found_by_its_run_in_the_working_folder(finished: FinishedRun) -> None:
     done = textgauge(
         *("evaluate", f"runs:/{finished.run_id}/model", "notes.csv", "--json"),
@@ -387,7 +434,7 @@ def test_help_lists_every_command_with_its_help(command: Command) -> None:
         for action in make_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    commands = {"demo", "check", "train", "evaluate", "score", "sync", "ui"}
+    commands = {"demo", "check", "train", "evaluate", "explain", "score", "sync", "ui"}
     assert subparsers.choices.keys() == commands
     for choice in subparsers._choices_actions:
         assert re.search(rf"^ +{choice.dest} +{choice.help}$", listed.out, flags=re.MULTILINE)

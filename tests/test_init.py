@@ -52,7 +52,7 @@ def test_errors_and_settings_load_nothing_heavy(fresh_python):
 
 def test_the_public_names_are_these():
     assert sorted(textgauge.__all__) == [
-        "Config", "TextClassifier", "TextgaugeError", "load", "train",
+        "Config", "TextClassifier", "TextgaugeError", "explain", "load", "train",
     ]  # fmt: skip
     assert dir(textgauge) == sorted([*textgauge.__all__, "__version__"])
 

@@ -5,6 +5,7 @@
     result = textgauge.train("notes.csv")              # a tracked run, as `textgauge train`
     classifier = textgauge.load(result.bundle)         # predicts without torch
     classifier.predict(["steel component manufactured in 1979 in good condition"])
+    textgauge.explain(result.bundle, "iron component")  # which words moved the decision
 
     TextClassifier().fit(texts, labels)                # scikit-learn's conventions, no tracking
 
@@ -16,17 +17,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import load, train
+    from .api import explain, load, train
     from .config import Config
     from .errors import TextgaugeError
     from .estimator import TextClassifier
 
-__all__ = ["Config", "TextClassifier", "TextgaugeError", "load", "train"]
+__all__ = ["Config", "TextClassifier", "TextgaugeError", "explain", "load", "train"]
 
 _HOMES = {
     "Config": "config",
     "TextClassifier": "estimator",
     "TextgaugeError": "errors",
+    "explain": "api",
     "load": "api",
     "train": "api",
 }

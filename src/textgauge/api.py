@@ -1,4 +1,4 @@
-"""The Python side of the commands: `textgauge.train` and `textgauge.load`."""
+"""The Python side of the commands: `textgauge.train`, `textgauge.load`, `textgauge.explain`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 from .bundle.predictor import Predictor
 from .config import Config
+from .explaining import explain_model
 from .result import TrainResult
+from .review.explanation import Explanation
 from .run import train as train_run
 from .scoring import load_predictor
 from .terminal.progress import close, progress_for
@@ -102,3 +104,46 @@ def load(model: str | Path, tracking_uri: str | None = None) -> Predictor:
 
     """
     return load_predictor(model, tracking_uri)
+
+
+def explain(
+    model: str | Path,
+    what: Any,
+    *,
+    text: str | None = None,
+    limit: int | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> list[Explanation]:
+    """Tell which words moved a saved model's decisions, as `textgauge explain` does, without torch.
+
+    Args:
+        model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        what: a text; or a table: a file, or a pandas or Polars DataFrame.
+        text: the table's column with the texts; default the one that the model was trained with.
+        limit: how many distinct texts of a table at most.
+        tracking_uri: where to look for an address; default as in `train`.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+
+    Returns:
+        An explanation for each distinct text; its `contributions` are what each of its `words` adds
+        to the probability of the decision.
+
+    Raises:
+        BundleError: there is no model, it is damaged, or it was saved without what explains it.
+        TrackingError: the address cannot be found.
+        TableError: the table cannot be read, or has no text.
+
+    """
+    found = explain_model(
+        model,
+        what,
+        text=text,
+        limit=limit,
+        tracking_uri=tracking_uri,
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+    return list(found.explanations)

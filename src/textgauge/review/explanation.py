@@ -356,9 +356,10 @@ def _uniform(
     place = row[:, None, None] + np.arange(columns, dtype=np.uint64)
     step = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
-        state = seeds[:, None] + (place + np.uint64(1 + (stream << 40))) * step
+        counter: npt.NDArray[np.uint64] = (place + np.uint64(1 + (stream << 40))) * step
+        state: npt.NDArray[np.uint64] = np.add(seeds[:, None], counter, dtype=np.uint64)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
-        state ^= state >> np.uint64(31)
+        state = state ^ (state >> np.uint64(31))
     result: npt.NDArray[np.float64] = (state >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return result
