@@ -356,7 +356,7 @@ def _uniform(
     place = row[:, None, None] + np.arange(columns, dtype=np.uint64)
     step = np.uint64(0x9E3779B97F4A7C15)
     with np.errstate(over="ignore"):
-        counter: npt.NDArray[np.uint64] = (place + np.uint64(1 + (stream << 40))) * step
+        counter = np.multiply(place + np.uint64(1 + (stream << 40)), step, dtype=np.uint64)
         state: npt.NDArray[np.uint64] = np.add(seeds[:, None], counter, dtype=np.uint64)
         for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
             state = (state ^ (state >> np.uint64(shift))) * np.uint64(factor)
