@@ -349,6 +349,27 @@ def test_evaluate_leaves_labels_out_that_the_model_cannot_give_and_says_so(
     assert quiet.json["unknown_labels"] == {"maybe": 2}
 
 
+def test_evaluate_judges_the_rows_of_each_value(
+    finished: FinishedRun, workplace: Path, command: Command
+) -> None:
+    frame = notes().with_columns(plant=pl.Series(["north", "south", None] * 100))
+    frame.write_csv("plants.csv")
+    done = command("evaluate", finished.bundle, "plants.csv", "--slice", "plant", "--json")
+    assert done.status == 0, done.err
+    slices = {each["value"]: each for each in done.json["slices"]}
+    assert {value: each["rows"] for value, each in slices.items()} == {
+        "north": 100, "south": 100, "(none)": 100,
+    }  # fmt: skip
+    mean = sum(each["accuracy"] for each in slices.values()) / 3
+    assert mean == pytest.approx(done.json["eval_accuracy"])
+    shown = command("evaluate", finished.bundle, "plants.csv", "--slice", "plant").out
+    assert "than all" in shown
+    assert "\nnorth " in shown
+    wrong = command("evaluate", finished.bundle, "plants.csv", "--slice", "plants")
+    assert (wrong.status, wrong.out) == (1, "")
+    assert "Did you mean 'plant'? Pass --slice plant." in wrong.error
+
+
 def test_explain_tells_which_words_moved_the_decision(
     finished: FinishedRun, command: Command
 ) -> None:

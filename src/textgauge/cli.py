@@ -295,7 +295,7 @@ def _sync(options: argparse.Namespace) -> int:
 
 def _evaluate(options: argparse.Namespace) -> int:
     from .scoring import evaluate_table, load_predictor
-    from .terminal.review import evaluation_text
+    from .terminal.review import evaluation_text, slices_text
 
     predictor = load_predictor(options.model, _tracking_uri(options))
     trained_with = predictor.settings["config"]
@@ -304,6 +304,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         options.table,
         text=getattr(options, "text", trained_with["text"]),
         label=getattr(options, "label", trained_with["label"]),
+        slice_by=options.slice,
         encoding=options.encoding,
         delimiter=options.delimiter,
     )
@@ -317,6 +318,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     else:
         print(f"{result.rows:,} rows, {result.unique_texts:,} distinct texts\n")
         print(evaluation_text(result.evaluation, predictor.label_names))
+        if result.slices is not None:
+            print(f"\n{slices_text(options.slice, result.slices, result.evaluation.rows)}")
     return 0
 
 

@@ -251,6 +251,9 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge evaluate`."""
     parser.add_argument("model", metavar="MODEL", help=_MODEL_HELP)
     parser.add_argument("table", metavar="TABLE", help=_TABLE_HELP)
+    parser.add_argument(
+        "--slice", metavar="COLUMN", help="judge the rows of each value of this column, too"
+    )
     _config_options(parser)
     _store_options(parser)
     _input_options(parser)

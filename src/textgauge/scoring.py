@@ -18,6 +18,7 @@ from .data.normal_form import normalise
 from .data.tables import Columns, read_frame, read_table
 from .errors import ColumnError, StorageError, TableError, did_you_mean
 from .review.metrics import Evaluation, evaluate
+from .review.slices import Slice, by_slice
 from .tracking.addresses import resolve_model
 from .training.progress import NoProgress, Progress
 
@@ -90,6 +91,8 @@ class Evaluated:
         unique_texts: distinct texts among them.
         unknown_labels: labels of the table that the model can't give, with their rows, which
             were left out.
+        slices: the same rows by the values of a column, the lowest accuracy first; None where
+            none was named.
 
     """
 
@@ -97,10 +100,11 @@ class Evaluated:
     rows: int
     unique_texts: int
     unknown_labels: dict[str, int]
+    slices: tuple[Slice, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge evaluate --json` prints it."""
-        return {
+        values: dict[str, Any] = {
             "eval_loss": self.evaluation.rows.loss,
             "eval_accuracy": self.evaluation.rows.accuracy,
             "eval_macro_f1": self.evaluation.rows.macro_f1,
@@ -110,6 +114,9 @@ class Evaluated:
             "over_rows": self.evaluation.rows.to_json(),
             "over_texts": self.evaluation.texts.to_json(),
         }
+        if self.slices is not None:
+            values["slices"] = [each.to_json() for each in self.slices]
+        return values
 
 
 def load_predictor(address: str | Path, tracking_uri: str | None = None) -> Predictor:
@@ -245,22 +252,32 @@ def evaluate_table(
     *,
     text: str = "text",
     label: str = "label",
+    slice_by: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
 ) -> Evaluated:
     """Judge a saved model on a labelled table.
 
+    Args:
+        predictor: the model.
+        source: what `read_table` takes.
+        text: the column with the texts.
+        label: the column with the labels.
+        slice_by: a column whose values are judged each by itself, too.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+
     Raises:
         TableError: the table can't be read, or has none of the model's labels.
 
     """
-    table = read_table(source, Columns(text, label), encoding=encoding, delimiter=delimiter)
+    columns = Columns(text, label, slice=slice_by)
+    table = read_table(source, columns, encoding=encoding, delimiter=delimiter)
     known = pl.Series(predictor.classes)
     labelled = table.frame.filter(pl.col("text").is_not_null() & pl.col("label").is_not_null())
     foreign = labelled.filter(~pl.col("label").is_in(known.implode()))
-    texts: LabelledTexts = gather_texts(
-        labelled.filter(pl.col("label").is_in(known.implode())), predictor.classes
-    )
+    judged = labelled.filter(pl.col("label").is_in(known.implode()))
+    texts: LabelledTexts = gather_texts(judged, predictor.classes)
     if not len(texts):
         found = ", ".join(repr(v) for v in foreign["label"].unique(maintain_order=True).head(5))
         raise TableError(
@@ -273,6 +290,9 @@ def evaluate_table(
         rows=texts.rows,
         unique_texts=len(texts),
         unknown_labels=dict(foreign["label"].value_counts().sort("label").iter_rows()),
+        slices=None
+        if slice_by is None
+        else tuple(by_slice(judged, texts, probabilities, predictor.classes)),
     )
 
 

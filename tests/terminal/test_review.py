@@ -13,6 +13,7 @@ from textgauge.result import TrainResult
 from textgauge.review.contenders import Contender, Review
 from textgauge.review.intervals import Interval, Intervals
 from textgauge.review.metrics import Evaluation, LabelMetrics, Metrics
+from textgauge.review.slices import Slice
 from textgauge.review.verdict import Comparison
 from textgauge.terminal import review
 from textgauge.terminal.review import (
@@ -21,6 +22,7 @@ from textgauge.terminal.review import (
     evaluation_text,
     labels_text,
     review_text,
+    slices_text,
     table,
 )
 from textgauge.tracking.protocol import RunRecord
@@ -194,3 +196,19 @@ def test_an_evaluation_is_shown_over_rows_and_over_texts():
         "each text once     0.8000     0.6250   0.5000",
     ]
     assert labels == labels_text(EVALUATION.rows, NAMES)
+
+
+def test_slices_tell_which_differ_from_the_whole():
+    def one(value, accuracy, low, high):
+        return Slice(value, 1200, 30, accuracy, Interval(low, high), 0.5, 0.1)
+
+    slices = [one("two\nlines", 0.5, 0.4, 0.6), one("x", 0.8, 0.7, 0.95), one("y", 1, 0.95, 1)]
+    shown = slices_text("plant", slices, metrics_of(0.9)).splitlines()
+    assert re.split("   +", shown[0]) == [
+        "plant", "rows", "texts", "accuracy", "with 95 % confidence", "macro F1", "than all",
+    ]  # fmt: skip
+    assert [re.split("   +", line) for line in shown[2:]] == [
+        ["'two\\nlines'", "1,200", "30", "0.5000", "40.0% to 60.0%", "0.5000", "lower"],
+        ["x", "1,200", "30", "0.8000", "70.0% to 95.0%", "0.5000"],
+        ["y", "1,200", "30", "1.0000", "95.0% to 100.0%", "0.5000", "higher"],
+    ]

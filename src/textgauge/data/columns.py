@@ -22,6 +22,7 @@ ROLES = {  # option, what the column holds
     "split": ("--split-column", "split"),
     "group": ("--group-column", "groups"),
     "time": ("--time-column", "times"),
+    "slice": ("--slice", "slices"),
 }
 
 
@@ -35,6 +36,7 @@ class Columns:
     split: str | None = None
     group: str | None = None
     time: str | None = None
+    slice: str | None = None
 
     def wanted(self) -> dict[str, str]:
         """Return the role and the name of each wanted column."""

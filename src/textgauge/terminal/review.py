@@ -8,6 +8,7 @@ from ..data.corpus import Corpus
 from ..result import TrainResult
 from ..review.intervals import percent
 from ..review.metrics import Evaluation, Metrics
+from ..review.slices import Slice
 from ..tracking.protocol import RunRecord
 
 _MOST_LABELS = 30
@@ -119,6 +120,35 @@ def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> s
             labels_text(evaluation.rows, label_names),
         ]
     )
+
+
+def slices_text(column: str, slices: Sequence[Slice], whole: Metrics) -> str:
+    """The figures of each slice; those whose interval does not hold the whole's accuracy stand out.
+
+    Args:
+        column: that the table was cut by.
+        slices: in the order in which they are shown.
+        whole: the figures of all rows.
+
+    """
+    rows = [
+        [
+            each.value if each.value.isprintable() else repr(each.value),
+            f"{each.rows:,}",
+            f"{each.texts:,}",
+            f"{each.accuracy:.4f}",
+            percent(each.interval),
+            f"{each.macro_f1:.4f}",
+            "lower"
+            if each.interval.high < whole.accuracy
+            else "higher"
+            if each.interval.low > whole.accuracy
+            else "",
+        ]
+        for each in slices
+    ]
+    header = [column, "rows", "texts", "accuracy", "with 95 % confidence", "macro F1", "than all"]
+    return table(header, rows)
 
 
 def named(label: str, label_names: Mapping[str, str]) -> str:
