@@ -399,6 +399,20 @@ def test_explain_takes_a_table(finished: FinishedRun, command: Command) -> None:
     assert shown.endswith("further distinct texts are left out; see --limit.\n")
 
 
+def test_explain_tells_what_matters_overall(finished: FinishedRun, command: Command) -> None:
+    done = command("explain", finished.bundle, finished.table, "--overall")
+    assert done.status == 0, done.err
+    assert "What speaks for 1 non-compliant\n" in done.out
+    assert "The largest step: " in done.out
+    found = command("explain", finished.bundle, finished.table, "--overall", "--json").json
+    assert found["classes"] == ["0", "1"]
+    assert len(found["numbers"]["values"]) == len(found["numbers"]["probabilities"])
+    assert found["left_out"] == 0
+    wrong = command("explain", finished.bundle, "iron part", "--overall")
+    assert (wrong.status, wrong.out) == (2, "")
+    assert "--overall needs a table, and 'iron part' is taken for a text" in wrong.error
+
+
 @pytest.mark.parametrize(
     ("what", "told"),
     [

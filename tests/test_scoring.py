@@ -316,7 +316,9 @@ def test_one_label_of_two_is_enough_to_judge(predictor):
     assert (found.rows, found.unique_texts) == (3, 2)
     texts = gather_texts(frame, predictor.classes)
     probabilities = predictor.predict(texts.texts).probabilities
-    assert found.evaluation == evaluate(texts, probabilities, predictor.classes)
+    assert found.evaluation == evaluate(
+        texts, probabilities, predictor.classes, with_intervals=True
+    )
 
 
 def test_columns_encoding_and_delimiter_can_be_named(predictor, tmp_path):

@@ -325,19 +325,22 @@ def _evaluate(options: argparse.Namespace) -> int:
 
 def _explain(options: argparse.Namespace) -> int:
     from .explaining import explain_model
-    from .terminal.explanation import explained_text
+    from .terminal.explanation import explained_text, overall_text
 
     result = explain_model(
         options.model,
         options.what,
         text=options.text,
-        limit=options.limit,
+        limit=options.limit or (1_000 if options.overall else 10),
+        overall=options.overall,
         tracking_uri=_tracking_uri(options),
         encoding=options.encoding,
         delimiter=options.delimiter,
     )
     if options.json:
         _print_json(result.to_json())
+    elif options.overall:
+        print(overall_text(result))
     else:
         colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         print(explained_text(result, colour=colour))

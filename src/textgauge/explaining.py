@@ -8,8 +8,9 @@ from typing import Any
 
 from .data.columns import Columns
 from .data.tables import is_table, read_table
-from .errors import TableError
+from .errors import SettingsError, TableError
 from .review.explanation import Explainer, Explanation
+from .review.overall import NumberCurve, WordShare, number_curve, words_overall
 from .tracking.addresses import resolve_model
 
 
@@ -22,18 +23,34 @@ class Explained:
         left_out: further distinct texts of a table, which were not explained; None for a text that
             was given by itself.
         label_names: what to call label values.
+        classes: the labels.
+        words: where it was asked, the words that matter for each label overall.
+        curve: where it was asked, how the decision follows a number; None where texts have none.
 
     """
 
     explanations: tuple[Explanation, ...]
     left_out: int | None
     label_names: dict[str, str]
+    classes: tuple[str, ...] = ()
+    words: dict[str, list[WordShare]] | None = None
+    curve: NumberCurve | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
         found = [each.to_json() for each in self.explanations]
         if self.left_out is None:
             return found[0]
+        if self.words is not None:
+            words = {label: [vars(each) for each in told] for label, told in self.words.items()}
+            curve = None if self.curve is None else self.curve.to_json()
+            return {
+                "classes": list(self.classes),
+                "words": words,
+                "numbers": curve,
+                "explained": len(found),
+                "left_out": self.left_out,
+            }
         return {"explanations": found, "left_out": self.left_out}
 
 
@@ -43,6 +60,7 @@ def explain_model(
     *,
     text: str | None = None,
     limit: int | None = None,
+    overall: bool = False,
     tracking_uri: str | None = None,
     **how: Any,
 ) -> Explained:
@@ -53,6 +71,7 @@ def explain_model(
         what: a text; or a table: a file, "-" for standard input, or a DataFrame.
         text: the table's column with the texts; default the one that the model was trained with.
         limit: how many texts of a table at most; None: all.
+        overall: whether to tell what matters over all of them.
         tracking_uri: where to look for an address.
         **how: `encoding` and `delimiter` of a text file.
 
@@ -60,11 +79,16 @@ def explain_model(
         BundleError: there is no model, it is damaged, or it was saved without what explains it.
         TrackingError: the address can't be found in the tracking store.
         TableError: the table cannot be read, or has no text.
+        SettingsError: what matters overall was asked of a single text.
 
     """
     explainer = Explainer.load(resolve_model(str(model), tracking_uri))
     names = explainer.predictor.label_names
     if isinstance(what, str) and not is_table(what):
+        if overall:
+            raise SettingsError(
+                f"--overall needs a table, and {what!r} is taken for a text; give a file."
+            )
         return Explained(tuple(explainer.explain([what])), None, names)
     column = text or str(explainer.predictor.settings["config"]["text"])
     table = read_table(what, Columns(column, None), **how)
@@ -72,4 +96,12 @@ def explain_model(
     if not len(texts):
         raise TableError(f"{table.name} has no text in its column {column!r}; pass --text NAME.")
     chosen = texts if limit is None else texts.head(limit)
-    return Explained(tuple(explainer.explain(chosen)), len(texts) - len(chosen), names)
+    found = tuple(explainer.explain(chosen))
+    return Explained(
+        found,
+        len(texts) - len(chosen),
+        names,
+        tuple(explainer.predictor.classes),
+        words_overall(found) if overall else None,
+        number_curve(explainer.predictor, chosen) if overall else None,
+    )

@@ -266,7 +266,15 @@ def explain(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("what", metavar="TEXT|TABLE", help=f"a text, or a table: {_TABLE_HELP}")
     parser.add_argument("--text", default=None, metavar="COLUMN", help="column with the texts")
     parser.add_argument(
-        "--limit", type=_positive, default=10, metavar="N", help="texts of a table at most (10)"
+        "--limit",
+        type=_positive,
+        metavar="N",
+        help="texts of a table at most (10; with --overall 1000)",
+    )
+    parser.add_argument(
+        "--overall",
+        action="store_true",
+        help="not each text of the table, but what matters over all: words, numbers",
     )
     _store_options(parser)
     _input_options(parser)

@@ -15,6 +15,7 @@ from textgauge.data.corpus import build_corpus
 from textgauge.errors import BundleError
 from textgauge.review import explanation as module
 from textgauge.review.explanation import Explainer
+from textgauge.review.overall import number_curve, words_overall
 from textgauge.text.fills import learn_fills
 from textgauge.text.learn import learn_encoder
 from textgauge.training.fit import fit
@@ -195,3 +196,18 @@ def test_damaged_fills_are_told(trained, tmp_path, content):
     (folder / files.FILLS).write_text(content)
     with pytest.raises(BundleError, match=r"fills\.json is damaged"):
         Explainer.load(folder)
+
+
+# ---- overall -------------------------------------------------------------------------------------
+
+
+def test_the_curve_shows_the_step_of_the_regulation(explainer, notes):
+    curve = number_curve(explainer.predictor, notes["text"].sample(300, seed=1))
+    before, after, fall = curve.step(1)
+    assert (before, after) == (FIRST_COMPLIANT_YEAR - 1, FIRST_COMPLIANT_YEAR)
+    assert fall < -0.05
+    assert curve.probabilities[curve.values < before, 1].min() > 0.95
+
+
+def test_the_words_that_matter_overall_are_those_of_the_regulation(explained):
+    assert {each.word for each in words_overall(explained)["1"][:5]} == {*BREAKING, "<number>"}

@@ -4,7 +4,13 @@ import numpy as np
 
 from textgauge.explaining import Explained
 from textgauge.review.explanation import Explanation
-from textgauge.terminal.explanation import SHOWN, explained_text, explanation_text
+from textgauge.review.overall import NumberCurve, WordShare
+from textgauge.terminal.explanation import (
+    SHOWN,
+    explained_text,
+    explanation_text,
+    overall_text,
+)
 
 NAMES = {"1": "non-compliant"}
 
@@ -62,3 +68,28 @@ def test_what_is_left_out_is_said():
     assert shown.endswith("\n\n\n1,234 further distinct texts are left out; see --limit.")
     assert shown.count("probability") == 2
     assert "left out" not in explained_text(Explained((explanation(["a"], [0.1]),), None, {}))
+
+
+def test_what_matters_overall_in_full():
+    curve = NumberCurve(
+        np.array([1990.0, 1994.0, 1995.0, 2000.0]),
+        np.array([[0.0, 1.0], [0.02, 0.98], [0.6, 0.4], [0.7, 0.3]]),
+        300,
+    )
+    words = {"1": [WordShare("iron", 0.5, 1200, "an iron  part " + "x" * 80)]}
+    found = Explained((explanation(["a"], [0.1]),) * 3, 7, NAMES, ("0", "1"), words, curve)
+    assert overall_text(found).split("\n\n\n") == [
+        "What speaks for 1 non-compliant\n\n"
+        "word      adds   texts" + " " * 58 + "as in\n"
+        "────   ───────   ─────   " + "─" * 60 + "\n"
+        "iron   +0.5000   1,200   an iron part " + "x" * 46 + "…",
+        "Probability of 1 non-compliant by the number in the text (mean of 300 texts)\n\n"
+        "  1990 ██▄▃ 2000\n\n"
+        "The largest step: -0.5800 from 1994 to 1995.",
+        "From 3 distinct texts; 7 further ones are left out.",
+    ]
+
+
+def test_without_numbers_there_is_no_curve_to_show():
+    found = Explained((explanation(["a"], [0.1]),), 0, {}, ("0", "1"), {}, None)
+    assert overall_text(found) == "From 1 distinct texts."

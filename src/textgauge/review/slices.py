@@ -115,5 +115,5 @@ def _ranges(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
     for number in range(len(edges) + 1):
         inside = (place == number) & numbers.is_not_null()
         if inside.any():
-            low, high = numbers.filter(inside).min(), numbers.filter(inside).max()
-            yield f"{low:g} to {high:g}", frame.filter(inside)
+            mine = numbers.filter(inside).to_numpy()
+            yield f"{mine.min():g} to {mine.max():g}", frame.filter(inside)

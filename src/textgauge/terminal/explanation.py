@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..explaining import Explained
 from ..review.explanation import Explanation
+from ..review.overall import NumberCurve
 from .review import named, table
 
 SHOWN = 10
@@ -15,6 +16,8 @@ LEAST = 0.005
 """Smaller shares are not told: they are chance."""
 
 _WIDTH = 20
+_EXAMPLE = 60
+_BLOCKS = "▁▂▃▄▅▆▇█"
 _TOWARDS, _AGAINST, _PLAIN = "\x1b[1;44;97m", "\x1b[1;43;30m", "\x1b[0m"
 
 
@@ -26,6 +29,44 @@ def explained_text(found: Explained, *, colour: bool = False) -> str:
     if found.left_out:
         blocks.append(f"{found.left_out:,} further distinct texts are left out; see --limit.")
     return "\n\n\n".join(blocks)
+
+
+def overall_text(found: Explained) -> str:
+    """The words that matter for each label, and how the decision follows a number."""
+    blocks = []
+    for label, words in (found.words or {}).items():
+        rows = [
+            [each.word, f"{each.share:+.4f}", f"{each.texts:,}", _shortened(each.example)]
+            for each in words[:SHOWN]
+        ]
+        title = f"What speaks for {named(label, found.label_names)}"
+        blocks.append(f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}")
+    if found.curve is not None:
+        blocks.append(_curve_text(found.curve, found.classes, found.label_names))
+    left = f"; {found.left_out:,} further ones are left out" if found.left_out else ""
+    blocks.append(f"From {len(found.explanations):,} distinct texts{left}.")
+    return "\n\n\n".join(blocks)
+
+
+def _curve_text(curve: NumberCurve, classes: Sequence[str], label_names: Mapping[str, str]) -> str:
+    """The label that changes most with the number, as a row of blocks."""
+    label = max(range(len(classes)), key=lambda at: (abs(curve.step(at)[2]), at))
+    before, after, rise = curve.step(label)
+    blocks = "".join(
+        _BLOCKS[min(int(value * len(_BLOCKS)), len(_BLOCKS) - 1)]
+        for value in curve.probabilities[:, label]
+    )
+    return (
+        f"Probability of {named(classes[label], label_names)} by the number in the text "
+        f"(mean of {curve.texts:,} texts)\n\n"
+        f"  {curve.values[0]:g} {blocks} {curve.values[-1]:g}\n\n"
+        f"The largest step: {rise:+.4f} from {before:g} to {after:g}."
+    )
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _EXAMPLE else f"{line[: _EXAMPLE - 1]}…"
 
 
 def explanation_text(
