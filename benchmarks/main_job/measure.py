@@ -272,6 +272,8 @@ def start(folder: Path, runs: int) -> None:
 
 def main() -> None:
     """Parse the arguments and measure in a fresh folder."""
+    # As users have it: what is imported twice is compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["speed", "years", "memory", "stages", "steps", "start"])
     parser.add_argument("--data", type=Path, help="folder of the benchmark tables")

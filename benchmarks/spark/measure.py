@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -381,6 +382,8 @@ def train(options: argparse.Namespace, folder: Path, results: Results) -> None:
 
 def main() -> None:
     """Parse the arguments and measure."""
+    # As users have it: what is imported twice is compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if sys.argv[1:2] == ["_prepare"]:
         _prepare(*sys.argv[2:])
         return

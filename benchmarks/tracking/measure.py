@@ -54,6 +54,8 @@ def train(
 
 def main() -> None:
     """Parse the arguments, start the servers, measure in turn."""
+    # As users have it: what is imported twice is compiled once.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of the benchmark tables")
     parser.add_argument("--runs", type=int, default=3)
