@@ -190,6 +190,14 @@ def test_a_model_without_what_explains_it_says_so(trained, tmp_path):
         Explainer.load(folder)
 
 
+def test_fills_of_another_model_are_told(trained, tmp_path):
+    folder = copy_of(trained.folder, tmp_path / "mixed")
+    values = json.loads((folder / files.FILLS).read_text())
+    (folder / files.FILLS).write_text(json.dumps({**values, "vocabulary": 10_000}))
+    with pytest.raises(BundleError, match=r"files of different models: fills\.json knows 10000 "):
+        Explainer.load(folder)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"between": 3}', "\x00"])
 def test_damaged_fills_are_told(trained, tmp_path, content):
     folder = copy_of(trained.folder, tmp_path / "damaged")

@@ -167,7 +167,7 @@ class Explainer:
         """
         predictor, path = Predictor.load(folder, cores), Path(folder) / files.FILLS
         try:
-            return cls(predictor, Fills.from_json(json.loads(path.read_text(encoding="utf-8"))))
+            fills = Fills.from_json(json.loads(path.read_text(encoding="utf-8")))
         except FileNotFoundError:
             raise BundleError(
                 f"{folder} cannot explain its decisions: it has no {files.FILLS}. An older "
@@ -179,6 +179,14 @@ class Explainer:
                 f"{path} is damaged ({type(error).__name__}: {error}); copy the model again or "
                 "train again."
             ) from None
+        words = len(predictor.encoder.vocabulary)
+        if fills.vocabulary != words:
+            raise BundleError(
+                f"{folder} holds files of different models: {files.FILLS} knows "
+                f"{fills.vocabulary} words and {files.VOCABULARY} {words}; copy the model again or "
+                "train again."
+            )
+        return cls(predictor, fills)
 
     def explain(self, texts: Sequence[str | None] | pl.Series) -> list[Explanation]:
         """Explain raw texts; null is read as an empty text.

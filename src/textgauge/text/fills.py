@@ -100,11 +100,11 @@ class _Table:
 
 
 class Fills:
-    """What stands in which place, learned from encoded texts."""
+    """What stands in which place, learned from encoded texts; `vocabulary` is the number of ids."""
 
     def __init__(self, between: _Table, after: _Table, anywhere: _Table, vocabulary: int) -> None:
         self._between, self._after, self._anywhere = between, after, anywhere
-        self._vocabulary = vocabulary
+        self.vocabulary = vocabulary
 
     @classmethod
     def learn(cls, texts: Encoded, vocabulary: int) -> Fills:
@@ -145,7 +145,7 @@ class Fills:
         inside = np.arange(ids.shape[1]) < lengths[:, None]
         filled = np.broadcast_to(np.int64(-1), shares.shape)
         for table, places in (
-            (self._between, before * self._vocabulary + after),
+            (self._between, before * self.vocabulary + after),
             (self._after, before),
             (self._anywhere, np.zeros_like(ids)),
         ):
@@ -160,7 +160,7 @@ class Fills:
             "between": self._between.to_json(),
             "after": self._after.to_json(),
             "anywhere": self._anywhere.to_json(),
-            "vocabulary": self._vocabulary,
+            "vocabulary": self.vocabulary,
         }
 
     @classmethod

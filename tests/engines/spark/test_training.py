@@ -157,6 +157,17 @@ def assignment_in(folder: Path) -> training.Assignment:
     )  # fmt: skip
 
 
+def given_up(spark: Any, folder: Path, told: str) -> list[str]:
+    """What was noted before a training that began again three times was given up."""
+    notes: list[str] = []
+    with pytest.raises(EngineError, match=told):
+        training.run_workers(
+            spark, assignment_in(folder), 2, on_epoch=lambda epoch: None, on_note=notes.append
+        )
+    assert len(notes) == 3
+    return notes
+
+
 def test_workers_that_are_lost_too_often_are_told(
     spark: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -169,12 +180,7 @@ def test_workers_that_are_lost_too_often_are_told(
         return job
 
     monkeypatch.setattr(training, "_start_workers", lost)
-    notes: list[str] = []
-    with pytest.raises(EngineError, match=r"workers were lost 4 times .*ExecutorLostFailure"):
-        training.run_workers(
-            spark, assignment_in(tmp_path), 2, on_epoch=lambda epoch: None, on_note=notes.append
-        )
-    assert len(notes) == 3
+    notes = given_up(spark, tmp_path, r"workers were lost 4 times .*ExecutorLostFailure")
     assert "training goes on from the start" in notes[0]
 
 
@@ -224,12 +230,7 @@ def test_workers_that_only_lost_each_other_begin_again_and_are_told_in_the_end(
         return job
 
     monkeypatch.setattr(training, "_start_workers", apart)
-    notes: list[str] = []
-    with pytest.raises(EngineError, match=r"lost 4 times \(the client socket has timed out\)"):
-        training.run_workers(
-            spark, assignment_in(tmp_path), 2, on_epoch=lambda epoch: None, on_note=notes.append
-        )
-    assert len(notes) == 3
+    given_up(spark, tmp_path, r"lost 4 times \(the client socket has timed out\)")
 
 
 # ---- before it begins
