@@ -76,7 +76,8 @@ def test_what_matters_overall_in_full():
         np.array([[0.0, 1.0], [0.02, 0.98], [0.6, 0.4], [0.7, 0.3]]),
         300,
     )
-    words = {"1": [WordShare("iron", 0.5, 1200, "an iron  part " + "x" * 80)]}
+    iron = WordShare("iron", 0.5, 1200, "an iron  part " + "x" * 80)
+    words = {"1": [iron, WordShare("part", 0.001, 900, "a part")]}  # The second is chance.
     found = Explained((explanation(["a"], [0.1]),) * 3, 7, NAMES, ("0", "1"), words, curve)
     assert overall_text(found).split("\n\n\n") == [
         "What speaks for 1 non-compliant\n\n"

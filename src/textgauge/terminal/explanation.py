@@ -38,6 +38,7 @@ def overall_text(found: Explained) -> str:
         rows = [
             [each.word, f"{each.share:+.4f}", f"{each.texts:,}", _shortened(each.example)]
             for each in words[:SHOWN]
+            if each.share >= LEAST
         ]
         title = f"What speaks for {named(label, found.label_names)}"
         blocks.append(f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}")
