@@ -92,9 +92,10 @@ def demand(
 
 
 def listed(names: Sequence[str]) -> str:
-    """Name the first twelve, in quotes, and say how many more there are."""
+    """Name the first twelve, in quotes and not at any length, and say how many more there are."""
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
-    return ", ".join(map(repr, names[:12])) + more
+    shown = (name if len(name) <= 60 else f"{name[:59]}…" for name in names[:12])
+    return ", ".join(map(repr, shown)) + more
 
 
 def _looks_like_data(names: Sequence[str], first_rows: Sequence[Sequence[str]]) -> bool:

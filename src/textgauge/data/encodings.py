@@ -30,16 +30,10 @@ def decode(data: bytes, name: str, encoding: str | None) -> tuple[bytes, tuple[P
     Lines end in `\n` or `\r\n` afterwards. Raises TableError that names lines and bytes where the
     file is not in that encoding, and SettingsError for an encoding that Python does not know.
     """
-    marked = next((codec for mark, codec in _MARKS if data.startswith(mark)), None)
-    codec = encoding or marked or "utf-8"
+    marked = _marked(data)
+    codec = codec_of(data, encoding)
     try:
-        "".encode(codec)  # a LookupError too for codecs that are no encodings of text: base64
-        codec = "utf-8-sig" if codecs.lookup(codec).name in ("utf-8", "utf-8-sig") else codec
         utf8 = _as_utf8(data, codec)
-    except LookupError:
-        known = {*aliases, *aliases.values()}
-        hint = "" if codec in known else did_you_mean(codec, known)
-        raise SettingsError(f"--encoding {codec!r} is no encoding of text.{hint}") from None
     except UnicodeDecodeError as error:
         raise _undecodable(data, name, codec, encoding) from error
     problems = []
@@ -54,6 +48,27 @@ def decode(data: bytes, name: str, encoding: str | None) -> tuple[bytes, tuple[P
     if b"\r" in utf8 and b"\n" not in utf8:  # line ends of the old Macintosh
         utf8 = utf8.replace(b"\r", b"\n")
     return utf8, tuple(problems)
+
+
+def codec_of(head: bytes, encoding: str | None) -> str:
+    """Name the codec of a file that begins with `head`; "utf-8-sig" for all of UTF-8.
+
+    It is the one given, or that of the byte order mark, or UTF-8. Raises SettingsError for an
+    encoding that Python does not know.
+    """
+    codec = encoding or _marked(head) or "utf-8"
+    try:
+        "".encode(codec)  # a LookupError too for codecs that are no encodings of text: base64
+        codecs.getincrementaldecoder(codec)
+        return "utf-8-sig" if codecs.lookup(codec).name in ("utf-8", "utf-8-sig") else codec
+    except LookupError:
+        known = {*aliases, *aliases.values()}
+        hint = "" if codec in known else did_you_mean(codec, known)
+        raise SettingsError(f"--encoding {codec!r} is no encoding of text.{hint}") from None
+
+
+def _marked(head: bytes) -> str | None:
+    return next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
 
 
 def _as_utf8(data: bytes, codec: str) -> bytes:

@@ -51,7 +51,7 @@ def json_sample(data: bytes, name: str) -> list[dict[str, object]]:
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise _bad_json(data, name)
+                raise _bad_json(name, _faults(data))
             sample.append(value)
     return sample
 
@@ -71,12 +71,22 @@ def read_json_lines(data: bytes, name: str, names: Sequence[str], *, as_written:
             except pl.exceptions.SchemaError:  # the values of one key differ in kind
                 frame = pl.read_ndjson(data, schema=strings)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        raise _bad_json(data, name) from None
+        raise _bad_json(name, _faults(data)) from None
+    if has_empty_row(frame) and (faults := _faults(data)):
+        raise _bad_json(name, faults)
     one_each = frame.height == data.rstrip().count(b"\n") + 1
     return Rows(frame, 1 if one_each else None)
 
 
-def _bad_json(data: bytes, name: str) -> TableError:
+def has_empty_row(frame: pl.DataFrame) -> bool:
+    """Whether all values of some row are null: Polars 1.31 makes such rows of broken lines, too."""
+    if not frame.width:
+        return False
+    return bool(frame.select(pl.all_horizontal(pl.all().is_null()).any()).item())
+
+
+def _faults(data: bytes) -> list[str]:
+    """The lines that are no objects, and why."""
     faults = []
     for number, line in enumerate(io.BytesIO(data), 1):
         try:
@@ -84,6 +94,10 @@ def _bad_json(data: bytes, name: str) -> TableError:
                 faults.append(f"line {number:,} (no object)")
         except ValueError as error:
             faults.append(f"line {number:,} ({str(error).split(':')[0].lower()})")
+    return faults
+
+
+def _bad_json(name: str, faults: list[str]) -> TableError:
     return TableError(
         f"{name} is not JSON lines: {some(faults) or 'a value is out of range'}. Each line must be "
         'one object, such as {"text": "good condition", "label": 0}; mend or delete these lines.'

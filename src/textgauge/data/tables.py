@@ -13,8 +13,9 @@ import os
 import re
 import sys
 import zlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,13 @@ def _read_stream(data: io.BytesIO) -> pl.LazyFrame:
     return pl.read_ipc_stream(data).lazy()
 
 
-_SUFFIXES = {
+SUFFIXES = {
     **{".csv": ",", ".tsv": "\t", ".tab": "\t"},  # the delimiter that the name promises
     **dict.fromkeys((".jsonl", ".ndjson", ".json-lines", ".json"), "JSON lines"),
     **dict.fromkeys((".parquet", ".pq"), "Parquet"),
     **dict.fromkeys((".arrow", ".feather", ".ipc"), "Arrow"),
 }
-_TYPED: tuple[tuple[bytes, str, Callable[[io.BytesIO], pl.LazyFrame]], ...] = (
+TYPED: tuple[tuple[bytes, str, Callable[[io.BytesIO], pl.LazyFrame]], ...] = (
     (b"PAR1", "Parquet", pl.scan_parquet),
     (b"ARROW1", "Arrow", pl.scan_ipc),
     (b"\xff\xff\xff\xff", "Arrow stream", _read_stream),
@@ -72,7 +73,7 @@ _ZIPPED = (
     (b"word/", "a Word document"),
     (b"opendocument.spreadsheet", "an OpenDocument sheet"),
 )
-_DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+DAMAGE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def is_table(given: str) -> bool:
     except (OSError, ValueError):
         return False  # No path could be so long, or hold such a character.
     ending = Path(given.removesuffix(".gz")).suffix.lower()
-    return ending in _SUFFIXES and len(given.split()) == 1
+    return ending in SUFFIXES and len(given.split()) == 1
 
 
 def read_table(
@@ -125,6 +126,7 @@ def read_table(
     *,
     encoding: str | None = None,
     delimiter: str | None = None,
+    label_may_lack: bool = False,
 ) -> Table:
     """Return the wanted columns of `source`, under the names of their roles.
 
@@ -132,7 +134,8 @@ def read_table(
     standard input, or a pandas or Polars DataFrame or LazyFrame. Only the wanted columns are read.
     Values of a text file stay as they are written ("01" is "01"); other values become strings as
     Polars writes them (true, 1, 2024-05-01), but a column of whole floats, as pandas makes of
-    integers with gaps, gives "1" and not "1.0".
+    integers with gaps, gives "1" and not "1.0". With `label_may_lack` a table without the label
+    column is read without it.
 
     Raises TableError where the source cannot be read, ColumnError where a column is not there, is
     there twice or cannot be used, and SettingsError for an unknown encoding or delimiter.
@@ -147,6 +150,9 @@ def read_table(
                     f"column with {ROLES[role][0]} or {ROLES[other][0]}."
                 )
     opened = _open(source, _How(encoding, delimiter, tuple(wanted.values())))
+    if label_may_lack and wanted.get("label") not in opened.names:
+        wanted.pop("label", None)
+        columns = replace(columns, label=None)
     demand(wanted, opened.names, opened.name, opened.first_rows)
     rows = opened.load(list(dict.fromkeys(wanted.values())))
     if rows.frame.height == 0:
@@ -160,14 +166,22 @@ def read_table(
 
 
 def read_frame(
-    source: Any, *, encoding: str | None = None, delimiter: str | None = None
+    source: Any,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    most_columns: int | None = None,
 ) -> pl.DataFrame:
     """Return every column of `source`, named and typed as there; all Strings in delimited text.
 
     A column without a name gets one ("column 3"). Raises as `read_table` does, and ColumnError
-    where two columns have one name.
+    where two columns have one name, or where there are more than `most_columns`.
     """
     opened = _open(source, _How(encoding, delimiter, ()))
+    if most_columns is not None and len(opened.names) > most_columns:
+        raise ColumnError(
+            f"{opened.name} has {len(opened.names):,} columns; {most_columns:,} are allowed."
+        )
     demand({name: name for name in opened.names}, opened.names, opened.name)
     frame = opened.load(opened.names).frame
     if frame.height == 0:
@@ -223,11 +237,11 @@ def _open(source: Any, how: _How) -> _Opened:
     if data.startswith(b"\x1f\x8b"):
         data = _unpack(data, name)
         suffixes = suffixes[:-1] or [""]
-    for magic, kind, scan in _TYPED:
+    for magic, kind, scan in TYPED:
         if data.startswith(magic):
-            _refuse_cut(data, data[-8:], name)
+            refuse_cut(data, data[-8:], name)
             return _open_typed(partial(scan, io.BytesIO(data)), name, suffixes[-1], kind)
-    _refuse_others(data, name)
+    refuse_others(data, name)
     if how.encoding is None:
         refuse_binary(data, name)
     return _open_text(data, name, suffixes[-1], how)
@@ -251,13 +265,13 @@ def _read_path(path: Path) -> bytes | pl.LazyFrame:
             head = file.read(8)
             if path.is_file() and head.startswith(b"PAR1"):
                 file.seek(-4, os.SEEK_END)
-                _refuse_cut(head, file.read(), path.name)
+                refuse_cut(head, file.read(), path.name)
                 return pl.scan_parquet(path, glob=False)
             data = path.read_bytes() if path.is_file() else head + file.read()
     except FileNotFoundError:
-        raise TableError(_no_such_file(path)) from None
+        raise TableError(no_such_file(path)) from None
     except IsADirectoryError:
-        inside = _tables_among(_files_in(path))
+        inside = tables_among(_files_in(path))
         example = f", for example {path / inside[0]}" if inside else " in it"
         raise TableError(f"{path} is a folder, not a table. Name a file{example}.") from None
     except PermissionError:
@@ -272,14 +286,14 @@ def _read_path(path: Path) -> bytes | pl.LazyFrame:
     return data
 
 
-def _no_such_file(path: Path) -> str:
+def no_such_file(path: Path) -> str:
     folder = path.parent
     if not folder.is_dir():
         return f"there is no folder {str(folder)!r}, so no file {str(path)!r}. Check the path."
     files = _files_in(folder)
     hint = did_you_mean(path.name, files)
     if not hint:
-        tables = _tables_among(files)
+        tables = tables_among(files)
         hint = f" The tables there: {listed(tables)}." if tables else " There are no tables in it."
     where = "this folder" if str(folder) == "." else str(folder)
     return f"there is no file {path.name!r} in {where}.{hint}"
@@ -292,28 +306,35 @@ def _files_in(folder: Path) -> list[str]:
         return []
 
 
-def _tables_among(files: list[str]) -> list[str]:
-    return [name for name in files if Path(name.removesuffix(".gz")).suffix in _SUFFIXES]
+def tables_among(files: list[str]) -> list[str]:
+    return [name for name in files if Path(name.removesuffix(".gz")).suffix in SUFFIXES]
 
 
 def _unpack(data: bytes, name: str) -> bytes:
-    try:
+    with gzip_faults(name):
         unpacked = gzip.decompress(data)
+    if not unpacked.strip():
+        raise TableError(f"{name} is empty once unpacked. See that it was written whole.")
+    return unpacked
+
+
+@contextmanager
+def gzip_faults(name: str) -> Iterator[None]:
+    """Say what is wrong where gzip cannot be unpacked."""
+    try:
+        yield
     except EOFError:
         raise TableError(
             f"{name} is cut off: its gzip data ends too early. Copy it again."
         ) from None
     except (OSError, zlib.error) as error:
         raise TableError(f"{name} is damaged gzip ({error}). Copy it again.") from None
-    if not unpacked.strip():
-        raise TableError(f"{name} is empty once unpacked. See that it was written whole.")
-    return unpacked
 
 
 def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
-    promised = _SUFFIXES.get(suffix)
+    promised = SUFFIXES.get(suffix)
     data, problems = decode(data, name, how.encoding)
-    if promised == "JSON lines" or re.match(rb'\s*\{\s*("|\})', data):
+    if is_json_lines(data, suffix):
         names = find_keys(data, name, how.wanted)
         load = partial(read_json_lines, data, name, as_written=bool(how.wanted))
         return _Opened(name, names, load, problems + _misnamed(suffix, "JSON lines"))
@@ -327,6 +348,11 @@ def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
     return _Opened(name, list(layout.header), load, problems, layout.sample)
 
 
+def is_json_lines(data: bytes, suffix: str) -> bool:
+    """Whether text is one JSON object a line: by the ending of its name, or by how it begins."""
+    return SUFFIXES.get(suffix) == "JSON lines" or bool(re.match(rb'\s*\{\s*("|\})', data))
+
+
 def _open_typed(
     scan: Callable[[], pl.LazyFrame], name: str, suffix: str = "", kind: str = ""
 ) -> _Opened:
@@ -335,12 +361,8 @@ def _open_typed(
     def guarded(read: Callable[[], Any]) -> Any:
         try:
             return read()
-        except _DAMAGE as error:
-            reason = (str(error).splitlines() or ["no reason given"])[0].split("(")[0].rstrip(". ")
-            if not kind:
-                raise TableError(f"the DataFrame cannot be collected: {reason}.") from error
-            advice = "Copy it again, or write it again."
-            raise TableError(f"{name} is damaged {kind}: {reason}. {advice}") from None
+        except DAMAGE as error:
+            raise damaged(name, kind, error) from (None if kind else error)
 
     frame = guarded(scan)
     names = guarded(lambda: frame.collect_schema().names())
@@ -351,24 +373,33 @@ def _open_typed(
     return _Opened(name, names, load, _misnamed(suffix, kind))
 
 
+def damaged(name: str, kind: str, error: BaseException) -> TableError:
+    """Return what to raise where Polars cannot read what is of that `kind`; "" for a DataFrame."""
+    reason = (str(error).splitlines() or ["no reason given"])[0].split("(")[0].rstrip(". ")
+    if not kind:
+        return TableError(f"the DataFrame cannot be collected: {reason}.")
+    advice = "Copy it again, or write it again."
+    return TableError(f"{name} is damaged {kind}: {reason}. {advice}")
+
+
 def _misnamed(suffix: str, kind: str) -> tuple[Problem, ...]:
     """Warn where a file's name promises another format than it holds."""
-    if _SUFFIXES.get(suffix, kind) in (kind, kind.removesuffix(" stream")):
+    if SUFFIXES.get(suffix, kind) in (kind, kind.removesuffix(" stream")):
         return ()
     message = f"the file is named {suffix} but holds {kind}, and was read so"
     return (Problem("warning", "format", message, advice="Rename the file."),)
 
 
-def _refuse_cut(head: bytes, tail: bytes, name: str) -> None:
+def refuse_cut(head: bytes, tail: bytes, name: str) -> None:
     """Raise TableError for Parquet or Arrow that does not end as it begins: not copied whole."""
-    for magic, kind, _ in _TYPED[:2]:
+    for magic, kind, _ in TYPED[:2]:
         if head.startswith(magic) and not tail.endswith(magic):
             raise TableError(
                 f"{name} is cut off: it begins as {kind} and has no end. Copy it again."
             )
 
 
-def _refuse_others(data: bytes, name: str) -> None:
+def refuse_others(data: bytes, name: str) -> None:
     """Raise TableError for the formats that are known to be no tables, and call them by name."""
     page = data[:512].lstrip().lower()  # of a page, the first tag stands in any case
     found = ((w, a) for m, w, a in _NO_TABLES if data.startswith(m) or page.startswith(m))

@@ -19,12 +19,12 @@ import polars as pl
 from ..errors import SettingsError, TableError
 from .encodings import PIECE
 from .problems import SHOWN_ROWS, Problem, counted, some
+from .regular_lines import regular_lines
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "pipe"}
 
 _SAMPLE = 1 << 16  # bytes from which the delimiter is guessed
-_WIDEST = 200  # columns up to which the regular expression for a line stays small
-_MANY_LINES = 1000  # a quoted cell of more lines, most of which look like rows, is an open quote
+MANY_LINES = 1000  # a quoted cell of more lines, most of which look like rows, is an open quote
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def _plain(cell: str) -> str:
 
 def _records(lines: Iterable[str], delimiter: str, padded: bool = False) -> list[list[str]]:
     """Return the first records, read leniently: for guessing only."""
-    with _cells_of_any_size():
+    with cells_of_any_size():
         reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=padded)
         try:
             return [record for record, _ in zip(reader, range(200), strict=False) if record]
@@ -138,7 +138,7 @@ def _records(lines: Iterable[str], delimiter: str, padded: bool = False) -> list
 
 
 @contextmanager
-def _cells_of_any_size() -> Iterator[None]:
+def cells_of_any_size() -> Iterator[None]:
     """Lift the csv module's limit of 131,072 characters a cell for a while: it is process-wide."""
     before = csv.field_size_limit(2**31 - 1)
     try:
@@ -162,7 +162,7 @@ def read_delimited(data: bytes, name: str, layout: Layout, names: Sequence[str])
     records = _regular_records(data, end, layout)
     if records is None:
         return _read_with_care(data[:end], name, layout, names)
-    if records == 0:
+    if records <= 0:  # Less where nothing but blank characters stands behind skipped lines.
         return Rows(pl.DataFrame(schema=dict.fromkeys(names, pl.String)))
     start = _start_of_line(data, layout.skipped)
     whole = start == 0 and data[end:] in (b"", b"\n", b"\r\n")
@@ -178,6 +178,8 @@ def read_delimited(data: bytes, name: str, layout: Layout, names: Sequence[str])
     if frame.height != records:  # never known to happen; rows must not get lost unseen
         return _read_with_care(data[:end], name, layout, names)
     frame.columns = [layout.header[at] for at in positions]
+    if b'""' in data:  # Polars makes "" of an empty cell in quotes
+        frame = frame.with_columns(pl.all().replace("", None))
     return Rows(frame.select(names), layout.skipped + 2)
 
 
@@ -195,23 +197,17 @@ def _regular_records(data: bytes, end: int, layout: Layout) -> int | None:
     None where any line is not so: it has too few or too many cells, a quote inside a cell, a cell
     that goes on in the next line, or nothing at all.
     """
-    if layout.padded or len(layout.header) > _WIDEST:
+    if layout.padded:
         return None
-    mark = re.escape(layout.delimiter)
-    cell = f'(?:"(?:[^"]|"")*"|[^"{mark}\\r]*)'
-    record = f"^{cell}(?:{mark}{cell}){{{len(layout.header) - 1}}}\\r?$"
     start = _start_of_line(data, layout.skipped)
     count = -1  # the header is a line too
     while start < end:
         stop = data.find(b"\n", start + PIECE, end)
         stop = end if stop < 0 else stop
-        lines = pl.Series([data[start:stop].decode()]).str.split("\n").explode()
-        regular = lines.str.contains(record)
-        if len(layout.header) == 1:
-            regular &= lines.str.len_bytes() > lines.str.ends_with("\r").cast(pl.UInt32)
-        if not regular.all():
+        regular = regular_lines(data[start:stop], layout.delimiter, len(layout.header))
+        if regular is None or not regular.all():
             return None
-        count += len(lines)
+        count += len(regular)
         start = stop + 1
     return count
 
@@ -228,18 +224,8 @@ class _Faults:
 
     def add(self, reason: str, line: int, last: int) -> None:
         """Note what csv's strict reader stumbled over in a record on the lines `line` to `last`."""
-        if "new-line" in reason:
-            self.breaks.append(f"line {last:,} has a carriage return in the middle")
-        elif "unexpected end" in reason:
-            self.quotes.append(f"line {line:,} opens a quote that is never closed")
-        elif last > line:
-            fault = (
-                f"line {line:,} opens a quote that is not closed before the one on line {last:,}"
-            )
-            self.quotes.append(fault)
-        else:
-            fault = f"line {line:,} has a quoted cell with text after its closing quote"
-            self.quotes.append(fault)
+        kind = self.breaks if "new-line" in reason else self.quotes
+        kind.append(fault_in(reason, line, last))
 
     def refuse(self, name: str, layout: Layout) -> None:
         """Raise TableError if there is a fault that leaves open which cell is in which column."""
@@ -276,6 +262,17 @@ class _Faults:
         return tuple(found)
 
 
+def fault_in(reason: str, line: int, last: int) -> str:
+    """Say what csv's strict reader stumbled over in a record on the lines `line` to `last`."""
+    if "new-line" in reason:
+        return f"line {last:,} has a carriage return in the middle"
+    if "unexpected end" in reason:
+        return f"line {line:,} opens a quote that is never closed"
+    if last > line:
+        return f"line {line:,} opens a quote that is not closed before the one on line {last:,}"
+    return f"line {line:,} has a quoted cell with text after its closing quote"
+
+
 def _read_with_care(data: bytes, name: str, layout: Layout, names: Sequence[str]) -> Rows:
     """Do the same by Python's csv reader: cells of several lines, blank lines, faults by line."""
     positions = [layout.header.index(column) for column in names]
@@ -292,7 +289,7 @@ def _read_with_care(data: bytes, name: str, layout: Layout, names: Sequence[str]
         pieces.append(pl.DataFrame(series).with_columns(pl.all().replace("", None)))
         kept.clear()
 
-    with _cells_of_any_size():
+    with cells_of_any_size():
         for row, (line, last, cells) in enumerate(_each_record(data, layout, faults)):
             if row == 0:  # the header
                 continue
@@ -304,9 +301,9 @@ def _read_with_care(data: bytes, name: str, layout: Layout, names: Sequence[str]
                 if any(cells[width:]):
                     faults.long.append(f"row {row:,} (line {line:,}) has {len(cells)}")
                 del cells[width:]
-            if last - line >= 10 and _rows_in(cells, layout.delimiter) > 0.8:
+            if last - line >= 10 and rows_in(cells, layout.delimiter) > 0.8:
                 faults.swallowing.append(row)
-                if last - line >= _MANY_LINES:
+                if last - line >= MANY_LINES:
                     faults.quotes.append(
                         f"line {line:,} opens a quote that closes {last - line:,} lines further "
                         "on, and the lines between look like rows"
@@ -348,7 +345,12 @@ def _each_record(
             yield line, layout.skipped + reader.line_num, record
 
 
-def _rows_in(cells: list[str], delimiter: str) -> float:
+def rows_in(cells: list[str], delimiter: str) -> float:
     """Return the share of lines, in the longest cell, that have as many cells as the row."""
     inner = max(cells, key=len).split("\n")[1:-1] if len(cells) > 1 else []
-    return sum(line.count(delimiter) == len(cells) - 1 for line in inner) / max(1, len(inner))
+    return share_of_rows(inner, delimiter, len(cells))
+
+
+def share_of_rows(lines: Sequence[str], delimiter: str, width: int) -> float:
+    """Return the share of lines that look like rows of `width` cells; 0 where there is no line."""
+    return sum(line.count(delimiter) == width - 1 for line in lines) / max(1, len(lines))

@@ -1,0 +1,110 @@
+"""Tables out piece by piece, in formats that can be gone on with: bytes to put behind each other.
+
+    head, rows of each piece, …, tail
+
+What a format must know of the pieces so far, to write the tail, it gives with each piece as plain
+values; who keeps these with the bytes can go on in another process, and comes to the same file.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import polars as pl
+
+from .parquet_parts import MAGIC, join_footers, take_apart
+
+
+class Format(Protocol):
+    """How a table of one schema is written, piece by piece."""
+
+    def head(self, empty: pl.DataFrame) -> bytes:
+        """What stands before the first rows; `empty` has the columns and no rows."""
+
+    def rows(self, frame: pl.DataFrame) -> tuple[bytes, str]:
+        """The rows of a piece, and what `tail` has to know of them."""
+
+    def tail(self, pieces: Sequence[tuple[int, str]], empty: pl.DataFrame) -> bytes:
+        """What stands behind the last rows: given where each piece begins, and what it told."""
+
+
+class Delimited:
+    """CSV and its like: a line with the names, and a line a row."""
+
+    def __init__(self, separator: str) -> None:
+        self._separator = separator
+
+    def head(self, empty: pl.DataFrame) -> bytes:
+        """The names of the columns."""
+        return self._written(empty, header=True)
+
+    def rows(self, frame: pl.DataFrame) -> tuple[bytes, str]:
+        """A line a row."""
+        return self._written(frame, header=False), ""
+
+    def tail(self, pieces: Sequence[tuple[int, str]], empty: pl.DataFrame) -> bytes:
+        """Nothing."""
+        return b""
+
+    def _written(self, frame: pl.DataFrame, *, header: bool) -> bytes:
+        out = io.BytesIO()
+        frame.write_csv(out, separator=self._separator, include_header=header)
+        return out.getvalue()
+
+
+class JsonLines:
+    """An object a row."""
+
+    def head(self, empty: pl.DataFrame) -> bytes:
+        """Nothing."""
+        return b""
+
+    def rows(self, frame: pl.DataFrame) -> tuple[bytes, str]:
+        """A line a row."""
+        out = io.BytesIO()
+        frame.write_ndjson(out)
+        return out.getvalue(), ""
+
+    def tail(self, pieces: Sequence[tuple[int, str]], empty: pl.DataFrame) -> bytes:
+        """Nothing."""
+        return b""
+
+
+class Parquet:
+    """Row groups that Polars wrote, and a footer that tells where each lies."""
+
+    def head(self, empty: pl.DataFrame) -> bytes:
+        """The magic bytes."""
+        return MAGIC
+
+    def rows(self, frame: pl.DataFrame) -> tuple[bytes, str]:
+        """The row groups of a piece, and their footer."""
+        part = take_apart(self._written(frame))
+        return part.rows, base64.b85encode(zlib.compress(part.footer, 1)).decode()
+
+    def tail(self, pieces: Sequence[tuple[int, str]], empty: pl.DataFrame) -> bytes:
+        """The footer."""
+        if not pieces:
+            return join_footers([(len(MAGIC), take_apart(self._written(empty)).footer)])
+        return join_footers(
+            [(begin, zlib.decompress(base64.b85decode(footer))) for begin, footer in pieces]
+        )
+
+    def _written(self, frame: pl.DataFrame) -> bytes:
+        out = io.BytesIO()
+        frame.write_parquet(out)
+        return out.getvalue()
+
+
+FORMATS: Mapping[str, Callable[[], Format]] = {
+    ".csv": lambda: Delimited(","),
+    ".tsv": lambda: Delimited("\t"),
+    ".jsonl": JsonLines,
+    ".ndjson": JsonLines,
+    ".parquet": Parquet,
+}
+"""The formats that can be written piece by piece, by the ending of the file's name."""
