@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from textgauge.text import encoder as encoder_module
 from textgauge.text.encoder import Encoded, TextEncoder
 from textgauge.text.vocabulary import NUMBER, UNKNOWN
 
@@ -220,3 +221,47 @@ def test_an_encoder_survives_json(read_numbers):
     np.testing.assert_array_equal(before.positions, after.positions)
     np.testing.assert_array_equal(before.lengths, after.lengths)
     assert again.to_json() == encoder.to_json()
+
+
+# ---- texts that read alike
+
+
+def alike_one_by_one(encoded):
+    """The same, with a dictionary."""
+    first, seen = [], {}
+    for text, (start, length) in enumerate(zip(encoded.starts, encoded.lengths, strict=True)):
+        ids = encoded.ids[start : start + length].tolist()
+        read = (*ids, *encoded.positions[start : start + length].tolist())
+        first.append(seen.setdefault((int(length), read), text))
+    return first
+
+
+def made_at_random(texts, seed):
+    random = np.random.default_rng(seed)
+    lengths = random.integers(1, 4, texts).astype(np.int32)
+    ids = random.integers(0, 4, lengths.sum()).astype(np.int32)
+    positions = np.where(ids == 2, random.integers(0, 3, len(ids)) / 2, 0).astype(np.float32)
+    return Encoded(ids, positions, lengths)
+
+
+@pytest.mark.parametrize("texts", [1, 2, 500])
+def test_the_first_text_that_reads_alike(texts):
+    encoded = made_at_random(texts, seed=texts)
+    found = encoded.first_alike().tolist()
+    assert found == alike_one_by_one(encoded)
+    if texts == 500:
+        assert len(set(found)) < 250
+
+
+def test_of_no_texts_none_read_alike():
+    nothing = np.zeros(0, dtype=np.int32)
+    assert Encoded(nothing, nothing.astype(np.float32), nothing).first_alike().tolist() == []
+
+
+def test_a_hash_that_tells_nothing_apart_makes_no_texts_alike(monkeypatch):
+    monkeypatch.setattr(encoder_module, "_ODD", (np.uint64(0),))
+    encoded = made_at_random(60, seed=7)
+    found = encoded.first_alike().tolist()
+    expected = alike_one_by_one(encoded)
+    for text, first in enumerate(found):
+        assert first == text or expected[text] == expected[first]

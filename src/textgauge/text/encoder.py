@@ -11,8 +11,11 @@ import polars as pl
 
 from ..data.normal_form import normalise
 from .numbers import NumberScale
+from .reading import Reading
 from .tokens import is_number, number_value, tokenize
 from .vocabulary import NUMBER, UNKNOWN, Vocabulary
+
+_ODD = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 @dataclass(frozen=True)
@@ -23,12 +26,18 @@ class Encoded:
         ids: token ids, all texts one after another. Shape: (tokens,), int32.
         positions: position on the number scale where the token is a number, else 0. Shape: as ids.
         lengths: tokens of each text, at least 1. Shape: (texts,), int32.
+        outside: whether the token is a number outside the scale, which is read as its nearest end;
+            None where it is not known. Shape: as ids.
+        found: tokens that the text really has, 0 in an empty one, which is read as one `<unk>`;
+            None where it is not known. Shape: (texts,), int32.
 
     """
 
     ids: npt.NDArray[np.int32]
     positions: npt.NDArray[np.float32]
     lengths: npt.NDArray[np.int32]
+    outside: npt.NDArray[np.bool_] | None = None
+    found: npt.NDArray[np.int32] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -37,6 +46,43 @@ class Encoded:
     def starts(self) -> npt.NDArray[np.int64]:
         """Where each text begins in `ids`. Shape: (texts,)."""
         return np.concatenate(([0], np.cumsum(self.lengths[:-1], dtype=np.int64)))
+
+    def first_alike(self) -> npt.NDArray[np.int64]:
+        """For each text the first that reads alike: the same ids and positions. Shape: (texts,).
+
+        Different texts may: they differ in words that are not known, or in numbers beyond the
+        scale. Found by a hash of 64 bits, and compared.
+        """
+        if len(self) < 2:
+            return np.zeros(len(self), dtype=np.int64)
+        starts, lengths = self.starts, self.lengths
+        column = np.arange(len(self.ids)) - np.repeat(starts, lengths)
+        hashed = self.positions.view(np.uint32).astype(np.uint64) << np.uint64(32)
+        hashed = (hashed | self.ids.astype(np.uint64)) + column.astype(np.uint64) * _ODD[0]
+        for odd in _ODD:  # Steele et al. 2014, "Fast splittable pseudorandom number generators".
+            hashed = (hashed ^ (hashed >> np.uint64(31))) * odd
+        of_texts = np.add.reduceat(hashed, starts)
+        _, first, inverse = np.unique(of_texts, return_index=True, return_inverse=True)
+        alike = first[inverse.reshape(-1)]
+        same = lengths[alike] == lengths
+        there = np.minimum(np.repeat(starts[alike], lengths) + column, len(self.ids) - 1)
+        equal = (self.ids[there] == self.ids) & (self.positions[there] == self.positions)
+        same &= np.logical_and.reduceat(equal, starts)
+        found: npt.NDArray[np.int64] = np.where(same, alike, np.arange(len(self)))
+        return found
+
+    def reading(self) -> Reading:
+        """How much of each text could be read."""
+        if not len(self):
+            nothing = np.zeros(0, dtype=np.int32)
+            return Reading(nothing, nothing, np.zeros(0, dtype=np.bool_))
+        starts = self.starts
+        unknown = np.add.reduceat(self.ids == UNKNOWN, starts, dtype=np.int32)
+        outside = np.zeros(len(self), dtype=np.bool_)
+        if self.outside is not None and self.outside.any():
+            outside = np.logical_or.reduceat(self.outside, starts)
+        tokens = self.lengths if self.found is None else self.found
+        return Reading(tokens, np.minimum(unknown, tokens), outside)
 
     def padded(
         self, rows: npt.NDArray[np.int64], starts: npt.NDArray[np.int64] | None = None
@@ -106,17 +152,19 @@ class TextEncoder:
         flat = tokens.explode().drop_nulls()
         known = self.vocabulary.ids(flat).to_numpy().copy()
         values = np.zeros(len(known), dtype=np.float32)
+        beyond = np.zeros(len(known), dtype=np.bool_)
         if self.numbers is not None:
             numeric = is_number(flat)
+            found_values = number_value(flat.filter(numeric)).to_numpy()
             known[numeric.to_numpy()] = NUMBER
-            values[numeric.to_numpy()] = self.numbers.positions(
-                number_value(flat.filter(numeric)).to_numpy()
-            )
+            values[numeric.to_numpy()] = self.numbers.positions(found_values)
+            beyond[numeric.to_numpy()] = self.numbers.outside(found_values)
         inside = np.repeat(found > 0, lengths)  # False where an `<unk>` stands for an empty text
         ids = np.full(len(inside), UNKNOWN, dtype=np.int32)
         positions = np.zeros(len(inside), dtype=np.float32)
-        ids[inside], positions[inside] = known, values
-        return Encoded(ids, positions, lengths)
+        outside = np.zeros(len(inside), dtype=np.bool_)
+        ids[inside], positions[inside], outside[inside] = known, values, beyond
+        return Encoded(ids, positions, lengths, outside, found.astype(np.int32))
 
     def describe(self, text: str) -> list[dict[str, Any]]:
         """How one text is read, token by token: `token`, `id`, `known_as`, `value`, `position`."""

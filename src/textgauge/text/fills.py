@@ -95,8 +95,20 @@ class _Table:
 
     @classmethod
     def from_json(cls, values: dict[str, list[int]]) -> _Table:
+        for name in cls._FIELDS:
+            if not isinstance(values[name], list) or any(type(v) is not int for v in values[name]):
+                raise TypeError(f"its {name} must be a list of whole numbers")
         named = {name: np.array(values[name], dtype=np.int64) for name in cls._FIELDS}
-        return cls(**named)
+        table = cls(**named)
+        ends = np.concatenate(([0], table.ends))
+        if len(table.places) != len(table.ends) or (np.diff(ends) <= 0).any():
+            raise ValueError("its ends do not fit its places")
+        if (np.diff(table.places) <= 0).any():
+            raise ValueError("its places must rise")
+        # Float, as a sum of integers may wrap around.
+        if (table.counts < 1).any() or table.counts.sum(dtype=np.float64) > 2**53:
+            raise ValueError("its counts must be 1 or more")
+        return table
 
 
 class Fills:

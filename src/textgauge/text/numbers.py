@@ -91,6 +91,15 @@ class NumberScale:
         known = np.nan_to_num(values, nan=self.edges[0], posinf=np.inf, neginf=-np.inf)
         return np.interp(known, self.edges, np.arange(len(self.edges))).astype(np.float32)
 
+    def outside(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+        """Whether each value lies outside the edges, False where it is NaN. Shape: as `values`.
+
+        >>> NumberScale([1970, 1990]).outside(np.array([1969, 1970, 1990, 1990.5])).tolist()
+        [True, False, False, True]
+        """
+        found: npt.NDArray[np.bool_] = (values < self.edges[0]) | (values > self.edges[-1])
+        return found
+
     def encode(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """The paper's vectors. Shape: (n,) -> (n, T), each component in [0, 1]."""
         passed = self.positions(values)[:, None] - np.arange(self.bins, dtype=np.float32)
