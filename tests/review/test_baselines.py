@@ -23,6 +23,8 @@ from textgauge.review.baselines import (
     fit_tfidf_lr,
     start,
 )
+from textgauge.review.folds import out_of_sample
+from textgauge.review.label_issues import find_doubts
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Finished:
     """What the real process made of the component notes, and what was left of its folder."""
 
     baselines: list[Baseline]
+    doubts: pl.DataFrame
     left: list[Path]
 
 
@@ -42,11 +45,18 @@ def finished(trained, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(work)
         patch.setattr("tempfile.tempdir", str(folders))
-        working = start(trained.corpus.train, trained.corpus.test.texts, 2)
+        corpus = trained.corpus
+        working = start(corpus.train, corpus.test.texts, 2, val_texts=corpus.val.texts)
         baselines = working.wait()
-        left = list(folders.iterdir())
+        sure = [np.tile(np.float32([0.5, 0.5]), (len(p), 1)) for p in (corpus.val, corpus.test)]
+        turned = len(corpus.test) // 2
+        sure[1][turned] = 0
+        sure[1][turned, 1 - corpus.test.main_label[turned]] = 1
+        working.doubt_labels((corpus.val, corpus.test), sure)
+        doubts = working.doubts()
         working.stop()  # What has ended may be stopped.
-    return Finished(baselines, left)
+        left = list(folders.iterdir())
+    return Finished(baselines, doubts, left)
 
 
 @pytest.fixture
@@ -187,7 +197,49 @@ def test_the_test_labels_are_never_handed_over(trained, in_a_folder, monkeypatch
         "files": sorted(path.name for path in folder.iterdir()),
     }
     working.stop()
-    assert held == {"columns": ["text"], "files": ["test.arrow", "train.arrow", "triples.npy"]}
+    files = ["errors.txt", "test.arrow", "train.arrow", "triples.npy", "val.arrow"]
+    assert held == {"columns": ["text"], "files": files}
+
+
+def test_labels_in_doubt_are_found_by_folds_and_the_trained_model(trained, finished):
+    corpus = trained.corpus
+    parts = (corpus.train, corpus.val, corpus.test)
+    ends = np.cumsum([len(part) for part in parts])
+    out = np.zeros((ends[-1], 2), dtype=np.float32)
+    texts = pl.concat([part.texts for part in parts])
+    out_of_sample(texts, triples_of(corpus.train), len(corpus.train), out, baselines._vectorizer)
+    turned = ends[1] + len(corpus.test) // 2
+    sure = np.full((ends[-1] - ends[0], 2), 0.5, dtype=np.float32)
+    sure[turned - ends[0]] = 0
+    sure[turned - ends[0], 1 - corpus.test.main_label[len(corpus.test) // 2]] = 1
+    out[ends[0] :] = (out[ends[0] :] + sure) / 2
+    triples = [triples_of(part) for part in parts]
+    triples[1][0] += ends[0]
+    triples[2][0] += ends[1]
+    expected = find_doubts(np.concatenate(triples, axis=1), out)
+    assert finished.doubts.equals(expected)
+
+
+def test_a_process_that_dies_over_the_labels_is_told(no_words, in_a_folder, monkeypatch):
+    results = "import pathlib, sys; pathlib.Path(sys.argv[1], 'results.json').write_text('[]')"
+    script = f"{results}; print('baselines', flush=True); input(); sys.exit('no room')"
+    run_instead(monkeypatch, script, arguments=True)
+    working = start(no_words, no_words.texts, 2)
+    assert working.wait() == []
+    working.doubt_labels((no_words,), (np.full((2, 2), 0.5, dtype=np.float32),))
+    with pytest.raises(TextgaugeError) as error:
+        working.doubts()
+    assert str(error.value) == "the labels could not be examined: no room"
+    assert list(in_a_folder.iterdir()) == []
+
+
+def test_a_process_that_nobody_asks_for_labels_ends_when_its_parent_does(trained, tmp_path):
+    corpus = trained.corpus
+    working = start(corpus.train, corpus.test.texts, 2)
+    working.wait()
+    working._process.stdin.close()
+    assert working._process.wait(60) == 0
+    working.stop()
 
 
 def test_a_finished_process_leaves_no_folder(finished):
@@ -222,11 +274,12 @@ def test_stopping_leaves_no_process_and_no_folder(no_words, in_a_folder, monkeyp
     working.stop()  # What has ended may be stopped again.
 
 
-def run_instead(monkeypatch, script, **options):
-    """Let `start` run a script in place of the baselines."""
+def run_instead(monkeypatch, script, *, arguments=False, **options):
+    """Let `start` run a script in place of the baselines, with its folder if it asks for it."""
     real = subprocess.Popen
 
     def popen(command, **given):
-        return real([sys.executable, "-c", script], **{**given, **options})
+        more = command[-2:] if arguments else []
+        return real([sys.executable, "-c", script, *more], **{**given, **options})
 
     monkeypatch.setattr(subprocess, "Popen", popen)

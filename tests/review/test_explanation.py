@@ -8,6 +8,7 @@ import pytest
 
 from textgauge.bundle import files
 from textgauge.bundle.card import model_card
+from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.save import save_bundle
 from textgauge.config import Config
 from textgauge.data.component_notes import FIRST_COMPLIANT_YEAR, make_component_notes
@@ -167,9 +168,37 @@ def test_a_single_string_is_refused(explainer):
 def test_the_json_is_that_of_the_contract(explainer):
     (found,) = explainer.explain(["iron part"])
     values = json.loads(json.dumps(found.to_json()))
-    assert list(values) == ["text", "decision", "probability", "reference", "words"]
+    assert list(values) == [
+        "text", "decision", "label", "probability", "reference", "words",
+    ]  # fmt: skip
     assert [each["word"] for each in values["words"]] == ["iron", "part"]
     assert values["words"][0]["contribution"] == found.contributions[0]
+
+
+# ---- a rule of decision --------------------------------------------------------------------------
+
+
+def test_the_label_that_is_decided_is_explained(notes, explainer, monkeypatch):
+    texts = notes["text"].head(40)
+    rule = DecisionRule(weights=(1.0, 0.0))  # Label 1 costs nothing.
+    monkeypatch.setattr(explainer.predictor, "rule", rule)
+    second = explainer.predictor.predict(texts).probabilities[:, 1]
+    for found, probability in zip(explainer.explain(texts), second, strict=True):
+        assert found.decision == found.label == "1"
+        assert found.probability == pytest.approx(probability, abs=1e-6)
+
+
+def test_a_person_decides_in_explanations_as_in_predictions(notes, explainer, monkeypatch):
+    texts = notes["text"].head(200)
+    plain = explainer.explain(texts)
+    below = float(np.median([each.probability for each in plain]))
+    monkeypatch.setattr(explainer.predictor, "rule", DecisionRule(review_below=below))
+    found = explainer.explain(texts)
+    decisions = [each.decision for each in found]
+    assert decisions == explainer.predictor.predict(texts).decision
+    assert "review" in decisions
+    assert [each.label for each in found] == [each.label for each in plain]
+    assert [each.probability for each in found] == [each.probability for each in plain]
 
 
 # ---- bad bundles ---------------------------------------------------------------------------------
@@ -180,6 +209,7 @@ def copy_of(folder, target):
     for path in folder.iterdir():
         if path.is_file():
             (target / path.name).write_bytes(path.read_bytes())
+    (target / files.DIGESTS).unlink()
     return target
 
 

@@ -5,9 +5,10 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binomtest
 
 from textgauge.data.corpus import LabelledTexts
-from textgauge.review.intervals import Interval, intervals
+from textgauge.review.intervals import Interval, intervals, share_interval, share_intervals
 from textgauge.review.metrics import evaluate
 
 SINGLE = ("accuracy", "macro_f1", "loss", "brier")
@@ -128,3 +129,53 @@ def test_the_json_values_are_plain():
     values = json.loads(json.dumps(found.to_json()))
     assert values["accuracy"] == [found.accuracy.low, found.accuracy.high]
     assert values["recall"][2] == [found.recall[2].low, found.recall[2].high]
+
+
+# ---- shares --------------------------------------------------------------------------------------
+
+
+def drawn_one_by_one(part, whole):
+    random = np.random.default_rng(3)
+    places = random.integers(0, len(whole), (4_000, len(whole)))
+    return np.quantile(part[places].sum(1) / whole[places].sum(1), (0.025, 0.975))
+
+
+def test_intervals_of_shares_are_those_of_drawing_texts_one_by_one():
+    random = np.random.default_rng(0)
+    whole, place = random.integers(1, 6, 300), random.integers(0, 3, 300)
+    part = np.where(random.random(300) < 0.2, whole, 0)
+    found = share_intervals(part, whole, place, 3)
+    for each, interval in enumerate(found):
+        inside = place >= each
+        low, high = drawn_one_by_one(part[inside], whole[inside])
+        assert interval.low == pytest.approx(low, abs=0.015)
+        assert interval.high == pytest.approx(high, abs=0.015)
+
+
+def test_a_share_that_never_differs_has_wilsons_interval_of_its_own_texts():
+    part, whole = np.zeros(100, dtype=np.int64), np.full(100, 50)
+    place = (np.arange(100) < 10).astype(np.int64)
+    every, few = share_intervals(part, whole, place, 2)
+    for interval, texts in ((every, 100), (few, 10)):
+        expected = binomtest(0, texts).proportion_ci(method="wilson")
+        assert (interval.low, interval.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_no_texts_tell_nothing_of_a_share():
+    none = np.zeros(0, dtype=np.int64)
+    assert share_intervals(none, none, none, 2) == [Interval(0.0, 1.0)] * 2
+    one = np.ones(5, dtype=np.int64)
+    assert share_intervals(one, one, np.zeros(5, dtype=np.int64), 2)[1] == Interval(0.0, 1.0)
+
+
+@pytest.mark.parametrize("right", [0.0, 0.5, 0.97, 1.0])
+def test_the_interval_of_a_share_is_that_of_an_accuracy(right):
+    random = np.random.default_rng(0)
+    rows = random.integers(1, 9, size=600)
+    holds = random.random(600) < right
+    cases = labelled(np.stack([np.zeros_like(rows), rows], 1))
+    certain = np.stack([~holds, holds], 1).astype(np.float32)
+    expected, found = intervals(cases, certain, 2).accuracy, share_interval(rows * holds, rows)
+    assert abs(found.low - expected.low) < 0.01
+    assert abs(found.high - expected.high) < 0.01
+    assert found.low <= np.average(holds, weights=rows) <= found.high + 1e-12

@@ -1,5 +1,7 @@
 """What matters overall: words by their mean share, and the curve of a number."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,11 +9,12 @@ import pytest
 from textgauge.review import overall as module
 from textgauge.review.explanation import Explanation
 from textgauge.review.overall import NumberCurve, number_curve, words_overall
+from textgauge.text.numbers import NumberScale
 
 
 def explanation(text, shares, decision="1"):
     words = tuple(text.split())
-    return Explanation(text, decision, 0.9, words, np.array(shares, dtype=float), 0.1)
+    return Explanation(text, decision, 0.9, words, np.array(shares, dtype=float), 0.1, decision)
 
 
 def test_words_are_told_by_their_mean_share_with_an_example(monkeypatch):
@@ -73,12 +76,42 @@ def test_the_curve_is_the_mean_of_texts_with_another_number(trained):
     texts = ["iron component manufactured in 1980", "new part of 1999 and 2001", "no number"]
     curve = number_curve(predictor, pl.Series([*texts, None]))
     assert curve.texts == 2
-    assert curve.values.tolist() == predictor.encoder.numbers.edges.tolist()
+    assert set(predictor.encoder.numbers.edges) <= set(curve.values)
     for at in (0, 20, len(curve.values) - 1):
         year = f"{curve.values[at]:g}"
         changed = [texts[0].replace("1980", year), texts[1].replace("1999", year)]
         expected = predictor.predict(changed).probabilities.mean(0)
         assert curve.probabilities[at] == pytest.approx(expected, abs=1e-5)
+
+
+def with_scale(trained, edges):
+    """The trained predictor with another scale of numbers, and the values of its curve."""
+    from textgauge.bundle.predictor import Predictor
+
+    predictor = Predictor.load(trained.folder)
+    scale = NumberScale(np.array(edges, dtype=float))
+    predictor.encoder = replace(predictor.encoder, numbers=scale)
+    return predictor
+
+
+def test_between_whole_edges_the_curve_is_drawn_at_the_whole_numbers(trained):
+    predictor = with_scale(trained, [1970, 1980, 1992, 1999])
+    curve = number_curve(predictor, pl.Series(["iron component manufactured in 1980.5"]))
+    assert curve.values.tolist() == list(range(1970, 2000))
+    expected = predictor.predict(["iron component manufactured in 1994"]).probabilities[0]
+    assert curve.probabilities[24] == pytest.approx(expected, abs=1e-5)
+
+
+def test_between_other_edges_the_curve_is_drawn_at_the_texts_own_numbers(trained, monkeypatch):
+    predictor = with_scale(trained, [0.5, 3, 1970, 5e6])
+    texts = pl.Series([f"part of {n / 8:g}" for n in range(1, 1000)])
+    curve = number_curve(predictor, pl.concat([texts, pl.Series(["part of 0.1", "of 9e9"])]))
+    assert {0.5, 3, 1970, 5e6} < set(curve.values)
+    assert len(curve.values) == module.CURVE_VALUES
+    assert (curve.values[0], curve.values[-1]) == (0.5, 5e6)
+    assert (np.diff(curve.values) > 0).all()
+    monkeypatch.setattr(module, "CURVE_VALUES", 3)
+    assert number_curve(predictor, texts).values.tolist() == [0.5, 3, 1970, 5e6]
 
 
 def test_without_numbers_there_is_no_curve(trained):

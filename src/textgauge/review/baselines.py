@@ -3,18 +3,24 @@
 scikit-learn takes longer to import than a small model to train, so the baselines run beside the
 training: `start` writes the texts to a temporary folder and begins, `Baselines.wait` reads
 what came out. They see the training part only; the test texts go in without their labels.
+
+The process then predicts every text by models that did not see it, and waits: once the trained
+model has been judged, `Baselines.doubt_labels` hands over its probabilities and the other labels,
+and `Baselines.doubts` reads which labels are in doubt.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +28,16 @@ import polars as pl
 
 from ..data.corpus import LabelledTexts
 from ..errors import TextgaugeError
+from .folds import out_of_sample
+from .label_issues import distinct, find_doubts
 
 MAJORITY = "majority class"
 TFIDF_LR = "TF-IDF + logistic regression"
 
 MAX_TEXTS = 100_000
 """Distinct texts that logistic regression is fitted on at most; it takes minutes on more."""
+
+_ERRORS = "errors.txt"
 
 
 @dataclass(frozen=True)
@@ -61,51 +71,101 @@ class Baselines:
             TextgaugeError: the process ended without a result.
 
         """
-        _, errors = self._process.communicate()
+        self._hear("the baselines could not be fitted")
         folder = Path(self._folder.name)
+        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+        return [
+            Baseline(
+                result["name"],
+                np.load(folder / f"{index}.npy", allow_pickle=False),
+                result["seconds"],
+                result["fitted_on"],
+            )
+            for index, result in enumerate(results)
+        ]
+
+    def doubt_labels(
+        self, others: Sequence[LabelledTexts], probabilities: Sequence[npt.NDArray[np.float32]]
+    ) -> None:
+        """Begin to find the labels in doubt, of train too; to be called after `wait`.
+
+        Args:
+            others: validation and test, whose texts were given to `start`.
+            probabilities: of the trained model for these. Shape of each: (its texts, classes).
+
+        """
+        folder = Path(self._folder.name)
+        for index, (part, found) in enumerate(zip(others, probabilities, strict=True)):
+            once, first = distinct(part)
+            triples = np.stack([once.text_index, once.label, once.count])
+            np.save(folder / f"triples_{index}.npy", triples, allow_pickle=False)
+            np.save(folder / f"model_{index}.npy", found[first], allow_pickle=False)
         try:
-            if self._process.returncode:
-                last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-                raise TextgaugeError(f"the baselines could not be fitted: {last[0]}")
-            results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-            return [
-                Baseline(
-                    result["name"],
-                    np.load(folder / f"{index}.npy", allow_pickle=False),
-                    result["seconds"],
-                    result["fitted_on"],
-                )
-                for index, result in enumerate(results)
-            ]
-        finally:
-            self._folder.cleanup()
+            assert self._process.stdin is not None
+            self._process.stdin.write(b"go\n")
+            self._process.stdin.flush()
+        except OSError:
+            pass  # It has ended: `doubts` tells why.
+
+    def doubts(self) -> pl.DataFrame:
+        """What `label_issues.find_doubts` found, over the distinct texts of train and the others.
+
+        Raises:
+            TextgaugeError: the process ended without a result.
+
+        """
+        self._hear("the labels could not be examined")
+        return pl.read_ipc((Path(self._folder.name) / "doubts.arrow").read_bytes())
+
+    def _hear(self, failure: str) -> None:
+        """Wait until the process says that the next of its results is written."""
+        assert self._process.stdout is not None
+        if not self._process.stdout.readline():
+            self._process.wait()
+            said = (Path(self._folder.name) / _ERRORS).read_text("utf-8", errors="replace")
+            last = said.strip().splitlines()[-1:] or ["no message"]
+            self.stop()
+            raise TextgaugeError(f"{failure}: {last[0]}")
 
     def stop(self) -> None:
         """End the process if it still runs, and clean up."""
         if self._process.poll() is None:
             self._process.kill()
             self._process.wait()
-        for pipe in (self._process.stdout, self._process.stderr):
+        for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
         self._folder.cleanup()
 
 
-def start(train: LabelledTexts, test_texts: pl.Series, classes: int) -> Baselines:
-    """Begin to fit the baselines on `train`; they will predict for `test_texts`."""
+def start(
+    train: LabelledTexts,
+    test_texts: pl.Series,
+    classes: int,
+    *,
+    val_texts: pl.Series | None = None,
+) -> Baselines:
+    """Begin to fit the baselines on `train`; they will predict for `test_texts`.
+
+    `val_texts` are looked at for labels in doubt only, and without their labels, too.
+    """
     folder = tempfile.TemporaryDirectory(prefix="textgauge-baselines-")
     path = Path(folder.name)
-    pl.DataFrame({"text": train.texts}).write_ipc(path / "train.arrow")
-    pl.DataFrame({"text": test_texts}).write_ipc(path / "test.arrow")
+    val = pl.Series([], dtype=pl.String) if val_texts is None else val_texts
+    for name, texts in (("train", train.texts), ("val", val), ("test", test_texts)):
+        pl.DataFrame({"text": texts}).write_ipc(path / f"{name}.arrow")
     triples = np.stack([train.text_index, train.label, train.count])
     np.save(path / "triples.npy", triples, allow_pickle=False)
-    process = subprocess.Popen(
-        # -P: a file of the user's that is called like a module must not be imported.
-        [sys.executable, "-P", "-m", __name__, str(path), str(classes)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
+    # Into a file: a pipe that nobody reads could fill up.
+    with (path / _ERRORS).open("wb") as errors:
+        process = subprocess.Popen(
+            # -P: a file of the user's that is called like a module must not be imported.
+            [sys.executable, "-P", "-m", __name__, str(path), str(classes)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+        )
     return Baselines(folder, process)
 
 
@@ -133,14 +193,10 @@ def fit_tfidf_lr(
         word, the shares of the labels.
 
     """
-    from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
     text_index, label, count = triples
-    vectorizer = TfidfVectorizer(
-        ngram_range=(1, 2), sublinear_tf=True, lowercase=False, token_pattern=r"(?u)\b\w+\b",
-        dtype=np.float32,
-    )  # fmt: skip
+    vectorizer = _vectorizer()
     try:
         features = vectorizer.fit_transform(train.to_list())
     except ValueError:  # "empty vocabulary": texts of nothing but signs.
@@ -151,6 +207,16 @@ def fit_tfidf_lr(
     probabilities = np.zeros((len(test), classes), dtype=np.float32)
     probabilities[:, regression.classes_] = found
     return probabilities
+
+
+def _vectorizer(**more: Any) -> Any:
+    """TF-IDF over words and word pairs."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    return TfidfVectorizer(
+        ngram_range=(1, 2), sublinear_tf=True, lowercase=False, token_pattern=r"(?u)\b\w+\b",
+        dtype=np.float32, **more,
+    )  # fmt: skip
 
 
 def _sample(
@@ -165,11 +231,10 @@ def _sample(
     return texts[chosen], np.stack([place[kept[0]], kept[1], kept[2]])
 
 
-def main(folder: str, classes: str) -> None:
-    """The process: reads what `start` wrote, and writes what `wait` reads."""
+def main(tell: Callable[[str], object], folder: str, classes: str) -> None:
+    """The process: reads what `start` wrote, and writes what `wait` and `doubts` read."""
     path, number = Path(folder), int(classes)
-    train = pl.read_ipc(path / "train.arrow")["text"]
-    test = pl.read_ipc(path / "test.arrow")["text"]
+    train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
     triples = np.load(path / "triples.npy", allow_pickle=False)
     some, some_triples = _sample(train, triples)
     work: list[tuple[str, int, Callable[[], npt.NDArray[np.float32]]]] = [
@@ -183,6 +248,38 @@ def main(folder: str, classes: str) -> None:
         seconds = time.perf_counter() - begin
         results.append({"name": name, "seconds": seconds, "fitted_on": fitted_on})
     (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    tell("baselines")
+    if _doubt_labels(path, LabelledTexts(train, *triples), (val, test), number):
+        tell("doubts")
+
+
+def _doubt_labels(
+    path: Path, train: LabelledTexts, others: Sequence[pl.Series], classes: int
+) -> bool:
+    """Find the labels in doubt once the other parts' labels are there; False if none come."""
+    train, _ = distinct(train)
+    triples = [np.stack([train.text_index, train.label, train.count])]
+    parts = [train.texts, *(texts.unique(maintain_order=True) for texts in others)]
+    ends = np.cumsum([len(part) for part in parts])
+    probabilities = np.lib.format.open_memmap(
+        path / "probabilities.npy", mode="w+", dtype=np.float32, shape=(int(ends[-1]), classes)
+    )
+    out_of_sample(pl.concat(parts), triples[0], len(train), probabilities, _vectorizer)
+    import cleanlab.filter  # noqa: F401 - while the training still runs
+
+    if not sys.stdin.buffer.readline():
+        return False
+    for index, begin in enumerate(ends[:-1]):
+        model = np.load(path / f"model_{index}.npy", mmap_mode="r", allow_pickle=False)
+        # Neither is as good as both.
+        part = probabilities[begin : begin + len(model)]
+        part += model
+        part /= 2
+        found = np.load(path / f"triples_{index}.npy", allow_pickle=False)
+        found[0] += begin
+        triples.append(found)
+    find_doubts(np.concatenate(triples, axis=1), probabilities).write_ipc(path / "doubts.arrow")
+    return True
 
 
 if __name__ == "__main__":
@@ -192,4 +289,6 @@ if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(5)  # The training beside it comes first.
     warnings.simplefilter("ignore")  # A baseline that stops early is still a baseline.
-    main(*sys.argv[1:])
+    lines = sys.stdout
+    sys.stdout = sys.stderr  # What a library prints is no line for the one who waits.
+    main(lambda line: print(line, file=lines, flush=True), *sys.argv[1:])

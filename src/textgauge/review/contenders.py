@@ -7,10 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from ..data.corpus import LabelledTexts
 from .baselines import TFIDF_LR, Baseline
+from .deciding import ChosenRule
+from .decision import DecisionFigures, measure
 from .metrics import Evaluation, evaluate
+from .slices import MOST_TRAINED, SliceGroup, by_counts, by_texts
 from .verdict import Comparison, compare, verdict
 
 
@@ -38,12 +42,16 @@ class Review:
         baselines: the best of them last.
         comparison: of the model with the best baseline.
         verdict: whether the model is worth it, in a sentence.
+        decision: how the model decides, and what comes of it.
+        slices: the model's figures by length, by first number, and by a column if one was named.
     """
 
     model: Contender
     baselines: tuple[Contender, ...]
     comparison: Comparison
     verdict: str
+    decision: DecisionFigures
+    slices: tuple[SliceGroup, ...] = ()
 
     @property
     def best_baseline(self) -> Contender:
@@ -57,8 +65,15 @@ def judge(
     baselines: Sequence[Baseline],
     test: LabelledTexts,
     classes: Sequence[str],
+    chosen: ChosenRule | None = None,
+    column: tuple[str, pl.DataFrame] | None = None,
 ) -> Review:
-    """Judge the model called `name` and the baselines by their probabilities for the test texts."""
+    """Judge the model called `name` and the baselines by their probabilities for the test texts.
+
+    Accuracy and all that is compared are of the most probable label; `chosen` (None: the
+    most probable label) is measured beside. `column` is one to look into the test part by: its
+    name, and `Corpus.test_slices`.
+    """
     # Logistic regression wins a draw, for it reads the text.
     ranked = sorted(
         (
@@ -78,4 +93,10 @@ def judge(
         (model.name, model.evaluation.rows),
         (best.name, best.evaluation.rows),
     )
-    return Review(model, tuple(ranked), found, sentence)
+    decision = measure(test, probabilities, classes, chosen or ChosenRule())
+    groups = by_texts(test, probabilities, classes)
+    if column is not None:
+        what, counts = column
+        of_column = by_counts(counts, test, probabilities, classes, MOST_TRAINED)
+        groups = (*groups, SliceGroup(what, of_column))
+    return Review(model, tuple(ranked), found, sentence, decision, groups)

@@ -15,7 +15,6 @@ All chance comes from the text itself, so that the same text is explained alike 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +25,9 @@ import numpy.typing as npt
 import polars as pl
 
 from ..bundle import files
+from ..bundle.decision import REVIEW
 from ..bundle.predictor import Predictor
+from ..bundle.stored import StoredFiles
 from ..data.normal_form import normalise
 from ..errors import BundleError
 from ..text.encoder import Encoded
@@ -59,12 +60,14 @@ class Explanation:
 
     Attributes:
         text: as it was given.
-        decision: the predicted label.
-        probability: of that label, in [0, 1].
+        decision: what the model decides: a label, or `review`.
+        probability: of `label`, in [0, 1].
         words: the tokens that were read, in the text's order.
         contributions: what each adds to the probability; positive pushes towards the decision. They
             add up to `probability` - `reference`. Shape: (words,).
         reference: mean probability of that label for the texts it was compared with.
+        label: the label that is explained: the one that is decided, or would be, had not a person
+            to decide.
 
     """
 
@@ -74,12 +77,14 @@ class Explanation:
     words: tuple[str, ...]
     contributions: npt.NDArray[np.float64]
     reference: float
+    label: str
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
         return {
             "text": self.text,
             "decision": self.decision,
+            "label": self.label,
             "probability": self.probability,
             "reference": self.reference,
             "words": [
@@ -166,15 +171,17 @@ class Explainer:
 
         """
         predictor, path = Predictor.load(folder, cores), Path(folder) / files.FILLS
-        try:
-            fills = Fills.from_json(json.loads(path.read_text(encoding="utf-8")))
-        except FileNotFoundError:
+        stored = StoredFiles(Path(folder))
+        if not stored.has(files.FILLS):
             raise BundleError(
                 f"{folder} cannot explain its decisions: it has no {files.FILLS}. An older "
                 "textgauge saved it, or the file was not copied along; train again or copy the "
                 "whole folder."
-            ) from None
-        except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
+            )
+        values = stored.json(files.FILLS)
+        try:
+            fills = Fills.from_json(values)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise BundleError(
                 f"{path} is damaged ({type(error).__name__}: {error}); copy the model again or "
                 "train again."
@@ -212,7 +219,8 @@ class Explainer:
 
     def _explain(self, normalised: pl.Series, texts: _Texts) -> Iterator[Explanation]:
         probabilities = self.predictor.probabilities_of(texts.encoded())
-        label = probabilities.argmax(1)
+        decided = self.predictor.rule.decide(probabilities)
+        label = decided.label
         seeds = np.array([_seed(text) for text in normalised.to_list()], dtype=np.uint64)
         others = self._others(texts, label, seeds)
         full = probabilities[np.arange(len(label)), label].astype(np.float64)
@@ -231,11 +239,12 @@ class Explainer:
         for at, (text, words) in enumerate(zip(normalised.to_list(), tokens, strict=True)):
             yield Explanation(
                 text=text,
-                decision=self.predictor.classes[label[at]],
+                decision=REVIEW if decided.review[at] else self.predictor.classes[label[at]],
                 probability=float(full[at]),
                 words=tuple(words),
                 contributions=shares[at, : len(words)],
                 reference=float(others.of_label[others.used[:, at], at].mean()),
+                label=self.predictor.classes[label[at]],
             )
 
     def _others(self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64]) -> _Others:
@@ -271,7 +280,8 @@ class Explainer:
         )
         probabilities = self._distinct(flat).reshape(number, count, -1)
         of_label = probabilities[:, np.arange(count), label].astype(np.float64)
-        return _Others(ids, positions, of_label, probabilities.argmax(2) != label)
+        decided = self.predictor.rule.decide(probabilities.reshape(number * count, -1)).label
+        return _Others(ids, positions, of_label, decided.reshape(number, count) != label)
 
     def _between(
         self, texts: _Texts, others: _Others, walks: list[_Walk], label: Ids

@@ -11,7 +11,8 @@ thousand kinds of them that there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from statistics import NormalDist
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,9 @@ _WORK = 5_000_000
 _STEPS = 64
 """Steps of equal share into which losses are rounded before texts are taken together."""
 
-_SIDES = (0.025, 0.975)
+SIDES = (0.025, 0.975)
+"""Shares of the draws that lie below and up to the ends of an interval."""
+
 _DEVIATIONS = 1.959964
 """Of the normal distribution that leave 2.5 % on either side."""
 
@@ -124,7 +127,7 @@ def intervals(
     """
     kinds = _kinds(texts, probabilities, classes, over_rows=over_rows)
     number = len(kinds.texts)
-    draws = int(np.clip(_WORK // number, 200, DRAWS))
+    draws = draws_of(number)
     random = np.random.default_rng(seed)
     drawn = random.multinomial(len(texts), kinds.texts / kinds.texts.sum(), size=draws).astype(
         float
@@ -153,6 +156,101 @@ def intervals(
             for name, (shares, base) in of_label.items()
         },
     )
+
+
+def draws_of(kinds: int) -> int:
+    """How often texts of so many kinds are drawn anew."""
+    return int(np.clip(_WORK // max(kinds, 1), 200, DRAWS))
+
+
+def share_interval(part: npt.NDArray[np.int64], whole: npt.NDArray[np.int64]) -> Interval:
+    """95 % interval of the share that `part` is of `whole`, rows of each text. Shapes: (texts,)."""
+    return share_intervals(part, whole, np.zeros(len(whole), dtype=np.int64), 1)[0]
+
+
+def share_intervals(
+    part: npt.NDArray[np.int64],
+    whole: npt.NDArray[np.int64],
+    place: npt.NDArray[np.int64],
+    places: int,
+    *,
+    seed: int = 0,
+) -> list[Interval]:
+    """95 % intervals of the share that `part` is of `whole`, among all texts and among fewer.
+
+    Args:
+        part: rows of each text that count. Shape: (texts,).
+        whole: rows of each text, 1 or more. Shape: (texts,).
+        place: from 0; how many of the sets beside the first a text is in. Shape: (texts,).
+        places: how many sets there are, each a part of the one before.
+        seed: of the draws.
+
+    Returns:
+        The interval of each set, of those texts whose place is at least the set's: [0, 1] where
+        there is none.
+
+    """
+    if not len(whole):
+        return [Interval(0.0, 1.0)] * places
+    parts, part_index = np.unique(part, return_inverse=True)
+    wholes, whole_index = np.unique(whole, return_inverse=True)
+    key = (place * len(wholes) + whole_index) * len(parts) + part_index
+    _, first, members = np.unique(key, return_index=True, return_counts=True)
+    inside = place[first][:, None] >= np.arange(places)
+    drawn = (
+        np.random.default_rng(seed)
+        .multinomial(len(whole), members / len(whole), size=draws_of(len(members)))
+        .astype(np.float64)
+    )
+    shares = _share(
+        drawn @ (part[first][:, None] * inside), drawn @ (whole[first][:, None] * inside)
+    )
+    texts = members @ inside
+    return [_interval(shares[:, each], int(texts[each])) for each in range(places)]
+
+
+def accuracy_interval(
+    hits: npt.NDArray[np.number[Any]],
+    rows: npt.NDArray[np.number[Any]],
+    whole: float,
+    *,
+    looks: int = 1,
+    seed: int = 0,
+) -> tuple[Interval, Literal["lower", "higher", ""]]:
+    """95 % interval of a slice's accuracy, and whether it differs from the whole beyond chance.
+
+    It differs if an interval does not hold the whole's accuracy that is as much wider as it takes
+    for all slices together to be called different in one of 20 cases at most (Bonferroni's
+    correction). Where a slice is all right or all wrong, its texts tell by themselves: how likely
+    so many would be at the whole's accuracy.
+
+    Args:
+        hits: rows of each text that are right. Shape: (texts,).
+        rows: rows of each text. Shape: (texts,).
+        whole: accuracy of all rows.
+        looks: how many slices are compared with the whole.
+        seed: of the draws.
+
+    """
+    kinds, members = np.unique(np.stack([hits, rows]), axis=1, return_counts=True)
+    count = int(members.sum())
+    draws = int(np.clip(_WORK // len(members), 200, 4 * DRAWS))
+    random = np.random.default_rng(seed)
+    drawn = random.multinomial(count, members / count, size=draws)
+    right, all_rows = drawn @ kinds[0], drawn @ kinds[1]
+    shares = right / all_rows
+    interval = _interval(shares, count)
+    side = SIDES[0] / looks
+    share = float(hits.sum() / rows.sum())
+    if share in (0.0, 1.0):
+        beyond = (whole if share else 1 - whole) ** count < side
+    elif side * draws < 1:  # Too few draws to see so far out: as if they were normal.
+        far = NormalDist().inv_cdf(1 - side) * float(shares.std())
+        beyond = abs(share - whole) > far
+    else:
+        low, high = np.quantile(shares, (side, 1 - side))
+        beyond = not low <= whole <= high
+    return interval, ("lower" if share < whole else "higher") if beyond else ""
 
 
 def _kinds(
@@ -224,7 +322,7 @@ def _interval(values: Floats, texts: int | None = None) -> Interval:
     known = values[~np.isnan(values)]
     if not len(known):
         return Interval(0.0, 1.0)
-    low, high = (float(side) for side in np.quantile(known, _SIDES))
+    low, high = (float(side) for side in np.quantile(known, SIDES))
     if texts and high - low < 1e-12:
         return _wilson(low, texts)
     return Interval(low, high)

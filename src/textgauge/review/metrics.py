@@ -10,11 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
+from .calibration import reliability
 from .intervals import Intervals, intervals
 from .ranking import average_precision, roc_auc
-
-BINS = 15
-"""Of equal width, in which confidence is compared with what came true."""
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -186,7 +184,7 @@ def _judge(
             np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept])
         ),
         brier=brier,
-        ece=_calibration_error(confidence[text], right, weight),
+        ece=reliability(confidence[text], right, weight).error,
         labels=tuple(
             replace(label, roc_auc=roc, average_precision=precision)
             for label, (roc, precision) in zip(
@@ -243,16 +241,6 @@ def _areas(
             roc_auc(scores, positive, negative),
             average_precision(scores, positive, negative),
         )
-
-
-def _calibration_error(
-    confidence: Floats, right: npt.NDArray[np.bool_], weight: npt.NDArray[np.int64]
-) -> float:
-    """Confidence against what came true, in bins that are open below and closed above."""
-    place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    promised = np.bincount(place, weight * confidence, BINS)
-    came_true = np.bincount(place, weight * right, BINS)
-    return float(np.abs(promised - came_true).sum() / weight.sum())
 
 
 def _mean(values: Iterable[float | None]) -> float | None:

@@ -14,8 +14,10 @@ import polars as pl
 from ..bundle.predictor import Predictor
 from ..data.normal_form import normalise
 from ..text.encoder import Encoded
+from ..text.numbers import NumberScale
 from ..text.vocabulary import NUMBER
 from .explanation import Explanation
+from .slices import first_numbers
 
 WORDS = 20
 """Words that are told for each label at most."""
@@ -25,6 +27,9 @@ SEEN = 3
 
 CURVE_TEXTS = 300
 """Texts with numbers that a curve is drawn from at most."""
+
+CURVE_VALUES = 100
+"""Numbers that a curve is drawn at, at most, unless the model's scale alone has more."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def words_overall(explanations: Sequence[Explanation]) -> dict[str, list[WordSha
         for word, share in zip(each.words, each.contributions, strict=True):
             sums["<number>" if word[0].isdigit() else word] += float(share)
         for word, share in sums.items():
-            found[each.decision][word].append((share, each.text))
+            found[each.label][word].append((share, each.text))
     result = {}
     for label, words in sorted(found.items()):
         told = [
@@ -107,8 +112,9 @@ def words_overall(explanations: Sequence[Explanation]) -> dict[str, list[WordSha
 def number_curve(predictor: Predictor, texts: pl.Series) -> NumberCurve | None:
     """Read texts with other numbers in the place of theirs; None where that cannot be done.
 
-    The numbers are the edges of the model's scale: quantiles of the training texts' numbers. In a
-    text with several numbers, the one that is exchanged is the first.
+    The numbers are the edges of the model's scale (quantiles of the training texts' numbers), and
+    between them the whole numbers, if these are few and the edges whole, or else some of the texts'
+    own. In a text with several numbers, the one that is exchanged is the first.
 
     Args:
         predictor: the model.
@@ -132,9 +138,22 @@ def number_curve(predictor: Predictor, texts: pl.Series) -> NumberCurve | None:
     so_far = np.cumsum(numbers)
     earlier = so_far[encoded.starts] - numbers[encoded.starts]
     first = numbers & (so_far - np.repeat(earlier, encoded.lengths) == 1)
+    values = _curve_values(scale, first_numbers(normal))
     means = []
-    for position in range(len(scale.edges)):
-        positions = np.where(first, np.float32(position), encoded.positions)
+    for position in scale.positions(values):
+        positions = np.where(first, position, encoded.positions)
         changed = Encoded(encoded.ids, positions, encoded.lengths)
         means.append(predictor.probabilities_of(changed).mean(0, dtype=np.float64))
-    return NumberCurve(scale.edges, np.stack(means), len(normal))
+    return NumberCurve(values, np.stack(means), len(normal))
+
+
+def _curve_values(scale: NumberScale, own: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The edges, and between them the whole numbers or evenly chosen of the texts' own; rising."""
+    edges = scale.edges
+    if (edges == np.round(edges)).all() and edges[-1] - edges[0] < CURVE_VALUES:
+        return np.arange(edges[0], edges[-1] + 1)  # As years are: each could be asked for.
+    between = np.setdiff1d(own[~np.isnan(own) & ~scale.outside(own)], edges)
+    room = max(CURVE_VALUES - len(edges), 0)
+    if len(between) > room:
+        between = between[np.linspace(0, len(between) - 1, room).astype(np.int64)]
+    return np.union1d(edges, between)

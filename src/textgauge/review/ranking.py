@@ -56,6 +56,34 @@ def average_precision(scores: Floats, positive: Counts, negative: Counts) -> flo
     return float((np.diff(hits, prepend=0) * precision).sum() / hits[-1])
 
 
+def precision_and_recall(
+    scores: Floats, positive: Counts, negative: Counts, most: int = 200
+) -> tuple[Floats, Floats, Floats]:
+    """What is reached by calling positive what is scored at or above each threshold.
+
+    Args:
+        scores: Shape: (n,).
+        positive: positives with that score; at least one in all. Shape: (n,).
+        negative: negatives with that score. Shape: (n,).
+        most: thresholds that are told at most: those at steps of equal recall.
+
+    Returns:
+        Recall, rising; precision; threshold, falling. Shapes: (thresholds,).
+
+    >>> scores, positive, negative = np.array([0.9, 0.4]), np.array([1, 1]), np.array([0, 2])
+    >>> [values.tolist() for values in precision_and_recall(scores, positive, negative)]
+    [[0.5, 1.0], [1.0, 0.5], [0.9, 0.4]]
+    """
+    hits, misses = _falling(scores, positive, negative)
+    recall, precision = hits / hits[-1], hits / np.maximum(hits + misses, 1)
+    thresholds = np.unique(scores)[::-1]
+    if len(recall) > most:
+        told = np.searchsorted(recall, np.linspace(0, 1, most))
+        told = np.unique(np.minimum(told, len(recall) - 1))
+        recall, precision, thresholds = recall[told], precision[told], thresholds[told]
+    return recall, precision, thresholds
+
+
 def _falling(scores: Floats, positive: Counts, negative: Counts) -> tuple[Counts, Counts]:
     """Positives and negatives at or above each different score, from the highest score down."""
     order = np.argsort(-scores, kind="stable")

@@ -1,26 +1,42 @@
-"""The same figures for the parts of a table that a column names: where a model fails."""
+"""The same figures for parts of a table: where a model fails.
+
+A table is cut by how long the texts are, by the first number in each, or by a column.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..data.corpus import LabelledTexts, gather_texts
-from .intervals import Interval
-from .metrics import evaluate
+from ..data.corpus import LabelledTexts, normalise_once
+from ..data.profile import WORDS
+from ..text.tokens import NUMBER, number_value
+from .intervals import Interval, accuracy_interval
+from .metrics import by_label
 
 MOST = 50
 """Values that are judged each by itself: those with the most rows. All others are one slice."""
 
+MOST_TRAINED = 20
+"""The same in the review of a training."""
+
 RANGES = 4
 """Into so many ranges of equal share numbers are cut, where there are more than `MOST` of them."""
 
-NONE, OTHERS = "(none)", "(others)"
+RANGES_OF_TEXTS = 5
+"""Into so many ranges of equal share the length and the first number are cut."""
+
+NONE, OTHERS, NO_NUMBER = "(none)", "(others)", "no number"
+
+LENGTH, FIRST_NUMBER = "length", "first number"
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +51,8 @@ class Slice:
         interval: of the accuracy, 95 %.
         macro_f1: mean F1 of the labels that occur.
         loss: mean cross-entropy in nats.
+        than_all: whether its accuracy is lower or higher than that of all rows by more than chance
+            does among so many slices; "" if not (see `intervals.accuracy_interval`).
 
     """
 
@@ -45,75 +63,236 @@ class Slice:
     interval: Interval
     macro_f1: float
     loss: float
+    than_all: Literal["lower", "higher", ""] = ""
 
     def to_json(self) -> dict[str, Any]:
         """All of it as plain JSON values."""
         return {**vars(self), "interval": self.interval.to_json()}
 
 
+@dataclass(frozen=True)
+class SliceGroup:
+    """All rows, cut in one way.
+
+    Attributes:
+        what: `LENGTH`, `FIRST_NUMBER`, or the name of a column.
+        slices: the lowest accuracy first.
+
+    """
+
+    what: str
+    slices: tuple[Slice, ...]
+
+    @property
+    def worst(self) -> Slice | None:
+        """The lowest of those that are lower than the whole beyond chance."""
+        return next((each for each in self.slices if each.than_all == "lower"), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        return {"what": self.what, "slices": [each.to_json() for each in self.slices]}
+
+
+# ---- the ways to cut -----------------------------------------------------------------------------
+
+
+def by_texts(
+    texts: LabelledTexts, probabilities: Floats, classes: Sequence[str]
+) -> tuple[SliceGroup, ...]:
+    """Judge by the length of the texts, in words as `check` counts them, and by their first number.
+
+    Each text stands in one slice of both: of several numbers the first one decides, as the one that
+    a person reads first.
+    """
+    words = texts.texts.to_frame("text").select(WORDS).to_series().to_numpy().astype(np.float64)
+    lengths, length_names = _ranges(words, texts.text_rows, RANGES_OF_TEXTS)
+    numbers, number_names = _ranges(first_numbers(texts.texts), texts.text_rows, RANGES_OF_TEXTS)
+    return tuple(
+        SliceGroup(
+            what,
+            _judged(
+                names,
+                _Rows(texts.text_index, texts.label, part[texts.text_index], texts.count),
+                probabilities,
+                classes,
+            ),
+        )
+        for what, part, names in (
+            (LENGTH, lengths, [f"{n} word{'' if n == '1' else 's'}" for n in length_names]),
+            (FIRST_NUMBER, np.where(numbers < 0, len(number_names), numbers),
+             [*number_names, NO_NUMBER]),
+        )
+    )  # fmt: skip
+
+
+def first_numbers(normalised: pl.Series) -> npt.NDArray[np.float64]:
+    """The first number of each text, NaN where it has none. Shape: (texts,).
+
+    >>> first_numbers(pl.Series(["2 bolts of 1,994", "no bolt"])).tolist()
+    [2.0, nan]
+    """
+    found = number_value(normalised.str.extract(f"({NUMBER})"))
+    return found.fill_null(float("nan")).to_numpy()
+
+
 def by_slice(
     frame: pl.DataFrame,
     texts: LabelledTexts,
-    probabilities: npt.NDArray[np.floating[Any]],
+    probabilities: Floats,
     classes: Sequence[str],
+    most: int = MOST,
 ) -> list[Slice]:
-    """Judge each slice; the lowest accuracy first.
+    """Judge each value of a column; the lowest accuracy first.
 
     Args:
         frame: `text`, `label` and `slice` of every row, strings; labels are known.
         texts: of the same rows.
         probabilities: of `texts`. Shape: (texts, classes).
         classes: the labels.
+        most: values that are judged each by itself.
 
     """
-    places = pl.DataFrame({"text": texts.texts, "place": np.arange(len(texts))})
+    known = {label: index for index, label in enumerate(classes)}
+    rows = frame.select(
+        key=normalise_once(frame["text"]),
+        label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
+        slice="slice",
+    )
+    counts = rows.group_by("key", "label", "slice").len("rows")
+    return list(by_counts(counts, texts, probabilities, classes, most))
+
+
+def by_counts(
+    counts: pl.DataFrame,
+    texts: LabelledTexts,
+    probabilities: Floats,
+    classes: Sequence[str],
+    most: int,
+) -> tuple[Slice, ...]:
+    """As `by_slice`, of rows that are counted: `key`, `label` (its index), `slice`, `rows`."""
+    places = pl.DataFrame({"key": texts.texts, "place": np.arange(len(texts))}).unique(
+        "key", keep="first"
+    )
+    placed = counts.join(places, on="key", how="left").sort("place", "label", "slice")
+    part, names = _cut(placed, most)
+    rows = _Rows(
+        placed["place"].to_numpy(),
+        placed["label"].to_numpy(),
+        part,
+        placed["rows"].cast(pl.Int64).to_numpy(),
+    )
+    return _judged(names, rows, probabilities, classes)
+
+
+def _cut(counts: pl.DataFrame, most: int) -> tuple[Ints, list[str]]:
+    """The slice of each row of `counts`, and what the slices are called."""
+    values = counts.drop_nulls("slice").group_by("slice").agg(pl.col("rows").sum()).sort("slice")
+    numbers = values["slice"].cast(pl.Float64, strict=False)
+    if len(values) > most and not numbers.has_nulls() and numbers.is_finite().all():
+        of_each = counts["slice"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        part, names = _ranges(of_each, counts["rows"].to_numpy(), RANGES)
+    else:
+        kept = values
+        if len(values) > most:
+            kept = values.sort(["rows", "slice"], descending=[True, False]).head(most - 1)
+        names = kept["slice"].to_list()
+        code = {name: place for place, name in enumerate(names)}
+        part = counts["slice"].replace_strict(
+            code, default=len(names), return_dtype=pl.Int64
+        ).to_numpy().copy()  # fmt: skip
+        names.append(OTHERS)
+        part[counts["slice"].is_null().to_numpy()] = -1
+    part = np.where(part < 0, len(names), part)
+    return part, [*names, NONE]
+
+
+def _ranges(values: npt.NDArray[np.float64], rows: Ints, most: int) -> tuple[Ints, list[str]]:
+    """Cut values into at most so many ranges of about equal rows, equal ones staying together.
+
+    Returns:
+        The range of each value, -1 where it is NaN; and what each range is called, by the smallest
+        and the largest value in it.
+
+    """
+    part = np.full(len(values), -1, dtype=np.int64)
+    known = ~np.isnan(values)
+    distinct, place = np.unique(values[known], return_inverse=True)
+    if not len(distinct):
+        return part, []
+    often = np.bincount(place, rows[known])
+    # Where the middle of a value's rows lies decides, so that no range is empty for a frequent one.
+    middle = (np.cumsum(often) - often / 2) / often.sum()
+    _, of_value = np.unique(np.floor(middle * most), return_inverse=True)
+    part[known] = of_value[place]
+    names = []
+    for number in range(int(of_value.max()) + 1):
+        inside = distinct[of_value == number]
+        low, high = number_text(inside[0]), number_text(inside[-1])
+        names.append(low if low == high else f"{low} to {high}")
+    return part, names
+
+
+def number_text(value: float) -> str:
+    """As people write it: whole numbers whole, others with six digits.
+
+    >>> number_text(1994.0), number_text(0.1234567), number_text(2500000.0)
+    ('1994', '0.123457', '2500000')
+    """
+    return f"{value:.0f}" if value == round(value, 0) and abs(value) < 1e15 else f"{value:.6g}"
+
+
+# ---- the figures ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Rows that agree in text, label and slice, counted. Shape of each: (n,)."""
+
+    text: Ints
+    label: Ints
+    part: Ints
+    count: Ints
+
+    def of(self, part: int) -> _Rows:
+        mine = self.part == part
+        return _Rows(self.text[mine], self.label[mine], self.part[mine], self.count[mine])
+
+
+def _judged(
+    names: Sequence[str], rows: _Rows, probabilities: Floats, classes: Sequence[str]
+) -> tuple[Slice, ...]:
+    """Figures of each slice that has rows; the lowest accuracy first."""
+    predicted = probabilities.argmax(1)
+    right = predicted[rows.text] == rows.label
+    whole = float(np.average(right, weights=rows.count))
+    present = np.unique(rows.part)
     found = []
-    for value, rows in _cut(frame):
-        mine = gather_texts(rows, classes)
-        place = mine.texts.to_frame("text").join(
-            places, on="text", how="left", maintain_order="left"
-        )["place"]
-        figures = evaluate(mine, probabilities[place.to_numpy()], classes, with_intervals=True).rows
-        assert figures.intervals is not None
+    for part in present.tolist():
+        mine = rows.of(part)
+        texts, place = np.unique(mine.text, return_inverse=True)
+        hit = predicted[mine.text] == mine.label
+        interval, than_all = accuracy_interval(
+            np.bincount(place, mine.count * hit, len(texts)),
+            np.bincount(place, mine.count, len(texts)),
+            whole,
+            looks=len(present),
+        )
+        labels, confusion = by_label(
+            classes, true=mine.label, predicted=predicted[mine.text], weight=mine.count
+        )
+        seen = confusion.sum(0) + confusion.sum(1) > 0
+        chance = np.maximum(probabilities[mine.text, mine.label], np.finfo(np.float32).tiny)
         found.append(
             Slice(
-                value=value,
-                rows=mine.rows,
-                texts=len(mine),
-                accuracy=figures.accuracy,
-                interval=figures.intervals.accuracy,
-                macro_f1=figures.macro_f1,
-                loss=figures.loss,
+                value=names[part],
+                rows=int(mine.count.sum()),
+                texts=len(texts),
+                accuracy=float(np.average(hit, weights=mine.count)),
+                interval=interval,
+                macro_f1=float(np.mean([label.f1 for label, kept in zip(labels, seen, strict=True)
+                                        if kept])),
+                loss=float(np.average(-np.log(chance), weights=mine.count)),
+                than_all=than_all,
             )
-        )
-    return sorted(found, key=lambda each: (each.accuracy, -each.rows, each.value))
-
-
-def _cut(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    """The rows of each slice."""
-    counts = frame["slice"].drop_nulls().value_counts(sort=True)
-    numbers = counts["slice"].cast(pl.Float64, strict=False)
-    if len(counts) > MOST and not numbers.has_nulls() and numbers.is_finite().all():
-        yield from _ranges(frame)
-    else:
-        named = sorted(counts["slice"].to_list()) if len(counts) <= MOST else (
-            counts.sort(["count", "slice"], descending=[True, False]).head(MOST - 1)["slice"]
-        ).to_list()  # fmt: skip
-        for value in named:
-            yield value, frame.filter(pl.col("slice") == value)
-        if len(named) < len(counts):
-            rest = pl.col("slice").is_not_null() & ~pl.col("slice").is_in(named)
-            yield OTHERS, frame.filter(rest)
-    if frame["slice"].has_nulls():
-        yield NONE, frame.filter(pl.col("slice").is_null())
-
-
-def _ranges(frame: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
-    numbers = frame["slice"].cast(pl.Float64)
-    edges = np.unique(np.quantile(numbers.drop_nulls(), np.linspace(0, 1, RANGES + 1)[1:-1]))
-    place = pl.Series(np.searchsorted(edges, numbers.fill_null(0.0).to_numpy(), side="right"))
-    for number in range(len(edges) + 1):
-        inside = (place == number) & numbers.is_not_null()
-        if inside.any():
-            mine = numbers.filter(inside).to_numpy()
-            yield f"{mine.min():g} to {mine.max():g}", frame.filter(inside)
+        )  # fmt: skip
+    return tuple(sorted(found, key=lambda each: (each.accuracy, -each.rows, each.value)))

@@ -1,0 +1,189 @@
+"""What decisions cost, and what a person who takes the uncertain ones saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..bundle.decision import DecisionRule
+from ..data.corpus import LabelledTexts
+from .deciding import ChosenRule
+from .intervals import Interval, share_intervals
+
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+"""Values of `review_below` that are told, as far as they differ in what they do."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """What comes of sending all decisions below a certainty to a person. Shares of the rows.
+
+    Attributes:
+        review_below: the certainty.
+        coverage: share that is decided without a person, in [0, 1].
+        error: share of wrong decisions among those; None where there are none.
+        interval: of that, 95 %.
+        sent_error: share that would have been decided wrongly among those that are sent; None
+            where none is.
+        cost: of the decisions that are taken, a row of all rows; None without costs.
+
+    """
+
+    review_below: float
+    coverage: float
+    error: float | None
+    interval: Interval
+    sent_error: float | None
+    cost: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        return {**vars(self), "interval": self.interval.to_json()}
+
+
+@dataclass(frozen=True)
+class FalseDecisions:
+    """Rows for which a label is decided that they do not have.
+
+    Attributes:
+        label: which one.
+        cost: of each; None without costs.
+        rows: by the rule.
+        most_probable: had the most probable label been decided.
+
+    """
+
+    label: str
+    cost: float | None
+    rows: int
+    most_probable: int
+
+
+@dataclass(frozen=True)
+class DecisionFigures:
+    """A rule of decision, measured on labelled texts that it was not chosen on.
+
+    Attributes:
+        chosen: what decides, and how it was found.
+        cost: of all decisions of the rule, a row, none being sent to a person; None without costs.
+        most_probable_cost: had the most probable label been decided.
+        errors: wrong decisions by what is decided, in the order of the classes.
+        error: share of wrong decisions over the rows, none being sent to a person.
+        interval: of that, 95 %.
+        band: what the rule's own `review_below` does; None without.
+        curve: what others would do, rising; each lowers the coverage.
+
+    """
+
+    chosen: ChosenRule
+    cost: float | None
+    most_probable_cost: float | None
+    errors: tuple[FalseDecisions, ...]
+    error: float
+    interval: Interval
+    band: Band | None
+    curve: tuple[Band, ...]
+
+    @property
+    def rule(self) -> DecisionRule:
+        """What decides."""
+        return self.chosen.rule
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it as plain JSON values."""
+        return {
+            **self.chosen.to_json(),
+            "cost": self.cost,
+            "most_probable_cost": self.most_probable_cost,
+            "errors": [vars(each) for each in self.errors],
+            "error": self.error,
+            "interval": self.interval.to_json(),
+            "band": None if self.band is None else self.band.to_json(),
+            "curve": [each.to_json() for each in self.curve],
+        }
+
+
+def measure(
+    texts: LabelledTexts,
+    probabilities: npt.NDArray[np.floating[Any]],
+    classes: Sequence[str],
+    chosen: ChosenRule,
+) -> DecisionFigures:
+    """Measure a rule.
+
+    Args:
+        texts: labelled texts, not those that the rule was chosen on.
+        probabilities: of these. Shape: (texts, classes).
+        classes: the labels.
+        chosen: the rule.
+
+    """
+    rule = chosen.rule
+    decided = rule.decide(probabilities)
+    rows, total = texts.text_rows, int(texts.rows)
+    false = _false_rows(texts, decided.label, len(classes))
+    plain = _false_rows(texts, probabilities.argmax(1), len(classes))
+    wrong = np.bincount(
+        texts.text_index,
+        texts.count * (decided.label[texts.text_index] != texts.label),
+        len(texts),
+    ).astype(np.int64)
+    price = None if rule.costs is None else np.array(rule.costs)[decided.label] * wrong
+
+    own = () if rule.review_below is None else (rule.review_below,)
+    levels = np.unique([*LEVELS, *own])
+    place = np.searchsorted(levels, decided.certainty, side="right")
+    # The first set is all texts; a draw serves all levels.
+    every, *intervals = share_intervals(wrong, rows, place, len(levels) + 1)
+
+    def band(below: float) -> Band:
+        kept = decided.certainty >= below
+        here, sent = int(rows[kept].sum()), int(rows[~kept].sum())
+        return Band(
+            review_below=below,
+            coverage=here / total,
+            error=int(wrong[kept].sum()) / here if here else None,
+            interval=intervals[int(np.searchsorted(levels, below))],
+            sent_error=int(wrong[~kept].sum()) / sent if sent else None,
+            cost=None if price is None else float(price[kept].sum()) / total,
+        )
+
+    curve, covered = [], total
+    for level in LEVELS:
+        here = int(rows[decided.certainty >= level].sum())
+        if 0 < here < covered:
+            curve.append(band(level))
+            covered = here
+    return DecisionFigures(
+        chosen=chosen,
+        cost=None if rule.costs is None else float(false @ np.array(rule.costs)) / total,
+        most_probable_cost=None
+        if rule.costs is None
+        else float(plain @ np.array(rule.costs)) / total,
+        errors=tuple(
+            FalseDecisions(
+                label,
+                None if rule.costs is None else rule.costs[place],
+                int(false[place]),
+                int(plain[place]),
+            )
+            for place, label in enumerate(classes)
+        ),
+        error=int(wrong.sum()) / total,
+        interval=every,
+        band=None if rule.review_below is None else band(rule.review_below),
+        curve=tuple(curve),
+    )
+
+
+def _false_rows(
+    texts: LabelledTexts, decided: npt.NDArray[np.int64], classes: int
+) -> npt.NDArray[np.int64]:
+    """Rows for which each label is decided that they do not have. Shape: (classes,)."""
+    label = decided[texts.text_index]
+    wrong = texts.count * (label != texts.label)
+    return np.bincount(label, wrong, classes).astype(np.int64)

@@ -1,0 +1,97 @@
+"""What a table is held against: the texts that a model was trained on, or another table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from ..bundle import files
+from ..bundle.predictor import Predictor
+from ..data.corpus import gather_texts
+from ..errors import BundleError
+from ..text.counts import TextCounts, count_column
+from ..text.profile import TextProfile, label_counts
+
+Labels = Mapping[str, tuple[int, int]]
+"""Rows and distinct texts of each label."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What a table is held against.
+
+    Attributes:
+        name: "the texts it was trained on", or a table's name.
+        profile: its figures.
+        known: the words that it knows.
+        span: the range of its numbers; None where there are none, or they are read as words.
+        is_model: whether a model was trained on it.
+        max_tokens: tokens of a text that are read; None: all.
+        magnitudes: whether numbers are read as such, or as words.
+
+    """
+
+    name: str
+    profile: TextProfile
+    known: pl.Series
+    span: tuple[float, float] | None
+    is_model: bool
+    max_tokens: int | None = None
+    magnitudes: bool = True
+
+    @classmethod
+    def of_model(cls, predictor: Predictor) -> Reference | None:
+        """What a model was trained on; None where its bundle does not tell (one of before).
+
+        Raises:
+            BundleError: what it tells is damaged.
+
+        """
+        if predictor.profile is None:
+            return None
+        try:
+            profile = TextProfile.from_json(predictor.profile)
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{files.PROFILE} of the model is damaged ({type(error).__name__}: {error}); copy "
+                "the model again or train again."
+            ) from None
+        known = pl.Series(predictor.encoder.vocabulary.words, dtype=pl.String)
+        return cls(
+            "the texts it was trained on",
+            profile,
+            known,
+            number_span(predictor),
+            is_model=True,
+            max_tokens=predictor.encoder.max_tokens,
+            magnitudes=predictor.encoder.numbers is not None,
+        )
+
+    @classmethod
+    def of_table(cls, name: str, counts: TextCounts, labels: Labels | None) -> Reference:
+        """Another table, whose texts were counted."""
+        profile = TextProfile.of(counts, labels)
+        numbers = profile.numbers
+        span = None if numbers is None else (numbers.low, numbers.high)
+        return cls(name, profile, counts.words["word"], span, is_model=False)
+
+    def count(self, texts: pl.Series) -> TextCounts:
+        """Count a column of raw texts as this reads them."""
+        return count_column(texts, max_tokens=self.max_tokens, magnitudes=self.magnitudes)
+
+
+def number_span(predictor: Predictor) -> tuple[float, float] | None:
+    """The range of the numbers that a model was trained on; None where it reads them as words."""
+    scale = predictor.encoder.numbers
+    return None if scale is None else (float(scale.edges[0]), float(scale.edges[-1]))
+
+
+def labels_of(frame: pl.DataFrame) -> Labels | None:
+    """Count the labels of a table with columns `text` and, maybe, `label`; None without any."""
+    if "label" not in frame.columns:
+        return None
+    labelled = frame.filter(pl.col("text").is_not_null() & pl.col("label").is_not_null())
+    classes = sorted(labelled["label"].unique().to_list())
+    return label_counts(gather_texts(labelled, classes), classes) if classes else None

@@ -1,0 +1,98 @@
+"""The trained model judged: the one time that the test texts are looked at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .config import Config
+from .data.corpus import Corpus
+from .review.baselines import Baselines
+from .review.contenders import Review, judge
+from .review.deciding import Asked, choose_rule
+from .review.explanation import Explainer
+from .review.findings import Findings, find
+from .review.label_issues import LabelIssues, distinct, label_issues
+from .review.rule_summary import RuleSummary, summarise, texts_to_imitate
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import polars as pl
+
+    from .data.corpus import LabelledTexts
+    from .training.fit import Fitted
+
+
+def review_model(
+    fitted: Fitted, config: Config, corpus: Corpus, simple: Baselines, asked: Asked
+) -> tuple[Review, RuleSummary]:
+    """Judge the model beside the baselines, choose how it decides, and imitate it by rules.
+
+    Args:
+        fitted: the model.
+        config: the settings.
+        corpus: all parts; the rule of decision is chosen on validation.
+        simple: the baselines, which may still be at work.
+        asked: what was asked of the decisions.
+
+    """
+    on_val, on_test = (_probabilities(fitted, part) for part in (corpus.val, corpus.test))
+    fitted_simple = simple.wait()
+    # Found in the process of the baselines, while this one goes on.
+    simple.doubt_labels((corpus.val, corpus.test), (on_val, on_test))
+    review = judge(
+        config.model.upper(),
+        on_test,
+        fitted_simple,
+        corpus.test,
+        corpus.classes,
+        choose_rule(asked, corpus.val, on_val),
+        _column(config, corpus),
+    )
+    some = texts_to_imitate(corpus.train)
+    rules = summarise(
+        some,
+        _probabilities(fitted, some).argmax(1),
+        corpus.test,
+        on_test.argmax(1),
+        corpus.classes,
+        config.max_tokens,
+    )
+    return review, rules
+
+
+def doubted_labels(corpus: Corpus, simple: Baselines) -> LabelIssues:
+    """The labels in doubt, of all parts; waits for the baselines' process, which looks for them."""
+    held = (corpus.train, corpus.val, corpus.test)
+    parts = [distinct(part)[0] for part in held]
+    not_held = sum(size.texts for size in corpus.sizes.values()) - sum(map(len, held))
+    all_texts = sum(map(len, parts)) + not_held
+    return label_issues(parts, simple.doubts(), corpus.classes, all_texts)
+
+
+def look_at_texts(
+    bundle: Path, config: Config, corpus: Corpus, fitted: Fitted, review: Review
+) -> Findings:
+    """What single test texts show; their decisions are explained by the model as it was saved."""
+    return find(
+        Explainer.load(bundle),
+        corpus.test,
+        review.model.probabilities,
+        trained_texts=corpus.sizes["train"].texts * len(fitted.trained.history),
+        seed=config.seed,
+    )
+
+
+def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
+    """The column that the test part is looked into by, if one was named."""
+    if config.slice_column is None or corpus.test_slices is None:
+        return None
+    return config.slice_column, corpus.test_slices
+
+
+def _probabilities(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
+    from .bundle.predictor import to_probabilities
+    from .training.loop import predict_logits
+
+    return to_probabilities(predict_logits(fitted.model, fitted.encode(texts)))
