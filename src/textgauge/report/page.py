@@ -1,0 +1,277 @@
+"""The page: what is told, in which order, and its writing into one file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..config import Config
+from ..data.checks import CheckReport
+from ..data.corpus import Corpus
+from ..engines.prepared import TableFacts
+from ..errors import StorageError
+from ..review.contenders import Review
+from ..review.decision import DecisionFigures
+from ..review.findings import Findings, WrongText
+from ..review.label_issues import LabelIssues
+from ..review.overall import WordShare
+from ..review.rule_summary import RuleSummary
+from ..training.history import Epoch
+from .plots import (
+    band_plot,
+    cost_plot,
+    learning_plots,
+    number_plot,
+    ranking_plot,
+    reliability_plot,
+)
+from .repeat import command_of
+from .wording import (
+    IN_SENTENCES,
+    band_in_words,
+    costs_in_words,
+    labels_in_words,
+    rules_in_words,
+    spoken,
+)
+
+FILE_NAME = "report.html"
+
+MOST_LABELS = 300
+"""Labels of which figures are shown: those with the lowest F1."""
+
+MATRIX = 20
+"""Labels up to which the whole confusion is shown; of more, the most frequent confusions."""
+
+CONFUSIONS = 30
+"""Confusions that are listed at most."""
+
+WORDS = 12
+"""Words that are shown of each label."""
+
+LABELS_OF_WORDS = 40
+"""Labels of which words are shown: those with the most test rows."""
+
+MOST_ISSUES = 20
+"""Labels in doubt that are shown: the worst."""
+
+LEAST = 0.005
+"""Smaller shares of a word are not marked: they are chance."""
+
+LONGEST = 80
+"""Words of a text that are shown at once; the rest unfolds, up to `CUT`."""
+
+CUT = 600
+
+
+@dataclass(frozen=True)
+class ReportFacts:
+    """All that the page tells of a run.
+
+    Attributes:
+        table: what was trained on.
+        config: the settings.
+        check: what was found in the table.
+        corpus: its parts.
+        review: the figures.
+        rules: a few rules that imitate the model.
+        issues: labels in doubt.
+        findings: what single test texts show.
+        history: every epoch.
+        batch_size: texts a step.
+        settings: what the saved model says of itself (`textgauge.json`).
+        run_id: of the run; None while it has none.
+
+    """
+
+    table: TableFacts
+    config: Config
+    check: CheckReport
+    corpus: Corpus
+    review: Review
+    rules: RuleSummary
+    issues: LabelIssues
+    findings: Findings
+    history: Sequence[Epoch]
+    batch_size: int
+    settings: Mapping[str, Any]
+    run_id: str | None
+
+
+def write_report(path: Path, facts: ReportFacts) -> None:
+    """Write the page.
+
+    Raises:
+        StorageError: the file can't be written.
+
+    """
+    page = report(facts)
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def report(facts: ReportFacts) -> str:
+    """The page as HTML.
+
+    All that comes from the table is escaped by the template's engine, and the page's own policy
+    lets a browser run the page's script only and fetch nothing.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("textgauge.report", "template"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(share=_share, count=lambda number: f"{number:,}")
+    script = _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        style=_asset("page.css"), script=script, script_digest=digest, **_told(facts)
+    )
+
+
+def _asset(name: str) -> str:
+    return (resources.files("textgauge.report") / "template" / name).read_text(encoding="utf-8")
+
+
+def _visible(label: str) -> str:
+    return label if label.strip() and label.isprintable() else repr(label)
+
+
+def _share(value: float, digits: int = 1) -> str:
+    return f"{value:.{digits}%}"
+
+
+def _told(facts: ReportFacts) -> dict[str, Any]:
+    """What the template shows, under its names."""
+    review, corpus = facts.review, facts.corpus
+    named = facts.config.label_names
+    names = [named.get(label) or _visible(label) for label in corpus.classes]
+    called = dict(zip(corpus.classes, names, strict=True))
+    rows = review.model.evaluation.rows
+    labels = labels_in_words(rows, spoken(corpus.classes, named))
+    ranked = ranking_plot(corpus.test, review.model.probabilities, rows, names)
+    curve = facts.findings.curve
+    return {
+        "facts": facts,
+        "model": review.model,
+        "rows": rows,
+        "texts": review.model.evaluation.texts,
+        "names": names,
+        "labels": labels,
+        "in_sentences": len(labels) <= IN_SENTENCES,
+        "shown_labels": sorted(range(len(labels)), key=lambda at: rows.labels[at].f1)[:MOST_LABELS],
+        "matrix": rows.confusion if len(labels) <= MATRIX else None,
+        "confusions": _confusions(rows.confusion, names),
+        "learning": learning_plots(facts.history),
+        "ranking": ranked,
+        "reliability": reliability_plot(corpus.test, review.model.probabilities),
+        "errors": _errors(facts.findings, names),
+        "words": _words(facts, names),
+        "number": number_plot(curve, names) if curve is not None else None,
+        "rules": rules_in_words(review.model.name, facts.rules, called.__getitem__),
+        "issues": facts.issues.frame.head(MOST_ISSUES).to_dicts(),
+        "called": called,
+        **_deciding(review.decision, names, called),
+        "command": command_of(facts.config, facts.table.name),
+    }
+
+
+def _deciding(
+    found: DecisionFigures, names: Sequence[str], called: Mapping[str, str]
+) -> dict[str, Any]:
+    """What decides, what it costs and what a person could take off it."""
+    by_cost = sorted(found.errors, key=lambda each: -(each.cost or 0.0) * each.rows)
+    search = found.chosen.threshold
+    return {
+        "costs": None
+        if found.cost is None
+        else costs_in_words(found, lambda label: f"“{called[label]}”", "the test part"),
+        "wrongly": by_cost[:CONFUSIONS],
+        "cost_plot": cost_plot(search, names[1]) if search is not None and search.curve else None,
+        "band": None if found.band is None else band_in_words(found, found.band, "the test part"),
+        "bands": found.curve if found.error else (),
+        # Where nothing is wrong, a person can take nothing off it.
+        "band_plot": band_plot(found.curve, found.error) if found.curve and found.error else None,
+    }
+
+
+def _confusions(
+    confusion: Sequence[Sequence[int]], names: Sequence[str]
+) -> list[tuple[str, str, int, float]]:
+    """What is taken for what: true label, predicted label, rows, share of the true label's."""
+    cells = np.array(confusion)
+    wrong = cells - np.diag(cells.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
+    found = []
+    for place in order:
+        true, predicted = divmod(int(place), len(names))
+        if wrong[true, predicted]:
+            found.append(
+                (
+                    names[true],
+                    names[predicted],
+                    int(wrong[true, predicted]),
+                    float(wrong[true, predicted] / cells[true].sum()),
+                )
+            )
+    return found
+
+
+def _errors(findings: Findings, names: Sequence[str]) -> list[dict[str, Any]]:
+    """The errors as the page shows them."""
+    return [
+        {
+            "label": names[each.label],
+            "predicted": names[each.predicted],
+            "error": each,
+            **dict(zip(("words", "rest", "left"), _marked(each), strict=True)),
+        }
+        for each in findings.errors
+    ]
+
+
+def _marked(error: WrongText) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
+    """The words of a text with how strongly each is marked: shown, unfolded, and how many more.
+
+    A mark's strength is in [-1, 1], positive where the word speaks for the wrong decision.
+    """
+    explanation = error.explanation
+    if explanation is None:
+        words = error.text.split()
+        marks = [0.0] * len(words)
+        shares = marks
+    else:
+        words, shares = list(explanation.words), explanation.contributions.tolist()
+        most = max((abs(share) for share in shares), default=0.0)
+        least = max(LEAST, most / 10)
+        marks = [share / most if abs(share) >= least else 0.0 for share in shares]
+    told = [
+        {"word": word, "mark": round(mark, 2), "share": share}
+        for word, mark, share in zip(words[:CUT], marks, shares, strict=False)
+    ]
+    return told[:LONGEST], told[LONGEST:], max(len(words) - CUT, 0)
+
+
+def _words(facts: ReportFacts, names: Sequence[str]) -> list[tuple[str, list[WordShare]]]:
+    """The labels with most test rows, and the words that speak for each."""
+    support = {label.label: label.support for label in facts.review.model.evaluation.rows.labels}
+    called = dict(zip(facts.corpus.classes, names, strict=True))
+    told = {
+        label: [word for word in words if word.share >= LEAST][:WORDS]
+        for label, words in facts.findings.words.items()
+    }
+    order = sorted((label for label in told if told[label]), key=lambda each: -support[each])
+    return [(called[label], told[label]) for label in order[:LABELS_OF_WORDS]]
