@@ -76,6 +76,17 @@ def test_the_tables_hold_the_measured_figures(settings):
     ]
 
 
+def test_it_tells_how_the_model_decides(settings):
+    assert "## How it decides" not in model_card(settings)
+    chosen = {"weights": [0.25, 0.75], "costs": [1.0, 10.0], "threshold": 0.75, "review_below": 0.9}
+    card = model_card({**settings, "decision": chosen})
+    assert (
+        "## How it decides\n\nFor the label of least expected cost. A wrong decision costs: "
+        "`compliant` 1, `non-compliant` 10. So `non-compliant` is decided where its probability is "
+        "more than 0.7500. Where the certainty is less than 0.9000, the decision is `review`.\n"
+    ) in card
+
+
 def test_the_code_that_it_shows_is_python(settings):
     (code,) = re.findall(r"```python\n(.*?)```", model_card(settings), flags=re.DOTALL)
     compile(code, "the card", "exec")
@@ -106,3 +117,50 @@ def test_of_many_labels_the_first_20_are_listed_and_the_rest_counted(settings):
 def test_20_labels_are_listed_without_a_rest(settings):
     settings["classes"] = [f"part {number}" for number in range(20)]
     assert "`part 19`. Trained by" in model_card(settings)
+
+
+def test_rules_that_may_stand_for_the_model_are_listed(settings):
+    rules = {
+        "agreement": {"rows": 0.98},
+        "stands": True,
+        "sentences": {"1": 'number < 1995, or\n"iron"', "0": "all else"},
+        "leaves": [{}, {}],
+    }
+    settings = {**settings, "label_names": {"1": "bad"}}
+    card = model_card({**settings, "rules": rules})
+    assert "## What it goes by\n\nOn 98.0% of the test rows it decides" in card
+    assert '- bad: number < 1995, or "iron"\n- 0: all else\n' in card
+    for others in ({**rules, "stands": False}, {**rules, "leaves": [{}]}, None):
+        assert "What it goes by" not in model_card({**settings, "rules": others})
+    assert "What it goes by" not in model_card(settings)
+
+
+def test_the_review_is_told_in_plain_words(settings):
+    rows = next(iter(settings["figures"].values()))["rows"]
+    side = [[0.9, 1.0]] * 2
+    rows["intervals"] = {
+        "accuracy": [0.91, 0.97], "macro_f1": [0.9, 0.96], "precision": side, "recall": side,
+    }  # fmt: skip
+    settings |= {
+        "verdict": "The deep model is worth it.",
+        "in_words": ["Of 100 texts that are compliant, it finds 98 (97.1 to 98.9)."],
+        "label_issues": {"rows": 1234},
+        "slices": [
+            {
+                "what": "length",
+                "slices": [
+                    {"value": "1 to\n5 words", "accuracy": 0.5, "interval": [0.4, 0.6],
+                     "rows": 900, "than_all": "lower"},
+                    {"value": "6 words", "accuracy": 0.9, "interval": [0.8, 1.0],
+                     "rows": 900, "than_all": ""},
+                ],
+            }
+        ],
+    }  # fmt: skip
+    card = model_card(settings)
+    assert "## In plain words\n\nThe deep model is worth it.\n\n- Of 100 texts that are" in card
+    assert "The labels of 1,234 rows are in doubt" in card
+    assert "accuracy lies between 91.0% and 97.0%, its macro F1 between 90.0% and 96.0%" in card
+    assert "- length 1 to 5 words: accuracy 50.0% (40.0% to 60.0%) in 900 rows\n" in card
+    assert "6 words" not in card
+    assert "(0.900 to 1.000)" in tables_of(card)[2][2][1]

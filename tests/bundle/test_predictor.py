@@ -3,6 +3,8 @@
 import doctest
 import json
 import shutil
+import threading
+import time
 
 import numpy as np
 import polars as pl
@@ -10,9 +12,10 @@ import pytest
 import torch
 from scipy import special
 
+import textgauge
 from textgauge.bundle import files, predictor
 from textgauge.bundle.predictor import Prediction, Predictor, session_from_bytes, to_probabilities
-from textgauge.errors import BundleError
+from textgauge.errors import BundleError, SettingsError
 from textgauge.models import build_model
 from textgauge.text.encoder import TextEncoder
 
@@ -32,8 +35,10 @@ def loaded(trained):
 
 @pytest.fixture
 def copied(trained, tmp_path):
-    """A copy of the saved model that a test may damage."""
-    return shutil.copytree(trained.folder, tmp_path / "model")
+    """A copy of the saved model that a test may damage, as saved before there were digests."""
+    folder = shutil.copytree(trained.folder, tmp_path / "model")
+    (folder / files.DIGESTS).unlink()
+    return folder
 
 
 class Recorded:
@@ -112,7 +117,7 @@ def test_every_kind_of_model_predicts_what_torch_predicts(classes, numbers):
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
-    session = session_from_bytes(model.to_onnx().SerializeToString(), 1)
+    session = session_from_bytes(model.to_onnx().SerializeToString())
     settings = {"classes": [str(c) for c in range(classes)], "label_names": {}}
     texts = ["steel nut 8", "iron", "2500 bolts of iron", "", "nut " * 40, "steel bolt 8 of 1985"]
     found = Predictor(settings, encoder, session).predict(texts).probabilities
@@ -195,10 +200,21 @@ def test_texts_of_similar_length_share_a_batch(recorded, monkeypatch):
     assert session.shapes == [(4, 2), (2, 19), (2, 20)]
 
 
+def test_texts_that_read_alike_are_computed_once(recorded):
+    """Words that are not known, and numbers beyond the scale, are no difference to the model."""
+    predicting, session = recorded
+    texts = ["steel, serial 99123", "steel 1990", "steel, serial 88456", "steel, sériel 7012"]
+    found = predicting.predict(texts)
+    assert sum(rows for rows, _ in session.shapes) == 2
+    one_by_one = [predicting.predict([text]).probabilities[0] for text in texts]
+    np.testing.assert_allclose(found.probabilities, one_by_one, atol=1e-6)
+    assert found.probabilities[0].tolist() == found.probabilities[2].tolist()
+
+
 def test_a_batch_is_as_large_as_it_may_be(recorded, monkeypatch):
     predicting, session = recorded
     monkeypatch.setattr(predictor, "BATCH_TOKENS", 12)
-    predicting.predict([f"{'steel ' * 2} {letter}" for letter in "abcdefgh"])
+    predicting.predict([f"steel steel {year}" for year in range(1981, 1989)])
     assert session.shapes == [(4, 3), (4, 3)]
 
 
@@ -282,10 +298,55 @@ print(predictor.predict(sys.argv[2:]).probabilities.tolist())
     np.testing.assert_allclose(found, trained.probabilities[:5], atol=1e-5)
 
 
-def test_the_number_of_cores_is_that_of_the_network():
-    session = session_from_bytes(MINIMAL, 3)
-    assert session.get_session_options().intra_op_num_threads == 3
-    assert session_from_bytes(MINIMAL).get_session_options().intra_op_num_threads == 0
+@pytest.mark.parametrize("cores", [1, 2, 3])
+def test_no_more_batches_are_computed_at_a_time_than_there_are_cores(loaded, monkeypatch, cores):
+    monkeypatch.setattr(predictor, "BATCH_TOKENS", 20)
+    at_once, most, lock = [0], [0], threading.Lock()
+
+    class Slow(Recorded):
+        def run(self, names, feed):
+            with lock:
+                at_once[0] += 1
+                most[0] = max(most[0], at_once[0])
+            time.sleep(0.02)
+            with lock:
+                at_once[0] -= 1
+            return self.session.run(names, feed)
+
+    session = Slow(loaded._session)
+    predicting = Predictor(loaded.settings, loaded.encoder, session, cores)
+    texts = [f"steel component of {year}" for year in range(1970, 2015)]
+    found = predicting.predict(texts).probabilities
+    assert most[0] == cores
+    assert found.tolist() == loaded.predict(texts).probabilities.tolist()
+
+
+def test_a_network_waits_in_no_threads_of_its_own():
+    assert session_from_bytes(MINIMAL).get_session_options().intra_op_num_threads == 1
+
+
+def test_the_number_of_cores_changes_no_prediction(trained, loaded):
+    texts = [*trained.corpus.test.texts, *TEXTS]
+    found = [textgauge.load(trained.folder, cores=n).predict(texts) for n in (1, 2, None)]
+    for each in found:
+        assert each.probabilities.tolist() == loaded.predict(texts).probabilities.tolist()
+
+
+@pytest.mark.parametrize("cores", [0, -1, 1.5, "2"])
+def test_a_number_of_cores_that_is_none_is_refused(trained, cores):
+    with pytest.raises(SettingsError, match="cores must be a whole number of 1 or more, was"):
+        Predictor.load(trained.folder, cores=cores)
+
+
+def test_a_fresh_process_that_predicts_loads_nothing_else(trained, fresh_python):
+    """Each of these would cost a cold start tenths of a second."""
+    script = """
+import sys, textgauge
+textgauge.load(sys.argv[1], cores=1).predict(["steel"])
+slow = "torch sklearn mlflow pandas scipy matplotlib jinja2 rich sqlalchemy onnx".split()
+print([name for name in slow if name in sys.modules])
+"""
+    assert fresh_python(script, trained.folder).strip() == "[]"
 
 
 def test_a_folder_that_is_not_there_is_told(tmp_path):
@@ -325,8 +386,8 @@ def test_a_damaged_file_is_named_with_what_to_do(copied, name, damage):
             {"empty": b"", "half": content[: len(content) // 2], "zeros": bytes(2000)}[damage]
         )
     message = refused(copied)
-    if (name, damage) == (files.ONNX, "folder"):
-        assert message.startswith(f"{copied} is no saved model: it has no model.onnx.")
+    if damage == "folder":
+        assert message.startswith(f"{copied} is no saved model: it has no {name}.")
     else:
         assert message.startswith(f"{path} is damaged (")
         assert message.endswith("); copy the model again or train again.")
@@ -337,13 +398,30 @@ def test_a_damaged_file_is_named_with_what_to_do(copied, name, damage):
     ("name", "change", "reason"),
     [
         (files.SETTINGS, [], "expected an object"),
-        (files.SETTINGS, {"classes": None}, "'NoneType' object is not iterable"),
-        (files.SETTINGS, {"label_names": 3}, "'int' object is not iterable"),
+        (files.SETTINGS, {"classes": None}, "its classes must be a list of texts"),
+        (files.SETTINGS, {"classes": ["0", 1]}, "its classes must be a list of texts"),
+        (files.SETTINGS, {"classes": ["0", "0"]}, "its classes must be distinct"),
+        (files.SETTINGS, {"classes": ["0", "\ud800"]}, "surrogates not allowed"),
+        (files.SETTINGS, {"label_names": 3}, "its label_names must be an object, was 3"),
+        (files.SETTINGS, {"label_names": {"0": 1}}, "its label_names must be texts"),
+        (files.SETTINGS, {"architecture": "lstm"}, "its architecture must be an object"),
+        (files.SETTINGS, {"architecture": {"vocabulary_size": 1.5}}, "must be a whole number"),
+        (files.SETTINGS, {"config": {"text": 1, "label": "label"}}, "config.text must be a text"),
+        (files.SETTINGS, {"decision": {"review_below": 10**400}}, "review_below must be more"),
         (files.VOCABULARY, "words", "expected an object"),
         (files.VOCABULARY, {"words": ["a"]}, "the first words must be"),
         (files.VOCABULARY, {"words": ["<pad>", "<unk>", "<num>", "a", "a"]}, "be distinct"),
         (files.VOCABULARY, {"number_edges": [2.0, 1.0]}, "edges must be two or more rising"),
-        (files.VOCABULARY, {"max_tokens": "many"}, "invalid literal"),
+        (files.VOCABULARY, {"number_edges": 3}, "must be a list of numbers"),
+        (files.VOCABULARY, {"number_edges": [1, "2"]}, "must be a list of numbers"),
+        (files.VOCABULARY, {"number_edges": [1, 10**400]}, "must be a list of numbers"),
+        (files.VOCABULARY, {"number_edges": [1, float("nan")]}, "it holds NaN"),
+        (files.VOCABULARY, {"number_edges": [-1.7e308, 1.7e308]}, "lie too far apart"),
+        (files.VOCABULARY, {"max_tokens": "many"}, "must be a whole number, was 'many'"),
+        (files.VOCABULARY, {"max_tokens": True}, "must be a whole number, was True"),
+        (files.VOCABULARY, {"max_tokens": 0}, "at least 1 and at most 100000, was 0"),
+        (files.VOCABULARY, {"max_tokens": 10**30}, "at most 100000, was a larger one"),
+        (files.PROFILE, [], "expected an object"),
     ],
 )
 def test_json_of_another_shape_is_damage(copied, name, change, reason):
@@ -361,6 +439,7 @@ def test_json_of_another_shape_is_damage(copied, name, change, reason):
         (files.SETTINGS, "classes"),
         (files.SETTINGS, "label_names"),
         (files.SETTINGS, "architecture"),
+        (files.SETTINGS, "config"),
         (files.VOCABULARY, "words"),
         (files.VOCABULARY, "number_edges"),
         (files.VOCABULARY, "max_tokens"),
@@ -376,15 +455,30 @@ def test_a_missing_key_is_named(copied, name, key):
     )
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", None])
+@pytest.mark.parametrize("version", [0, 3, "1", None])
 def test_an_unknown_format_is_refused_with_both_versions(copied, version):
     path = copied / files.SETTINGS
     values = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**values, "format_version": version}))
     assert refused(copied) == (
-        f"{path} has format {version!r}, this textgauge reads 1; use the textgauge that trained "
-        "the model, or a newer one."
+        f"{path} has format {version!r}, this textgauge reads up to 2; use the textgauge that "
+        "trained the model, or a newer one."
     )
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"weights": [1, 2, 3]}, "the weights of its decision must be 2 numbers of 0 or more"),
+        ({"review_below": 7}, "its review_below must be more than 0 and at most 1, was 7"),
+        ([], "its decision must be an object, was []"),
+    ],
+)
+def test_a_damaged_rule_of_decision_is_told(copied, damage, said):
+    path = copied / files.SETTINGS
+    values = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**values, "decision": damage}))
+    assert refused(copied).startswith(f"{path} is damaged ({said}")
 
 
 @pytest.mark.parametrize("classes", [["0"], ["0", "1", "2"]])

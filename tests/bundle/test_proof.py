@@ -12,7 +12,9 @@ from onnx import numpy_helper
 
 from textgauge.bundle import files
 from textgauge.bundle.carried import carry_code
+from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.proof import TOLERANCE, carried_code, compare, start_proof
+from textgauge.bundle.stored import write_digests
 from textgauge.errors import ProofError
 
 GOOD = np.array([[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]], dtype=np.float32)
@@ -55,6 +57,7 @@ def change_weights(folder, change):
     array = change(numpy_helper.to_array(tensor).copy())
     tensor.CopyFrom(numpy_helper.from_array(array, tensor.name))
     onnx.save(network, folder / files.ONNX)
+    write_digests(folder, files.DIGESTED)
 
 
 def append(folder, name, code):
@@ -83,6 +86,20 @@ for _name in ("torch", "sklearn", "mlflow"):
     assert 0 <= proof.largest_difference < 1e-5
 
 
+def test_a_model_that_decides_by_its_rule_is_proved(deciding):
+    rule = DecisionRule.from_json(deciding.settings["decision"], ["0", "1"])
+    texts, expected = deciding.corpus.test.texts, deciding.probabilities
+    assert start_proof(deciding.folder, texts, expected, rule=rule).wait().texts == len(texts)
+
+
+def test_a_model_that_decides_otherwise_is_no_proof(deciding, folders):
+    texts, expected = deciding.corpus.test.texts, deciding.probabilities
+    running = start_proof(deciding.folder, texts, expected, rule=DecisionRule())
+    with pytest.raises(ProofError, match="does not decide as the trained one: on "):
+        running.wait()
+    assert list(folders.iterdir()) == []
+
+
 def test_a_model_without_code_is_no_proof_and_no_process_is_started(trained, copied, folders):
     shutil.rmtree(copied / "code")
     with pytest.raises(ProofError) as error:
@@ -97,17 +114,20 @@ def test_the_proof_adds_nothing_to_the_model(trained, prove):
     assert sorted(trained.folder.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    "change",
-    [lambda array: array * 1.01, lambda array: array * np.float32("nan")],
-    ids=["scaled", "not a number"],
-)
-def test_a_network_with_other_weights_is_no_proof(copied, prove, change):
-    change_weights(copied, lambda array: change(array).astype(array.dtype))
+def test_a_network_with_other_weights_is_no_proof(copied, prove):
+    change_weights(copied, lambda array: (array * 1.01).astype(array.dtype))
     with pytest.raises(ProofError) as error:
         prove(copied)
     assert "does not predict what the trained model predicted: on test text" in str(error.value)
     assert "The run is marked as failed" in str(error.value)
+
+
+def test_a_network_with_weights_that_are_no_numbers_is_no_proof(copied, prove):
+    change_weights(copied, lambda array: array * np.float32("nan"))
+    with pytest.raises(
+        ProofError, match=r"model\.onnx is damaged \(it has weights that are no fin"
+    ):
+        prove(copied)
 
 
 def test_carried_code_that_predicts_something_else_is_no_proof(copied, prove):
@@ -136,11 +156,11 @@ def test_a_model_that_needs_pickle_is_no_proof(copied, prove):
         copied,
         "bundle/predictor.py",
         """
-_read = _read_json
-def _read_json(*args):
+_check = check_settings
+def check_settings(*args):
     import pickle
     pickle.loads(pickle.dumps(1))
-    return _read(*args)
+    return _check(*args)
 """,
     )
     with pytest.raises(ProofError, match="RuntimeError: the saved model must load without pickle"):

@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from textgauge.bundle import files
 from textgauge.bundle.card import model_card
+from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.predictor import Predictor
 from textgauge.bundle.proof import carried_code
 from textgauge.bundle.save import save_bundle
@@ -74,6 +75,16 @@ def test_the_settings_come_back_with_the_formats_version_first(trained):
     values = json.loads((trained.folder / files.SETTINGS).read_text("utf-8"))
     assert next(iter(values.items())) == ("format_version", files.FORMAT_VERSION)
     assert values == {"format_version": files.FORMAT_VERSION, **trained.settings}
+
+
+def test_a_rule_of_decision_makes_the_bundle_one_that_older_readers_refuse(trained, tmp_path):
+    settings = {**trained.settings, "decision": DecisionRule(review_below=0.9).to_json()}
+    fills = learn_fills(trained.corpus.train.texts, trained.fitted.encoder)
+    model, encoder = trained.fitted.model, trained.fitted.encoder
+    save_bundle(tmp_path / "model", model, encoder, fills, settings=settings, card="")
+    values = json.loads((tmp_path / "model" / files.SETTINGS).read_text("utf-8"))
+    assert values["format_version"] == files.DECIDING_VERSION == 2
+    assert Predictor.load(tmp_path / "model").rule == DecisionRule(review_below=0.9)
 
 
 def test_the_encoder_comes_back(trained):

@@ -12,16 +12,22 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 CARRIED_FILES = (
+    "bundle/decision.py",
     "bundle/files.py",
+    "bundle/network.py",
     "bundle/predictor.py",
     "bundle/pyfunc.py",
+    "bundle/settings.py",
+    "bundle/stored.py",
     "data/normal_form.py",
     "errors.py",
     "text/encoder.py",
     "text/numbers.py",
+    "text/reading.py",
     "text/tokens.py",
     "text/vocabulary.py",
 )
@@ -47,10 +53,7 @@ def carry_code(folder: Path, source: Path = PACKAGE) -> str:
                 (parent / "__init__.py").as_posix(),
                 b'"""Carried by a model that textgauge trained."""\n',
             )
-    digest = hashlib.sha256()
-    for name in sorted(contents):
-        digest.update(f"{name}\0{len(contents[name])}\0".encode() + contents[name])
-    package = PACKAGE_PREFIX + digest.hexdigest()[:8]
+    package = PACKAGE_PREFIX + digest_of(contents)
     code = folder / CODE_FOLDER
     for earlier in code.glob(PACKAGE_PREFIX + "*"):
         if earlier.name != package:
@@ -60,6 +63,14 @@ def carry_code(folder: Path, source: Path = PACKAGE) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     return package
+
+
+def digest_of(contents: Mapping[str, bytes]) -> str:
+    """What a package of these files, by their names in it, is named after: 8 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for name in sorted(contents):
+        digest.update(f"{name}\0{len(contents[name])}\0".encode() + contents[name])
+    return digest.hexdigest()[:8]
 
 
 def write_whole(path: Path, content: str | bytes) -> None:

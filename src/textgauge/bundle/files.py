@@ -5,14 +5,20 @@ from __future__ import annotations
 FORMAT_VERSION = 1
 """Raised when a change makes older readers fail; readers refuse what they don't know."""
 
+DECIDING_VERSION = 2
+"""Of a bundle with a rule of decision: older readers would pass it over and decide otherwise."""
+
 SETTINGS = "textgauge.json"
-"""Format, classes, label names, architecture and sizes, settings, figures."""
+"""Format, classes, label names, architecture and sizes, settings, figures, how it decides."""
 
 VOCABULARY = "vocabulary.json"
 """Words in the order of their ids, edges of the number scale, token limit."""
 
 FILLS = "fills.json"
 """What stands in which place of the training texts, for explanations."""
+
+PROFILE = "profile.json"
+"""What the training texts are like in figures, for the comparison with others."""
 
 ONNX = "model.onnx"
 """The network, for prediction."""
@@ -22,3 +28,9 @@ WEIGHTS = "weights.safetensors"
 
 CARD = "README.md"
 """The model card."""
+
+DIGESTS = "digests.json"
+"""SHA-256 of the files that are read. Readers of before it pass it over."""
+
+DIGESTED = (SETTINGS, VOCABULARY, FILLS, PROFILE, ONNX, WEIGHTS)
+"""What `DIGESTS` covers. Not the card, which is for people and which they may add to."""

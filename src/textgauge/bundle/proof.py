@@ -1,4 +1,4 @@
-"""The round-trip proof: a fresh process loads the saved model and must predict the same.
+"""The round-trip proof: a fresh process loads the saved model and must predict and decide the same.
 
 The process runs the code that is saved *in* the model folder, if there is any, without torch and
 with pickle switched off, on raw texts.
@@ -18,6 +18,7 @@ import polars as pl
 
 from ..errors import ProofError
 from .carried import CODE_FOLDER, PACKAGE_PREFIX
+from .decision import DecisionRule
 
 TOLERANCE = 1e-4
 """How far a probability may differ: two float32 libraries sum in different orders."""
@@ -36,7 +37,10 @@ def refuse(*args, **kwargs):
 pickle.load = pickle.loads = pickle.Unpickler = refuse
 column = polars.read_ipc(texts)["text"]
 predictor = Predictor.load(bundle, cores=int(cores))
-numpy.save(out, predictor.predict(column).probabilities, allow_pickle=False)
+found = predictor.predict(column)
+with open(out, "wb") as file:
+    numpy.save(file, found.probabilities, allow_pickle=False)
+    numpy.save(file, found.decision_index, allow_pickle=False)
 """
 
 
@@ -56,8 +60,10 @@ class RunningProof:
         folder: tempfile.TemporaryDirectory[str],
         process: subprocess.Popen[bytes],
         expected: npt.NDArray[np.float32],
+        rule: DecisionRule,
     ) -> None:
-        self._folder, self._process, self._expected = folder, process, expected
+        self._folder, self._process = folder, process
+        self._expected, self._rule = expected, rule
 
     def wait(self) -> Proof:
         """Compare.
@@ -73,10 +79,14 @@ class RunningProof:
                 raise ProofError(
                     f"the saved model could not be loaded in a fresh process: {last[0]}"
                 )
-            found = np.load(Path(self._folder.name) / "found.npy", allow_pickle=False)
+            with (Path(self._folder.name) / "found.npy").open("rb") as file:
+                found = np.load(file, allow_pickle=False)
+                decided = np.load(file, allow_pickle=False)
         finally:
             self._folder.cleanup()
-        return compare(self._expected, found)
+        proof = compare(self._expected, found)
+        compare_decisions(self._rule, found, decided)
+        return proof
 
     def stop(self) -> None:
         """End the process if it still runs, and clean up."""
@@ -111,8 +121,35 @@ def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -
     return Proof(len(expected), float(difference[worst]))
 
 
+def compare_decisions(
+    rule: DecisionRule, found: npt.NDArray[np.float32], decided: npt.NDArray[np.int64]
+) -> None:
+    """Hold the saved model's decisions against those that `rule` makes of its probabilities.
+
+    They are exactly equal, also where a probability lies on the threshold: both sides decide by the
+    same numbers. `decided` are indices of labels, one more than the last for `review`.
+
+    Raises:
+        ProofError: a text is decided otherwise.
+
+    """
+    expected = rule.decide(found)
+    index = np.where(expected.review, found.shape[1], expected.label)
+    other = np.flatnonzero(index != decided)
+    if len(other):
+        raise ProofError(
+            f"the saved model does not decide as the trained one: on {len(other):,} of "
+            f"{len(found):,} test texts, the first of them number {other[0] + 1}. The run is "
+            "marked as failed; please report this with its folder."
+        )
+
+
 def start_proof(
-    bundle: Path, texts: pl.Series, expected: npt.NDArray[np.float32], cores: int = 1
+    bundle: Path,
+    texts: pl.Series,
+    expected: npt.NDArray[np.float32],
+    cores: int = 1,
+    rule: DecisionRule = DecisionRule(),  # noqa: B008 - it is frozen
 ) -> RunningProof:
     """Start the fresh process.
 
@@ -121,6 +158,7 @@ def start_proof(
         texts: raw texts.
         expected: the trained model's probabilities for them. Shape: (texts, classes).
         cores: threads of the fresh process.
+        rule: by which the model shall decide.
 
     Raises:
         ProofError: the bundle carries no code.
@@ -139,7 +177,7 @@ def start_proof(
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     )  # fmt: skip
-    return RunningProof(folder, process, expected)
+    return RunningProof(folder, process, expected, rule)
 
 
 def carried_code(bundle: Path) -> tuple[Path, str]:

@@ -22,20 +22,21 @@ class TextModel:
         """Predict raw texts.
 
         Args:
-            model_input: texts as a pandas DataFrame with one column (or a column `text`), a pandas
-                Series, a list, or one string. A missing value is read as an empty text.
+            model_input: texts as a list, a pandas Series, one string, or a pandas DataFrame with
+                the column that the model was trained with, or a column `text`, or one column
+                without a name. A missing value is read as an empty text.
 
         Returns:
             A pandas DataFrame with `predicted_label`, `probability` and `decision`, one row a text
             in the order (and with the index) of the input.
 
         Raises:
-            ValueError: a table of several columns of which none is called `text`.
+            ValueError: the table has no such column.
 
         """
         import pandas as pd
 
-        column = _text_column(model_input)
+        column = _text_column(model_input, self.predictor.settings["config"]["text"])
         texts = [
             None if missing else str(text)
             for text, missing in zip(column, column.isna(), strict=True)
@@ -46,21 +47,28 @@ class TextModel:
         )
 
 
-def _text_column(model_input: Any) -> Any:
-    """The texts in `model_input`, as a pandas Series."""
+def _text_column(model_input: Any, trained: str) -> Any:
+    """The texts in `model_input`, as a pandas Series.
+
+    MLflow hands over no more than the first column of a table, since the model's signature names
+    none (with a name it would take no lists). So a single column of another name may be any column
+    of the caller's table, and is refused: predictions for numbers of articles look like others.
+    """
     import pandas as pd
 
     if isinstance(model_input, str):
         return pd.Series([model_input], dtype=object)
     if not isinstance(model_input, pd.DataFrame):
         return pd.Series(model_input, dtype=object)
-    if model_input.shape[1] == 1:
+    names = list(model_input.columns)
+    for name in (trained, "text"):
+        if names.count(name) == 1:
+            return model_input[name]
+    if len(names) == 1 and names[0] in (None, 0, "0"):
         return model_input.iloc[:, 0]
-    if "text" in model_input.columns:
-        return model_input["text"]
     raise ValueError(
-        f"the table has the columns {[str(name) for name in model_input.columns]}, none of them "
-        "'text'; pass the column of texts alone, table[['NAME']]."
+        f"the model reads the column {trained!r}, and was given {[str(name) for name in names]}; "
+        f"pass a list of texts, or table[[{trained!r}]] (MLflow hands over the first column alone)."
     )
 
 

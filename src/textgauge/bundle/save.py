@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StorageError
 from ..text.encoder import TextEncoder
 from ..text.fills import Fills
+from ..text.profile import TextProfile
 from . import files
 from .carried import carry_code
+from .stored import write_digests
 
 if TYPE_CHECKING:
     from ..models.lstm import LSTMClassifier
@@ -25,6 +27,7 @@ def save_bundle(
     *,
     settings: dict[str, Any],
     card: str,
+    profile: TextProfile | None = None,
 ) -> None:
     """Write the model into `folder`, which appears whole or not at all.
 
@@ -33,26 +36,31 @@ def save_bundle(
         model: the trained model.
         encoder: what reads its texts.
         fills: what stands in which place of the training texts.
-        settings: `classes`, `label_names`, `architecture`, `config` and what else a reader wants.
+        settings: `classes`, `label_names`, `architecture`, `config`, `decision` (see
+            `DecisionRule.to_json`; None: the most probable label) and what else a reader wants.
         card: the model card, Markdown.
+        profile: what the training texts are like.
 
     Raises:
         StorageError: the folder can't be written.
 
     """
-    from safetensors.torch import save
-
     partial = folder.with_name(folder.name + ".partial")
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        _write_json(partial / files.SETTINGS, {"format_version": files.FORMAT_VERSION, **settings})
+        version = files.DECIDING_VERSION if settings.get("decision") else files.FORMAT_VERSION
+        _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, encoder.to_json())
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")
+        if profile is not None:
+            # In ASCII and strict: half a surrogate or a NaN would make it unreadable.
+            found = json.dumps(profile.to_json(), allow_nan=False)
+            (partial / files.PROFILE).write_text(found + "\n", encoding="utf-8")
         (partial / files.ONNX).write_bytes(model.to_onnx().SerializeToString())
-        weights = {name: value.contiguous() for name, value in model.state_dict().items()}
-        (partial / files.WEIGHTS).write_bytes(save(weights))
+        (partial / files.WEIGHTS).write_bytes(weights_of(model))
         (partial / files.CARD).write_text(card, encoding="utf-8")
+        write_digests(partial, files.DIGESTED)
         carry_code(partial)
         partial.rename(folder)
     except OSError as error:
@@ -62,6 +70,13 @@ def save_bundle(
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def weights_of(model: LSTMClassifier) -> bytes:
+    """The weights as a bundle keeps them: equal weights give equal bytes."""
+    from safetensors.torch import save
+
+    return save({name: value.contiguous() for name, value in model.state_dict().items()})
 
 
 def _write_json(path: Path, values: dict[str, Any]) -> None:

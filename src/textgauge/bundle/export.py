@@ -1,0 +1,177 @@
+"""A folder that predicts where neither textgauge nor polars is installed.
+
+DIR/
+  model.onnx         the network
+  model.json         labels, words, number scale, which characters make a token, the decision
+  predict.py         the example: numpy and onnxruntime, nothing else
+  requirements.txt   these two, pinned
+  Dockerfile         the same as an image
+  README.md          the model card
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..errors import StorageError
+from ..text.tokens import NUMBER
+from . import files
+from .predictor import Predictor
+
+SETTINGS = "model.json"
+PROGRAM, EXAMPLE = "predict.py", "example.py"
+REQUIREMENTS = "requirements.txt"
+DOCKERFILE = "Dockerfile"
+
+FORMAT_VERSION = 1
+"""Of `model.json`."""
+
+PACKAGES = ("numpy", "onnxruntime")
+"""All that `predict.py` needs besides Python."""
+
+_STANDALONE = Path(__file__).parent / "standalone"
+_USE = re.compile(r"## Use\n.*?(?=\n## |\Z)", re.DOTALL)
+
+
+def export_bundle(
+    bundle: Path,
+    predictor: Predictor,
+    folder: Path,
+    *,
+    network: bytes | None = None,
+    notes: Sequence[str] = (),
+) -> None:
+    """Write the files into `folder`, which appears whole or not at all.
+
+    Args:
+        bundle: the saved model.
+        predictor: the same, loaded.
+        folder: must not exist, or be empty.
+        network: stands in for the bundle's ONNX file.
+        notes: Markdown lines that the card shall have beside the bundle's own.
+
+    Raises:
+        StorageError: the folder can't be written.
+
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as staging:
+            made = Path(staging) / folder.name
+            made.mkdir()
+            made.joinpath(files.ONNX).write_bytes(network or (bundle / files.ONNX).read_bytes())
+            values = json.dumps(settings_of(predictor), allow_nan=False)
+            made.joinpath(SETTINGS).write_text(values + "\n", encoding="utf-8")
+            for program in (PROGRAM, EXAMPLE):
+                made.joinpath(program).write_bytes((_STANDALONE / program).read_bytes())
+            made.joinpath(REQUIREMENTS).write_text(requirements(), encoding="utf-8")
+            made.joinpath(DOCKERFILE).write_text(dockerfile(), encoding="utf-8")
+            card = bundle / files.CARD
+            told = card.read_text(encoding="utf-8") if card.is_file() else "# Text classifier\n"
+            made.joinpath(files.CARD).write_text(_card(told, notes), encoding="utf-8")
+            made.replace(folder)
+    except OSError as error:
+        raise StorageError(
+            f"the export cannot be written to {folder}: {error.strerror or error}. Make room, or "
+            "give another folder."
+        ) from error
+
+
+def settings_of(predictor: Predictor) -> dict[str, Any]:
+    """What `predict.py` must know besides the network, as plain JSON values."""
+    letters, spaces = character_classes()
+    encoder, rule = predictor.encoder, predictor.rule
+    return {
+        "format_version": FORMAT_VERSION,
+        "made_by": f"textgauge {predictor.settings.get('version')}",
+        "classes": predictor.classes,
+        "label_names": predictor.label_names,
+        "decision_weights": None if rule.weights is None else list(rule.weights),
+        "review_below": rule.review_below,
+        "number": NUMBER,
+        "letters": letters,
+        "spaces": spaces,
+        **encoder.to_json(),
+    }
+
+
+def character_classes() -> tuple[str, str]:
+    r"""The letters with their marks, and the white space, each as the inside of a `[…]` in `re`.
+
+    Asked of the regular expressions that read the training texts, because Python's have no `\p{L}`,
+    take U+001C to U+001F for white space, and know the Unicode of their own version.
+    """
+    every = pl.Series([chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000])
+    letters, spaces = (
+        _ranges([ord(each) for each in every.filter(every.str.contains(pattern))])
+        for pattern in (r"[\p{L}\p{M}]", r"\s")
+    )
+    return letters, spaces
+
+
+def _ranges(codes: Sequence[int]) -> str:
+    """Rising code points as ranges.
+
+    >>> _ranges([97, 98, 99, 181])
+    'a-cµ'
+    """
+    found: list[list[int]] = []
+    for code in codes:
+        if found and found[-1][1] == code - 1:
+            found[-1][1] = code
+        else:
+            found.append([code, code])
+    return "".join(chr(low) if low == high else f"{chr(low)}-{chr(high)}" for low, high in found)
+
+
+def requirements() -> str:
+    """The two packages at the versions installed here."""
+    return "".join(f"{name}=={version(name)}\n" for name in PACKAGES)
+
+
+def dockerfile() -> str:
+    """An image that predicts, as nobody in particular and without a network."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return f"""\
+# docker build --tag classifier .
+# docker run --rm --network none classifier "a text" "another"
+# docker run --rm --network none --interactive classifier < texts.txt
+FROM python:{python}-slim
+WORKDIR /model
+COPY {REQUIREMENTS} ./
+RUN pip install --no-cache-dir -r {REQUIREMENTS}
+COPY --chmod=444 {PROGRAM} {SETTINGS} {files.ONNX} {files.CARD} ./
+USER 65534:65534
+ENTRYPOINT ["python", "-B", "-I", "{PROGRAM}"]
+"""
+
+
+def _card(card: str, notes: Sequence[str]) -> str:
+    """The bundle's card, where it says how to use it changed to what holds here."""
+    use = "\n".join(
+        [
+            "## Use",
+            "",
+            "```sh",
+            f"pip install -r {REQUIREMENTS}",
+            f'python {PROGRAM} "a text" "another"',
+            f"python {PROGRAM} < texts.txt",
+            "```",
+            "",
+            "Each text gives a line of JSON: `predicted_label`, `probability`, `decision`. "
+            f"`{DOCKERFILE}` makes an image of it.",
+            *(["", *notes] if notes else []),
+            "",
+        ]
+    )
+    if _USE.search(card):
+        return _USE.sub(lambda _: use, card, count=1)
+    return f"{card.rstrip()}\n\n{use}"

@@ -1,0 +1,79 @@
+"""Predict texts: `python predict.py "a text" "another"`, or a text a line on standard input."""
+
+import itertools
+import json
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+Floats = npt.NDArray[np.float32]
+
+
+class Model:
+    """The network and how it reads a text, from the files beside this one."""
+
+    def __init__(self, folder: Path = Path(__file__).parent) -> None:
+        read = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+        self.classes, self.max_tokens = read["classes"], read["max_tokens"]
+        self.weights, self.review_below = read["decision_weights"], read["review_below"]
+        self.id_of = {word: number for number, word in enumerate(read["words"])}
+        self.edges = read["number_edges"]  # None: numbers are words like others.
+        letter, space = read["letters"], read["spaces"]
+        word, sign = f"[{letter}]+(?:['\u2019][{letter}]+)*", f"[^{space}{letter}0-9]"
+        self.token = re.compile(f"{read['number']}|{word}|{sign}")
+        network = str(folder / "model.onnx")
+        self.session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
+
+    def probabilities(self, texts: list[str]) -> Floats:
+        """Probability of each label. Shape: (texts, labels)."""
+        folded = [unicodedata.normalize("NFKC", text).lower() for text in texts]
+        folded = [unicodedata.normalize("NFKC", text) for text in folded]
+        tokens = [self.token.findall(text)[: self.max_tokens] or ["<unk>"] for text in folded]
+        lengths = np.array([len(each) for each in tokens], dtype=np.int32)
+        ids = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # 0 stands behind a text's end.
+        positions = np.zeros(ids.shape, dtype=np.float32)
+        for row, column in ((r, c) for r, each in enumerate(tokens) for c in range(len(each))):
+            token = tokens[row][column]
+            if self.edges is not None and re.match("[0-9]", token):
+                ids[row, column] = self.id_of["<num>"]
+                value = float(token.replace(",", ""))
+                positions[row, column] = np.interp(value, self.edges, range(len(self.edges)))
+            else:
+                ids[row, column] = self.id_of.get(token, self.id_of["<unk>"])
+        feed = {"ids": ids, "positions": positions, "lengths": lengths}
+        asked = {each.name: feed[each.name] for each in self.session.get_inputs()}
+        (logits,) = self.session.run(["logits"], asked)
+        if logits.shape[1] == 1:  # One number z for two labels stands for (0, z).
+            logits = np.hstack([np.zeros_like(logits), logits])
+        powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
+        found: Floats = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+        return found
+
+    def decide(self, found: Floats) -> list[str]:
+        """The label whose expected cost is least, or `review` where that is not sure enough."""
+        rows = np.arange(len(found))
+        if self.weights is None:  # All mistakes cost the same: the most probable label.
+            label, sure = found.argmax(1), found.max(1).astype(np.float64)
+        else:
+            p = found.astype(np.float64)
+            cost = (p[:, ::-1] if p.shape[1] == 2 else 1 - p) * self.weights
+            label, total = cost.argmin(1), cost.sum(1)
+            share = np.where(total > 0, cost[rows, label] / np.where(total > 0, total, 1), 0)
+            sure = 1 - share * (p.shape[1] - 1)
+        below = -1 if self.review_below is None else self.review_below
+        return ["review" if sure[at] < below else self.classes[label[at]] for at in rows]
+
+
+if __name__ == "__main__":
+    sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
+    model, lines = Model(), iter(sys.argv[1:] or sys.stdin)
+    while texts := [line.rstrip("\r\n") for line in itertools.islice(lines, 256)]:
+        found = model.probabilities(texts)
+        for text, p, decision in zip(texts, found, model.decide(found), strict=True):
+            label = {"predicted_label": model.classes[p.argmax()], "probability": float(p.max())}
+            print(json.dumps({"text": text, **label, "decision": decision}), flush=True)
