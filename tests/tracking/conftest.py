@@ -1,8 +1,7 @@
-"""Stores, runs, a stand-in predictor and a browser for the tests of `textgauge.tracking`."""
+"""Stores, runs and a stand-in predictor for the tests of `textgauge.tracking`."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import shutil
@@ -41,8 +40,6 @@ from textgauge.tracking.local import LocalTracker
 from textgauge.tracking.protocol import Destination, RunPlan
 from textgauge.tracking.sqlite_store import sqlite_uri
 from textgauge.tracking.ui import free_port
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(autouse=True)
@@ -310,30 +307,3 @@ def unsent(written_run: WrittenRun, tmp_path: Path) -> Callable[..., WrittenRun]
         return replace(written_run, store=store)
 
     return copy
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    """Chromium, driven by Playwright; where there is none a skip, or with CI=true a failure."""
-    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
-    missing = (
-        f"no browser: none of {', '.join(BROWSERS)} is on the PATH (apt-get install chromium)"
-        if program is None
-        else "Playwright is not installed (pip install playwright)"
-        if importlib.util.find_spec("playwright") is None
-        else None
-    )
-    if missing:
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{missing}; with CI=true the browser tests must run")
-        pytest.skip(missing)
-    from playwright.sync_api import sync_playwright
-
-    switches = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync"
-    )
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=program, args=switches.split())
-        yield chromium
-        chromium.close()

@@ -76,7 +76,7 @@ class Prediction:
 
 class Predictor:
     def __init__(self, classes):
-        self.classes = classes
+        self.classes, self.settings = classes, {"config": {"text": "note"}}
 
     @classmethod
     def load(cls, folder):

@@ -13,7 +13,7 @@ from logged_run import LoggedRun
 
 from textgauge.errors import BundleError, TrackingError
 from textgauge.tracking import addresses
-from textgauge.tracking.addresses import resolve_model
+from textgauge.tracking.addresses import pin_model, resolve_model
 from textgauge.tracking.servers.mlflow_server import MlflowServer
 from textgauge.tracking.servers.server import open_client
 from textgauge.tracking.sqlite_store import sqlite_uri
@@ -144,6 +144,13 @@ def test_what_a_server_holds_is_downloaded(
     assert (folder / "MLmodel").is_file()
     assert dict(os.environ) == environment
     assert (mlflow.get_tracking_uri(), mlflow.get_registry_uri()) == uris
+
+
+def test_an_alias_of_a_server_is_pinned_to_the_version_it_points_to(server: OnAStore) -> None:
+    pinned = pin_model("models:/bolts@champion", "http://mlflow.example")
+    assert (pinned, server.logged_in) == (("models:/bolts/1", "1"), True)
+    with pytest.raises(TrackingError, match="alias 'winner'"):
+        pin_model("models:/bolts@winner", "http://mlflow.example")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from promoted import PROMOTE
 from replayed import (
     Synchroniser,
     Trainer,
@@ -133,6 +134,18 @@ def test_models_are_versions_and_can_be_loaded(
             by_mlflow=by_mlflow,
             texts=trained.corpus.test.texts.head(20).to_list(),
         )
+        runs = [entry_of(first.store, first.run_id).server_run_id, record["run_id"]]
+        done = process.run(PROMOTE, uri=azureml.tracking_uri, name="bolts", runs=runs)
+    assert done == [
+        ["bolts", "1", False, None],
+        ["bolts", "2", False, "1"],
+        ["bolts", "2", False, None],
+    ]
+    # There are no aliases: a version carries one in a tag.
+    old, new = azureml.registered_versions("bolts")
+    assert (old.tags["textgauge.alias"], new.tags["textgauge.alias"]) == ("previous", "champion")
+    assert new.tags["textgauge.gates"] == "eval_accuracy 0.75 >= 0.5"
+    assert new.description == "| what | changed |"
     assert len(said) == 5
     labels, probabilities = said[0]
     assert all(each == said[0] for each in said)

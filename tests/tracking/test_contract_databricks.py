@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from e2e import SMALL, notes
+from promoted import PROMOTE
 from replayed import (
     Synchroniser,
     Trainer,
@@ -173,7 +174,14 @@ def test_models_go_to_unity_catalog_and_can_be_loaded(
     addresses = [f"models:/{name}@challenger", f"models:/{name}/2", f"runs:/{new.run_id}/model"]
     with PluginProcess(databricks.process_environment()) as process:
         found = process.run(LOAD, addresses=addresses, uri="databricks")
+        runs = [entry_of(first.store, first.run_id).server_run_id, new.run_id]
+        done = process.run(PROMOTE, uri="databricks", name=name, runs=runs)
     assert found == [sorted(trained.settings["classes"])] * 3
+    assert done == [[name, "1", False, None], [name, "2", False, "1"], [name, "2", False, None]]
+    aliases = databricks.client().get_registered_model(name).aliases
+    assert aliases == {"challenger": 2, "champion": 2, "previous": 1}
+    _, new = databricks.registered_versions(name)
+    assert new.description == "| what | changed |"
 
 
 @pytest.mark.parametrize("name", ["bolts", "default.bolts", "main.default.bolts.2"])

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from plain_server import PASSWORD, USER, PlainServer
+from promoted import PROMOTE
 from replayed import Trainer, assert_server_holds_all, entry_of, sync
+from standins.plugin_process import PluginProcess
 
 StartTrainer = Callable[..., Trainer]
 
@@ -26,6 +28,14 @@ def test_a_whole_run_arrives(
     assert version.run_id == record["run_id"]
     client = mlflow_server.client()
     assert client.get_model_version_by_alias("bolts", "challenger").version == version.version
+    with PluginProcess(mlflow_server.process_environment()) as process:
+        runs = [record["run_id"]]
+        done = process.run(PROMOTE, uri=mlflow_server.url, name="nuts", runs=runs)
+    assert done == [["nuts", "1", True, None], ["nuts", "1", False, None]]
+    (version,) = mlflow_server.registered_versions("nuts")
+    assert (version.run_id, version.description) == (record["run_id"], "| what | changed |")
+    champion = client.get_model_version_by_alias("nuts", "champion")
+    assert champion.version == version.version
 
 
 def test_a_password_in_the_address_stays_with_the_process(

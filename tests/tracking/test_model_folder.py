@@ -172,20 +172,22 @@ table = pd.DataFrame({"note": texts})
 print(json.dumps({
     "list": rows(model.predict(texts)),
     "one": rows(model.predict("a faulty bolt")),
-    "series": rows(model.predict(pd.Series(texts, name="anything"))),
+    "series": rows(model.predict(pd.Series(texts))),
     "table": rows(model.predict(table)),
     "index": model.predict(table.set_index(pd.Index([7, 8, 9]))).index.tolist(),
     "missing": rows(model.predict(pd.DataFrame({"text": [None, "faulty"]}))),
     "columns": rows(model._model_impl.predict(pd.DataFrame(
-        {"id": ["1", "2"], "text": ["faulty", "sound"]}
+        {"id": ["1", "2"], "text": ["sound", "sound"], "note": ["faulty", "sound"]}
     ))),
+    "first": rows(model.predict(pd.DataFrame({"note": texts, "id": ["1", "2", "3"]}))),
     "example": rows(model.predict(model.input_example)),
     "types": [str(kind) for kind in model.predict(texts).dtypes],
 }))
-try:
-    model._model_impl.predict(pd.DataFrame({"a": ["1"], "b": ["2"]}))
-except ValueError as error:
-    print(error)
+for table in (pd.DataFrame({"id": ["1"], "note": ["2"]}), pd.Series(["1"], name="id")):
+    try:
+        model.predict(table)
+    except ValueError as error:
+        print(error)
 """
 
 
@@ -203,17 +205,21 @@ def test_a_logged_model_predicts_raw_texts_without_textgauge(
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    first, complaint = done.stdout.strip().splitlines()
+    first, *complaints = done.stdout.strip().splitlines()
     got: dict[str, Any] = json.loads(first)
     sound, faulty = ["ok", 0.75, "ok"], ["faulty", 0.875, "faulty"]
     assert got["list"] == got["series"] == got["table"] == [sound, faulty, sound]
+    assert got["first"] == got["list"]
     assert got["one"] == [faulty]
     assert got["index"] == [7, 8, 9]
     assert got["missing"] == [sound, faulty]
     assert got["columns"] == [faulty, sound]
     assert got["example"] == [faulty]
     assert got["types"] == ["object", "float64", "object"]
-    assert "the table has the columns ['a', 'b'], none of them 'text'" in complaint
+    assert complaints == 2 * [
+        "the model reads the column 'note', and was given ['id']; pass a list of texts, or "
+        "table[['note']] (MLflow hands over the first column alone)."
+    ]
 
 
 PREDICTS_THROUGH_MLFLOW = """

@@ -18,6 +18,7 @@ import pytest
 from logged_run import METRICS, LoggedRun, ServedUi
 
 from textgauge.errors import MissingPackageError, TrackingError
+from textgauge.report.page import write_report
 from textgauge.tracking import ui
 from textgauge.tracking.addresses import resolve_model
 from textgauge.tracking.open import open_tracker
@@ -222,5 +223,38 @@ def test_the_run_page_shows_metrics_and_picture(browser: Any, served_ui: ServedU
         picture = page.locator("img[src^='blob:'], img[src*='training_results.png']").first
         picture.wait_for(timeout=60_000)
         assert picture.evaluate("img => img.decode().then(() => img.naturalWidth)") == 64
+    finally:
+        page.close()
+
+
+@pytest.fixture
+def report(filled_store: LoggedRun, report_facts: Any) -> Iterator[Path]:
+    """The report of a real training among the run's artifacts, as long as the test lasts."""
+    assert filled_store.record.artifact_folder is not None
+    path = filled_store.record.artifact_folder / "report.html"
+    write_report(path, report_facts)
+    yield path
+    path.unlink()
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1600, 700])
+def test_the_artifact_view_shows_the_report(
+    browser: Any, served_ui: ServedUi, report: Path, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    try:
+        page.goto(served_ui.lines[2].replace("?", "/artifacts/report.html?"))
+        shown = page.frame_locator("iframe")
+        shown.get_by_role("heading", name="LSTM on notes.csv").wait_for(timeout=60_000)
+        assert shown.locator("svg.plot").count() == 6
+        assert shown.locator(".verdict").inner_text()
+        shown.locator("#learning svg.plot").first.hover()
+        assert shown.locator("#learning .told").first.inner_text().startswith("epoch ")
+        shown.locator(".filter input").fill("no such word")
+        assert shown.locator("table.errors tbody tr:visible").count() == 0
+        assert not [url for url in asked if not url.startswith((served_ui.url, "blob:", "data:"))]
     finally:
         page.close()

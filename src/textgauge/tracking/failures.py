@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from ..errors import TrackingError
+from ..installed import how_to_get, is_slim
 from .sqlite_store import explain_sqlite
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -288,8 +289,9 @@ def _explain_package(layers: list[BaseException], tracking_uri: str) -> str | No
         if isinstance(layer, ModuleNotFoundError) and layer.name:
             top = layer.name.partition(".")[0]
             what = f"'textgauge[{_EXTRAS[top]}]'" if top in _EXTRAS else layer.name
+            how = how_to_get(top) if is_slim() else f"Install it: pip install {what}."
             return (
                 f"Tracking to {public_uri(tracking_uri)} needs the package {layer.name!r}, which "
-                f"is not installed here. Install it: pip install {what}."
+                f"is not installed here. {how}"
             )
     return None

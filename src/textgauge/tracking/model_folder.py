@@ -82,7 +82,8 @@ def make_model_folder(
 def _signature() -> dict[str, str | None]:
     """Text in; label, probability and decision out.
 
-    The input column has no name: under a named one, MLflow refuses plain lists of texts.
+    The input column has no name: under a named one, MLflow refuses plain lists of texts. Of a table
+    MLflow then hands over the first column alone, and `bundle.pyfunc` refuses one of another name.
     """
     from mlflow.types.schema import ColSpec, Schema
 

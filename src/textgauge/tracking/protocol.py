@@ -33,6 +33,9 @@ DEFAULT_EXPERIMENT = "textgauge"
 DEFAULT_ALIAS = "challenger"
 """Points to the newest registered version, until somebody makes it the champion."""
 
+CHAMPION = "champion"
+"""Points to the version that is in use."""
+
 MODEL_FOLDER = "model"
 """Where in a run's artifacts the model lies; `runs:/RUN_ID/model` is its address."""
 

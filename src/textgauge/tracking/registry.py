@@ -53,7 +53,7 @@ def register_version(
             name, source, run_id, tags=dict(tags or {}), await_creation_for=_READY_PATIENCE
         )
     if alias is not None:
-        _set_alias(client, name, alias, str(version.version))
+        move_alias(client, name, alias, str(version.version))
     return str(version.version)
 
 
@@ -79,7 +79,8 @@ def _version_of(client: Any, name: str, run_id: str) -> Any | None:
     return next((version for version in of_run if version.status == _READY), None)
 
 
-def _set_alias(client: Any, name: str, alias: str, version: str) -> None:
+def move_alias(client: Any, name: str, alias: str, version: str) -> None:
+    """Have `alias` point to a version, and to no other; by a tag where there are no aliases."""
     try:
         client.set_registered_model_alias(name, alias, version)
         return
@@ -96,5 +97,10 @@ def _set_alias(client: Any, name: str, alias: str, version: str) -> None:
 def _tagged(client: Any, name: str, alias: str) -> list[Any]:
     """Versions with the alias' tag, newest first."""
     found = client.search_model_versions(f"name='{name}'")
-    tagged = [version for version in found if version.tags.get(ALIAS_TAG) == alias]
+    # Unity Catalog's search tells no tags; it has aliases, and needs none.
+    tagged = [
+        version
+        for version in found
+        if isinstance(version.tags, Mapping) and version.tags.get(ALIAS_TAG) == alias
+    ]
     return sorted(tagged, key=lambda version: int(version.version), reverse=True)

@@ -1,0 +1,130 @@
+"""A model's folder is refused if it holds anything that runs beyond what textgauge puts there.
+
+MLflow runs what a model's folder tells it to: the loader that `MLmodel` names, the modules in
+`code/`, pickles of whatever kind. A folder that textgauge saved holds no pickle, and its only code
+is the carried predictor, which is named after its own contents.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from ..bundle import files
+from ..bundle.carried import CODE_FOLDER, PACKAGE_PREFIX, digest_of
+from ..errors import BundleError
+from .model_folder import REQUIREMENTS
+
+_KNOWN = {
+    *(files.SETTINGS, files.VOCABULARY, files.FILLS, files.PROFILE),
+    *(files.ONNX, files.WEIGHTS, files.CARD, files.DIGESTS),
+    *("MLmodel", "conda.yaml", "python_env.yaml", "requirements.txt"),
+    *("input_example.json", "serving_input_example.json", "registered_model_meta"),
+}
+"""All files of a model's folder but the code; the last one MLflow adds when it downloads one."""
+
+_FLAVOR = {"code", "env", "loader_module", "python_version"}
+
+
+def refuse_foreign_contents(folder: Path) -> None:
+    """Refuse a model's folder that holds a pickle, or code besides the predictor's own.
+
+    The code is known by its digest, of which its folder's name holds 8 hexadecimal digits: that
+    tells what was changed by accident or by hand, not what somebody took pains to forge.
+
+    Raises:
+        BundleError: names every file that should not be there, or was changed.
+
+    """
+    wrong = list(_foreign(folder))
+    if wrong:
+        listed = "; ".join(wrong[:5]) + (f"; and {len(wrong) - 5} more" if len(wrong) > 5 else "")
+        raise BundleError(
+            f"{folder} is not as textgauge saved it: {listed}. It is not registered: whoever loads "
+            "it would run what nobody proved. Train again, or restore the files."
+        )
+
+
+def _foreign(folder: Path) -> Iterator[str]:
+    packages: set[Path] = set()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        inside = name.parts[0] == CODE_FOLDER and len(name.parts) > 1
+        if path.is_symlink():
+            yield f"{name} is a link"
+        elif path.is_dir():
+            if inside and len(name.parts) == 2 and name.parts[1].startswith(PACKAGE_PREFIX):
+                packages.add(path)
+        elif inside and "__pycache__" in name.parts:
+            yield f"{name} is compiled code (remove the folder __pycache__; it is made anew)"
+        elif inside and len(name.parts) > 2 and name.parts[1].startswith(PACKAGE_PREFIX):
+            continue  # Judged as a whole, below.
+        elif len(name.parts) > 1 or name.name not in _KNOWN:
+            kind = "a pickle" if _is_pickle(path) else "no file of a model"
+            yield f"{name} is {kind}"
+        elif _is_pickle(path):
+            yield f"{name} is a pickle"
+    yield from _installs(folder)
+    if len(packages) != 1:
+        yield f"{CODE_FOLDER} holds {len(packages)} predictors instead of one"
+    for package in sorted(packages):
+        contents = {
+            path.relative_to(package).as_posix(): path.read_bytes()
+            for path in package.rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        if package.name != PACKAGE_PREFIX + digest_of(contents):
+            yield f"{package.relative_to(folder)} was changed: its digest is not that of its name"
+    if len(packages) == 1:
+        yield from _told_to_run(folder, packages.pop().name)
+
+
+def _told_to_run(folder: Path, package: str) -> Iterator[str]:
+    """What MLmodel has MLflow run besides the predictor."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        flavors = described["flavors"]
+        flavor = flavors["python_function"]
+        found = (list(flavors), flavor["loader_module"], flavor["code"], set(flavor) - _FLAVOR)
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError) as error:
+        yield f"MLmodel cannot be read ({type(error).__name__})"
+        return
+    if found != (["python_function"], f"{package}.bundle.pyfunc", CODE_FOLDER, set()):
+        yield "MLmodel has MLflow run something else than the predictor"
+
+
+def _installs(folder: Path) -> Iterator[str]:
+    """What the environment's files have pip install besides the packages that prediction needs."""
+    import yaml
+
+    asked = {"requirements.txt": _lines(folder / "requirements.txt")}
+    with suppress(OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        conda = yaml.safe_load((folder / "conda.yaml").read_text(encoding="utf-8"))
+        mappings = [each for each in conda["dependencies"] if isinstance(each, dict)]
+        asked["conda.yaml"] = [str(line) for each in mappings for line in each["pip"]]
+        others = [each for each in conda["dependencies"] if isinstance(each, str)]
+        asked["conda.yaml"] += [each for each in others if not re.match(r"(python|pip)\b", each)]
+    for name, lines in asked.items():
+        for line in lines:
+            package = re.fullmatch(r"([A-Za-z0-9_.-]+)==[A-Za-z0-9_.+!-]+", line)
+            if package is None or package[1] not in REQUIREMENTS:
+                yield f"{name} asks for {line!r}"
+
+
+def _lines(path: Path) -> list[str]:
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file is one by its name, or begins as pickles and torch's and joblib's files do."""
+    if re.search(r"\.(pkl|pickle|pt|pth|bin|joblib|npy|npz|dill|cloudpickle)$", path.name.lower()):
+        return True
+    with path.open("rb") as file:
+        begin = file.read(4)
+    # A zip is what torch.save writes: a pickle with arrays beside it.
+    return begin[:4] == b"PK\x03\x04" or bool(re.match(rb"\x80[\x02-\x05]", begin))
