@@ -1,0 +1,132 @@
+"""Measure `textgauge score` beside what people use for it today, on the same rows.
+
+    python benchmarks/use/score.py --data DIR --peers PEERS/bin/python [--rows 10000000] [--runs 3]
+
+DIR holds component_notes.csv.gz. The peers run in an environment of their own
+(benchmarks/use/requirements.txt); without --peers only textgauge is measured.
+
+Tables, as Parquet, to Parquet: the component notes over and over (2,400 distinct texts); notes that
+are all distinct, to the model too, by a fraction behind the year; and notes with a serial number
+each, which a model that never saw it reads alike. All are trained on the component notes. A figure
+is rows a second of reading, predicting and writing; starting and loading are left out for
+all alike. Peers score the first rows only where all would take hours; their speed does not depend
+on how many there are. Whoever is compared runs in turn, so that a slow spell falls on all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+PEERS = Path(__file__).with_name("peers.py")
+NAMES = {
+    "tfidf": "TF-IDF + logistic regression, pandas chunks",
+    "fasttext": "fastText `predict`",
+    "keras": "the lab's Keras `predict`",
+    "pyfunc": "`mlflow.pyfunc` of that Keras model",
+}
+ROWS_OF_PEERS = {"tfidf": 1_000_000, "fasttext": 1_000_000, "keras": 100_000, "pyfunc": 100_000}
+
+SCORE = """
+import json, sys
+from textgauge.scoring import score_model
+print(json.dumps(score_model(*sys.argv[1:4]).to_json()))
+"""
+
+
+def main() -> None:
+    """Make the tables and the models, measure, print a table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--peers", type=Path, help="Python of the peers' environment")
+    parser.add_argument("--rows", type=int, default=10_000_000, help="of the catalogue")
+    parser.add_argument("--distinct", type=int, default=1_000_000, help="rows of distinct texts")
+    parser.add_argument("--runs", type=int, default=3)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="textgauge-score-") as name:
+        folder = Path(name)
+        notes = options.data / "component_notes.csv.gz"
+        model = folder / "model"
+        train = [sys.executable, "-m", "textgauge", "train", notes, "--out", model, "--quiet"]
+        subprocess.run(train, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        tables = make_tables(notes, folder, options.rows, options.distinct)
+        peers = list(NAMES) if options.peers else []
+        for peer in peers:
+            command = [options.peers, PEERS, "train", peer, notes, folder / peer]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        for what, table in tables.items():
+            measure(what, table, model, peers, options)
+
+
+def make_tables(notes: Path, folder: Path, rows: int, distinct: int) -> dict[str, Path]:
+    """The catalogue, a tenth of it for the memory, and the distinct texts."""
+    frame = pl.read_csv(notes).select("text", "label")
+    tables = {}
+    for what, count in (("catalogue", rows), ("a tenth of it", rows // 10)):
+        tables[what] = folder / f"{count}.parquet"
+        repeated = pl.concat([frame] * -(-count // len(frame))).head(count)
+        repeated.with_row_index("id").write_parquet(tables[what])
+    repeated = pl.concat([frame] * -(-distinct // len(frame))).head(distinct).with_row_index("id")
+    own = (pl.col("id") * 7919 % 10_000_019).cast(pl.String).str.zfill(8)
+    texts = {
+        "all distinct": pl.col("text").str.replace(r"(\b\d{4}\b)", pl.format("$1.{}", own)),
+        "distinct by a serial number": pl.format("{}, serial {}", "text", own),
+    }
+    for what, text in texts.items():
+        tables[what] = folder / f"{what}.parquet"
+        made = repeated.with_columns(text=text)
+        assert made["text"].n_unique() == distinct
+        made.write_parquet(tables[what])
+    return tables
+
+
+def measure(
+    what: str, table: Path, model: Path, peers: list[str], options: argparse.Namespace
+) -> None:
+    """Run everybody in turn and print what came out."""
+    speeds: dict[str, list[float]] = {}
+    memory = 0.0
+    peers = [] if what == "a tenth of it" else peers
+    for _ in range(options.runs):
+        out = table.with_suffix(".out.parquet")
+        told, peak = run([sys.executable, "-c", SCORE, model, table, out])
+        out.unlink()
+        speeds.setdefault("textgauge", []).append(told["rows"] / told["seconds"])
+        memory = max(memory, peak)
+        for peer in peers:
+            rows = min(ROWS_OF_PEERS[peer], told["rows"])
+            command = [options.peers, PEERS, "score", peer, table, table.with_name(peer), rows]
+            told_by_peer, _ = run(command)
+            speeds.setdefault(peer, []).append(rows / told_by_peer["seconds"])
+    print(f"\n{what}: {told['rows']:,} rows, peak memory of textgauge {memory:,.0f} MB\n")
+    print("| | rows a second (median) | runs | textgauge is faster by |")
+    print("| --- | ---: | --- | ---: |")
+    ours = statistics.median(speeds["textgauge"])
+    for name, found in speeds.items():
+        median = statistics.median(found)
+        runs = ", ".join(f"{each:,.0f}" for each in found)
+        print(f"| {NAMES.get(name, name)} | {median:,.0f} | {runs} | {ours / median:,.1f} |")
+
+
+def run(command: list[Any]) -> tuple[dict[str, Any], float]:
+    """The JSON object that a command prints last, and the peak of its memory in MB."""
+    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"failed: {' '.join(map(str, command))}")
+    return json.loads(printed.splitlines()[-1]), usage.ru_maxrss / 1024
+
+
+if __name__ == "__main__":
+    main()
