@@ -1,10 +1,13 @@
-"""What several test files share: a small trained classifier on disk, and fresh processes."""
+"""What several test files share: a small trained classifier, its report, a browser, processes."""
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,9 @@ LONGEST = (
     "tests/tracking/test_contract_azureml.py",
 )
 """Come first, so that none is left alone in the end; they wait a lot, and others fill the time."""
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 def _together(nodeid: str) -> str:
@@ -73,6 +79,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
     from textgauge.config import Config
     from textgauge.data.component_notes import LABEL_NAMES, make_component_notes
     from textgauge.data.corpus import build_corpus
+    from textgauge.review.drift import learn_profile
     from textgauge.review.metrics import evaluate
     from textgauge.text.fills import learn_fills
     from textgauge.text.learn import learn_encoder
@@ -107,9 +114,38 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
     }
     folder = tmp_path_factory.mktemp("trained") / "model"
     fills = learn_fills(corpus.train.texts, fitted.encoder)
+    profile = learn_profile(corpus.train, corpus.test, corpus.classes, fitted.encoder)
     card = model_card(settings)
-    save_bundle(folder, fitted.model, fitted.encoder, fills, settings=settings, card=card)
+    save_bundle(
+        folder, fitted.model, fitted.encoder, fills, settings=settings, card=card, profile=profile
+    )
     return TrainedBundle(folder, corpus, fitted, settings, probabilities)
+
+
+@pytest.fixture(scope="session")
+def deciding(trained: TrainedBundle, tmp_path_factory: pytest.TempPathFactory) -> TrainedBundle:
+    """The same classifier with a rule by which it decides otherwise, and a third by nobody."""
+    import json
+    import shutil
+    from dataclasses import replace
+
+    import numpy as np
+
+    from textgauge.bundle import files
+    from textgauge.bundle.decision import DecisionRule
+    from textgauge.bundle.stored import write_digests
+
+    middle = float(np.quantile(trained.probabilities[:, 1], 0.3))
+    rule = DecisionRule(weights=(1 - middle, middle), costs=(3.0, 1.0))
+    certainty = rule.decide(trained.probabilities).certainty
+    rule = replace(rule, review_below=float(np.quantile(certainty, 0.33)))
+    folder = tmp_path_factory.mktemp("deciding") / "model"
+    shutil.copytree(trained.folder, folder)
+    settings = {**trained.settings, "decision": rule.to_json()}
+    values = {"format_version": files.DECIDING_VERSION, **settings}
+    (folder / files.SETTINGS).write_text(json.dumps(values), encoding="utf-8")
+    write_digests(folder, files.DIGESTED)
+    return replace(trained, folder=folder, settings=settings)
 
 
 @pytest.fixture(scope="session")
@@ -127,3 +163,78 @@ def fresh_python() -> Callable[..., str]:
         return done.stdout
 
     return run
+
+
+@pytest.fixture(scope="session")
+def report_facts(trained: TrainedBundle) -> Any:
+    """What the report of the trained classifier tells. Not to be changed."""
+    from made_up import issues_of
+
+    from textgauge.config import Config
+    from textgauge.data.checks import check_table
+    from textgauge.data.component_notes import make_component_notes
+    from textgauge.data.tables import Columns, read_table
+    from textgauge.engines.prepared import TableFacts
+    from textgauge.report.page import ReportFacts
+    from textgauge.review import baselines
+    from textgauge.review.contenders import judge
+    from textgauge.review.explanation import Explainer
+    from textgauge.review.findings import find
+    from textgauge.review.rule_summary import summarise
+
+    corpus, history = trained.corpus, trained.fitted.trained.history
+    train, test = corpus.train, corpus.test
+    shares = baselines.fit_majority(train.label, train.count, len(test), 2)
+    majority = baselines.Baseline(baselines.MAJORITY, shares, 0.0, len(train))
+    explainer = Explainer.load(trained.folder)
+    parts = [train, corpus.val, test]
+
+    def predict(texts: Any) -> Any:
+        return explainer.predictor.predict(texts).probabilities
+
+    decided, on_test = predict(train.texts).argmax(1), trained.probabilities
+    table = read_table(make_component_notes(600), Columns("text", "label"))
+    return ReportFacts(
+        table=TableFacts("notes.csv", {"text": "String", "label": "String"}, 600),
+        config=Config(**{**trained.settings["config"], "threads": 1}),
+        check=check_table(table),
+        corpus=corpus,
+        review=judge("LSTM", trained.probabilities, [majority], test, corpus.classes),
+        findings=find(explainer, test, trained.probabilities, trained_texts=2 * len(train)),
+        rules=summarise(train, decided, test, on_test.argmax(1), corpus.classes),
+        issues=issues_of(parts, [predict(part.texts) for part in parts], corpus.classes),
+        history=history,
+        batch_size=32,
+        settings=trained.settings,
+        run_id="ab" * 16,
+    )
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, driven by Playwright; where there is none a skip, or with CI=true a failure.
+
+    Each file starts its own: while Playwright runs, no other test in the process can run asyncio.
+    """
+    program = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    missing = (
+        f"no browser: none of {', '.join(BROWSERS)} is on the PATH (apt-get install chromium)"
+        if program is None
+        else "Playwright is not installed (pip install playwright)"
+        if importlib.util.find_spec("playwright") is None
+        else None
+    )
+    if missing:
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{missing}; with CI=true the browser tests must run")
+        pytest.skip(missing)
+    from playwright.sync_api import sync_playwright
+
+    switches = (
+        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+        "--disable-background-networking --disable-component-update --disable-sync"
+    )
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=program, args=switches.split())
+        yield chromium
+        chromium.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -251,7 +252,9 @@ class MemoryTracker:
 class MajorityHere:
     """The simplest baseline, in this process: importing scikit-learn takes longer than training."""
 
-    def __init__(self, train: Any, test_texts: pl.Series, classes: int) -> None:
+    def __init__(
+        self, train: Any, test_texts: pl.Series, classes: int, *, val_texts: pl.Series
+    ) -> None:
         self._train, self._texts, self._classes = train, len(test_texts), classes
 
     def wait(self) -> list[Any]:
@@ -260,6 +263,28 @@ class MajorityHere:
         train = self._train
         shares = baselines.fit_majority(train.label, train.count, self._texts, self._classes)
         return [baselines.Baseline(baselines.MAJORITY, shares, 0.0, len(train))]
+
+    def doubt_labels(self, others: Sequence[Any], probabilities: Sequence[Any]) -> None:
+        self._others, self._probabilities = others, probabilities
+
+    def doubts(self) -> pl.DataFrame:
+        """Contradictory labels only: cleanlab imports scikit-learn."""
+        from textgauge.review.label_issues import distinct, find_doubts
+
+        found, begin, every = [], 0, []
+        shares = np.full((len(self._train), self._classes), 1 / self._classes, np.float32)
+        for part, of_part in zip(
+            (self._train, *self._others), (shares, *self._probabilities), strict=True
+        ):
+            once, first = distinct(part)
+            found.append(np.stack([once.text_index + begin, once.label, once.count]))
+            every.append(of_part[first])
+            begin += len(once)
+        return find_doubts(
+            np.concatenate(found, axis=1),
+            np.concatenate(every),
+            suspects=lambda label, _: np.zeros(len(label), dtype=np.bool_),
+        )
 
     def stop(self) -> None: ...
 

@@ -119,7 +119,7 @@ def test_a_file_of_any_form_is_scored_alike(
     name: str, finished: FinishedRun, command: Callable[..., Done], workplace: Path
 ) -> None:
     (workplace / name).write_bytes(FILES[name](TABLE))
-    done = command("score", finished.bundle, name, "--out", "scored.parquet")
+    done = command("score", finished.bundle, name, "--out", "scored.parquet", "--quiet")
     assert (done.status, done.err) == (0, "")
     scored = pl.read_parquet("scored.parquet")
     model = python_side.load(finished.bundle)
@@ -144,6 +144,8 @@ def test_standard_input_gives_the_same_run(
         assert done.json[name] == finished.result[name]
     bundles = [Path(result["bundle"]) for result in (done.json, finished.result)]
     here, there = (json.loads((b / "textgauge.json").read_text())["data"] for b in bundles)
+    assert here.pop("origin")["source"] is None
+    assert there.pop("origin")["source"] == str(finished.table)
     assert here.pop("name") == "standard input"
     assert there.pop("name") == "notes.csv"
     assert here == there

@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from e2e import SMALL, Done, FinishedRun, Quick, notes, runs, textgauge
 
-from textgauge import scoring
+from textgauge.data import unfinished
 from textgauge.tracking.local import LocalTracker
 
 pytest_plugins = ["e2e_fixtures"]
@@ -315,13 +315,12 @@ def test_scores_appear_whole_or_not_at_all(
     workplace: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def write(frame: pl.DataFrame, path: Path) -> None:
-        frame.head(5).write_csv(path)
+    def write(file: object) -> None:
         raise fault
 
-    monkeypatch.setitem(scoring._WRITERS, ".csv", write)
+    monkeypatch.setattr(unfinished, "_settle", write)
     (workplace / "scored.csv").write_text("of yesterday")
-    done = command("score", finished.bundle, finished.table, "--out", "scored.csv")
+    done = command("score", finished.bundle, finished.table, "--out", "scored.csv", "--overwrite")
     assert done.status == (130 if isinstance(fault, KeyboardInterrupt) else 1)
     assert done.error
     assert left(workplace) == {"scored.csv"}

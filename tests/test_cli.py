@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -159,6 +161,76 @@ def test_a_terminal_that_lacks_a_character_shows_a_question_mark(workplace: Path
     assert [label["label"] for label in found.json["profile"]["labels"]] == ["gut", "schräg"]
 
 
+def test_check_corrects_labels_and_checks_what_came_of_it(
+    command: Command, workplace: Path
+) -> None:
+    rows = "".join(f"bolt {n},1,a\nnut {n},0,b\n" for n in range(9))
+    (workplace / "notes.csv").write_text(f"note,label,box\n{rows}bolt 1,0,c\n")
+    corrections = "text,label,corrected_label\nBolt 1,0,1\nnut 3,0,2\nnut 4,1,0\nnut 5,0,(drop)\n"
+    (workplace / "label_issues.csv").write_text(corrections)
+    fix = ("check", "notes.csv", "--text", "note", "--fix", "label_issues.csv")
+    done = command(*fix, "--out", "new.csv")
+    assert done.status == 0
+    assert done.out.startswith(
+        "new.csv: 2 rows of 19 with another label; 1 row dropped.\n\nnew.csv\n"
+    )
+    assert done.err == (
+        "warning: 1 correction matches no row of the table:\n"
+        "  'nut 4' with the label '1'\n"
+        "warning: the label '2' is new to the table.\n"
+    )
+    new = (workplace / "new.csv").read_text().splitlines()
+    assert new[0] == "note,label,box"
+    assert new[-1] == "bolt 1,1,c"
+    assert len(new) == 19
+    found = command(*fix, "--out", "new.csv", "--json")
+    assert found.json["table"] == "new.csv"
+    assert found.json["fix"] == {
+        "rows": 19,
+        "changed": 2,
+        "dropped": 1,
+        "unmatched": 1,
+        "unmatched_corrections": [["nut 4", "1"]],
+        "new_labels": ["2"],
+        "out": "new.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--fix", "a.csv"], "--fix needs --out FILE"),
+        (["--out", "a.csv"], "--out needs --fix FILE"),
+        (["--fix", "a.csv", "--out", "b.csv", "--tracking"], "pass --fix or --tracking, not both"),
+        (
+            ["--fix", "a.csv", "--out", "b.csv", "--show-encoding", "x"],
+            "pass --fix or --show-encoding, not both",
+        ),
+    ],
+)
+def test_options_that_do_not_go_with_fix(
+    command: Command, finished: FinishedRun, more: list[str], message: str
+) -> None:
+    done = command("check", finished.table, *more)
+    assert done.status == 2
+    assert message in done.err
+
+
+def test_the_list_of_a_run_can_be_filled_in_and_put_into_the_table(
+    command: Command, finished: FinishedRun, workplace: Path
+) -> None:
+    listed = pl.read_csv(finished.result["label_issues"]["file"], infer_schema=False)
+    text, label = pl.read_csv(finished.table, infer_schema=False).select("text", "label").row(0)
+    row = pl.DataFrame({name: [""] for name in listed.columns}).with_columns(
+        text=pl.lit(text), label=pl.lit(label), corrected_label=pl.lit("1" if label == "0" else "0")
+    )
+    pl.concat([listed.cast(pl.String), row]).write_csv("filled.csv", separator=";")  # as Excel does
+    done = command("check", finished.table, "--fix", "filled.csv", "--out", "new.parquet", "--json")
+    assert (done.status, done.err) == (0, "")
+    assert done.json["fix"]["changed"] >= 1
+    assert pl.read_parquet("new.parquet")["label"][0] != label
+
+
 def test_check_shows_how_a_text_is_read(finished: FinishedRun, command: Command) -> None:
     text = "rusty component manufactured in 1979"
     done = command("check", finished.table, "--show-encoding", text, "--json")
@@ -249,7 +321,11 @@ def test_score_keeps_the_table_and_adds_what_the_model_says(
 ) -> None:
     done = command("score", finished.bundle, labelled, "--out", "scored/all.csv", "--json")
     result = done.json
-    assert result.keys() == {"rows", "unique_texts", "seconds", "rows_per_second", "out"}
+    assert result.keys() == {
+        "rows", "unique_texts", "unique_texts_estimated", "seconds", "rows_per_second", "out",
+        "rows_without_text", "unreadable_rows", "unreadable", "continued_from",
+        "unknown_word_share", "outside_number_range_share", "warnings",
+    }  # fmt: skip
     before = pl.read_csv(labelled, infer_schema=False)
     assert (result["rows"], result["unique_texts"]) == (40, before["text"].n_unique())
     assert result["out"] == "scored/all.csv"
@@ -270,9 +346,11 @@ def test_score_writes_the_same_in_every_form(
 ) -> None:
     command("score", finished.bundle, labelled, "--out", "scored.csv")
     done = command("score", finished.bundle, labelled, "--out", f"scored.{ending}")
-    assert (done.status, done.err) == (0, "")
+    assert (done.status, done.err) == (0, "opening the table …\nscoring …\n")
     assert re.fullmatch(
-        rf"40 rows \(\d+ distinct texts\) scored in .* s: scored.{ending}\n", done.out
+        rf"40 rows \(\d+ distinct texts\) scored in .* s: scored.{ending}\n"
+        r"words that the model does not know: 0\.0%; rows with a number outside .*: 0\.0%\n",
+        done.out,
     )
     readers = {
         "tsv": lambda path: pl.read_csv(path, separator="\t", infer_schema=False),
@@ -307,8 +385,56 @@ def test_score_reads_standard_input(
         cwd=workplace,
         stdin=labelled.read_bytes(),
     )
-    assert (piped.status, piped.err) == (0, "")
+    assert (piped.status, piped.err) == (0, "opening the table …\nscoring …\n")
     assert Path("piped.csv").read_bytes() == Path("file.csv").read_bytes()
+
+
+def test_score_writes_to_a_pipe_what_it_writes_to_a_file(
+    finished: FinishedRun, labelled: Path, command: Command, workplace: Path
+) -> None:
+    for form in ("csv", "parquet"):
+        command("score", finished.bundle, labelled, "--out", f"file.{form}")
+        arguments = ["score", finished.bundle, labelled, "--out", "-", "--format", form, "--quiet"]
+        done = subprocess.run(
+            [sys.executable, "-m", "textgauge", *map(str, arguments)],
+            cwd=workplace,
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout == Path(f"file.{form}").read_bytes()
+        assert done.stderr == b""
+
+
+def test_score_tells_rows_that_it_could_not_use(
+    finished: FinishedRun, workplace: Path, command: Command
+) -> None:
+    (workplace / "rows.csv").write_text("text,n\nsteel,1\n,2\niron,3,4\nwood,5\n")
+    done = command("score", finished.bundle, "rows.csv", "--out", "s.csv")
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert lines[1] == "1 row without a text or prediction"
+    assert lines[2] == "1 row that could not be read: s.csv.unreadable.jsonl"
+    (row,) = map(json.loads, Path("s.csv.unreadable.jsonl").read_text().splitlines())
+    assert (row["source"], row["line"], row["content"]) == ("rows.csv", 4, "iron,3,4")
+    assert pl.read_csv("s.csv")["n"].to_list() == [1, 2, 5]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--out", "-", "--json"], "--json and --out - both print on standard output"),
+        (["--out", "s.csv", "--engine", "spark", "--cores", "1"], "--cores is not for --engine"),
+        (["--out", "s.csv", "--engine", "spark", "--format", "csv"], "--format is not for"),
+        (["--out", "s.csv", "--format", "xlsx"], "--format must be one of csv, tsv, jsonl"),
+        (["--out", "-", "--format", "arrow"], "--format arrow needs a file"),
+    ],
+)
+def test_score_refuses_what_does_not_go_together(
+    options: list[str], told: str, finished: FinishedRun, labelled: Path, command: Command
+) -> None:
+    done = command("score", finished.bundle, labelled, *options)
+    assert done.status == 2
+    assert told in done.err
 
 
 def test_evaluate_judges_the_model_as_the_training_did(
@@ -370,6 +496,39 @@ def test_evaluate_judges_the_rows_of_each_value(
     assert "Did you mean 'plant'? Pass --slice plant." in wrong.error
 
 
+def test_check_compares_with_a_model_and_with_a_table(
+    finished: FinishedRun, labelled: Path, command: Command
+) -> None:
+    done = command("check", labelled, "--against", finished.bundle)
+    assert done.status == 0, done.err
+    assert "against the texts it was trained on" in done.out
+    old = pl.read_csv(labelled, infer_schema=False)
+    new = old.with_columns(pl.col("text") + " 2077").rename({"text": "note"})
+    new.write_csv("new.csv")
+    found = command("check", "new.csv", "--text", "note", "--against", finished.bundle, "--json")
+    assert found.json["warnings"][0].startswith("100.0% of the rows hold a number above")
+    Path("settings.toml").write_text('text = "note"\n')
+    by_file = command(
+        *("check", "new.csv", "--config", "settings.toml", "--against", finished.bundle, "--json")
+    )
+    assert by_file.json == found.json
+    wrong = command("check", "new.csv", "--against", labelled)
+    assert (wrong.status, wrong.out) == (1, "")
+    assert "new.csv has no column 'text'" in wrong.error
+    both = command("check", "new.csv", "--against", labelled, "--show-encoding", "x")
+    assert both.status == 2
+    new.rename({"note": "text"}).write_csv("new.csv")
+    told = command("evaluate", finished.bundle, "new.csv")
+    assert "warning: 100.0% of the rows hold a number above" in told.err
+    told = command("score", finished.bundle, "new.csv", "--out", "scored.csv", "--overwrite")
+    assert "warning: 100.0% of the rows hold a number below" in told.err
+    assert "rows with a number outside the range that it was trained on: 100.0%" in told.out
+    quiet = command(
+        "score", finished.bundle, "new.csv", "--out", "scored.csv", "--overwrite", "--quiet"
+    )
+    assert quiet.err == ""
+
+
 def test_explain_tells_which_words_moved_the_decision(
     finished: FinishedRun, command: Command
 ) -> None:
@@ -408,9 +567,29 @@ def test_explain_tells_what_matters_overall(finished: FinishedRun, command: Comm
     assert found["classes"] == ["0", "1"]
     assert len(found["numbers"]["values"]) == len(found["numbers"]["probabilities"])
     assert found["left_out"] == 0
+    rules = found["rule_summary"]
+    saved = json.loads((finished.bundle / "textgauge.json").read_text())["rules"]
+    assert rules["rule"] == saved["rule"]
+    assert rules["agreement"]["counted"] == pl.read_csv(finished.table)["text"].n_unique()
     wrong = command("explain", finished.bundle, "iron part", "--overall")
     assert (wrong.status, wrong.out) == (2, "")
     assert "--overall needs a table, and 'iron part' is taken for a text" in wrong.error
+
+
+def test_explain_overall_of_a_model_with_damaged_rules_or_none(
+    finished: FinishedRun, workplace: Path, command: Command
+) -> None:
+    model = Path(shutil.copytree(finished.bundle, "model"))
+    settings = json.loads((model / "textgauge.json").read_text())
+    (model / "digests.json").unlink()
+    (model / "textgauge.json").write_text(json.dumps({**settings, "rules": {"rule": {}}}))
+    done = command("explain", model, finished.table, "--overall")
+    assert (done.status, done.out) == (1, "")
+    assert "the model's rule summary is damaged (KeyError: 'label')" in done.error
+    del settings["rules"]  # An older textgauge saved none.
+    (model / "textgauge.json").write_text(json.dumps(settings))
+    found = command("explain", model, finished.table, "--overall", "--json").json
+    assert found["rule_summary"] is None
 
 
 @pytest.mark.parametrize(
@@ -469,7 +648,10 @@ def test_help_lists_every_command_with_its_help(command: Command) -> None:
         for action in make_parser()._actions
         if isinstance(action, argparse._SubParsersAction)
     )
-    commands = {"demo", "check", "train", "evaluate", "explain", "score", "sync", "ui"}
+    commands = {
+        *("demo", "check", "train", "evaluate", "explain", "score", "serve", "export", "register"),
+        *("verify", "sync", "ui"),
+    }
     assert subparsers.choices.keys() == commands
     for choice in subparsers._choices_actions:
         assert re.search(rf"^ +{choice.dest} +{choice.help}$", listed.out, flags=re.MULTILINE)

@@ -17,6 +17,7 @@ OTHER_VALUES = {
     "text": "note",
     "label": "class",
     "split_column": "part",
+    "slice_column": "plant",
     "label_names": {"0": "compliant", "1": "non-compliant"},
     "val_fraction": 0.1,
     "test_fraction": 0.3,
@@ -39,6 +40,8 @@ OTHER_VALUES = {
     "class_weights": "balanced",
     "distinct": False,
     "threads": 2,
+    "cost": {"false-1": 10.0},
+    "review_below": 0.9,
 }
 
 BOUNDS = [  # setting, smallest and largest that fit, the nearest that do not, what is said
@@ -58,6 +61,8 @@ BOUNDS = [  # setting, smallest and largest that fit, the nearest that do not, w
     ("batch_size", 1, 10**6, [0, 10**6 + 1], "1 or more"),
     ("lr", 1e-12, 10.0, [0, -0.1, 10.1], "more than 0 and at most 10"),
     ("threads", 1, 1024, [0, 1025], "from 1 to 1024"),
+    ("review_below", 1e-9, 1.0, [0, -0.5, 1.001], "more than 0 and at most 1"),
+    ("review_rate", 0.0, 0.999, [-0.001, 1.0], "at least 0 and less than 1"),
 ]
 
 
@@ -94,6 +99,47 @@ def test_every_setting_has_a_default_and_the_defaults_are_sound():
     assert Config().to_json().keys() == {field.name for field in dataclasses.fields(Config)}
 
 
+# ---- the decision
+
+
+@pytest.mark.parametrize(
+    ("cost", "words"),
+    [
+        ("false-1=10", "cost must map \"false-LABEL\" to a cost, was 'false-1=10'."),
+        ({1: 10}, 'cost must map "false-LABEL" to a cost, was {1: 10}.'),
+        ({"1": 10}, "cost must have keys such as \"false-LABEL\", had '1'."),
+        ({"false-": 10}, "cost must have keys such as \"false-LABEL\", had 'false-'."),
+        ({"false-1": -1}, "cost must be a number of 0 or more for 'false-1', was -1."),
+        ({"false-1": math.inf}, "cost must be a number of 0 or more for 'false-1', was inf."),
+        ({"false-1": math.nan}, "cost must be a number of 0 or more for 'false-1', was nan."),
+        ({"false-1": True}, "cost must be a number of 0 or more for 'false-1', was True."),
+        ({"false-1": "10"}, "cost must be a number of 0 or more for 'false-1', was '10'."),
+    ],
+)
+def test_a_cost_is_a_number_for_a_label(cost, words):
+    assert refused(cost=cost) == [words]
+
+
+def test_a_band_is_given_by_a_certainty_or_by_a_rate():
+    assert refused(review_below=0.9, review_rate=0.05) == [
+        "review_below and review_rate are two ways to say the same; leave one out (they were 0.9 "
+        "and 0.05)."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [
+        ({}, False),
+        ({"review_below": 0.9}, False),
+        ({"review_rate": 0}, True),
+        ({"cost": {"false-1": 2}}, True),
+    ],
+)
+def test_it_says_whether_validation_texts_may_decide(settings, used):
+    assert Config(**settings).uses_validation is used
+
+
 # ---- bounds
 
 
@@ -106,10 +152,12 @@ def test_the_bounds_of_a_setting_belong_to_it_and_nothing_beyond(name, low, high
 
 
 def test_every_setting_that_is_a_number_has_bounds():
-    assert {name for name, *_ in BOUNDS} == set(fields_of("int", "float", "int | None"))
+    assert {name for name, *_ in BOUNDS} == set(
+        fields_of("int", "float", "int | None", "float | None")
+    )
 
 
-@pytest.mark.parametrize("name", fields_of("float"))
+@pytest.mark.parametrize("name", fields_of("float", "float | None"))
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 def test_a_float_is_a_finite_number(name, value):
     assert f"{name} must be" in refused(**{name: value})[0]
@@ -258,7 +306,7 @@ def test_an_unknown_setting_names_the_nearest_and_does_not_hide_other_problems()
 def test_the_other_values_of_these_tests_differ_from_every_default():
     changed = Config(**OTHER_VALUES).to_json()
     assert {name for name, value in Config().to_json().items() if changed[name] == value} == {
-        "model", "group_column", "time_column",
+        "model", "group_column", "time_column", "review_rate",
     }  # fmt: skip
 
 
@@ -271,7 +319,9 @@ def test_settings_come_back_from_json_as_they_were(values):
 def test_the_json_values_are_copies():
     config = Config(label_names={"0": "good"})
     config.to_json()["label_names"]["0"] = "changed"
+    config.to_json()["cost"]["false-0"] = 2
     assert config.label_names == {"0": "good"}
+    assert config.cost == {}
 
 
 def test_settings_cannot_be_changed():

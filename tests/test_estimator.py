@@ -39,6 +39,7 @@ PARAMETERS = {
     "class_weight": "balanced",
     "val_fraction": 0.3,
     "random_state": 7,
+    "cost": {"a": 5.0},
 }
 
 
@@ -55,6 +56,50 @@ def refused(texts, labels, kind=ValueError, **parameters):
     with pytest.raises(NotFittedError):
         classifier.predict(["steel"])
     return str(error.value)
+
+
+# ---- costs
+
+
+def test_a_cost_moves_the_threshold_and_nothing_else():
+    doubtful = np.where(np.random.default_rng(0).random(len(Y)) < 0.3, 1 - Y, Y)
+    plain = TextClassifier(**QUICK).fit(X, doubtful)
+    careful = TextClassifier(**QUICK, cost={1: 10}).fit(X, doubtful)
+    assert np.array_equal(careful.predict_proba(X), plain.predict_proba(X))
+    second = careful.predict_proba(X)[:, 1].astype(float)
+    assert np.array_equal(careful.predict(X), (second > careful.threshold_).astype(int))
+    assert (careful.predict(X) == 1).sum() < (plain.predict(X) == 1).sum()
+    assert plain.threshold_ is None
+
+
+@pytest.mark.parametrize("names", [("10", "9"), ("b", "a")])
+def test_a_cost_is_of_its_label_however_labels_are_sorted(names):
+    labels = np.array([names[label] for label in Y])
+    found = TextClassifier(**QUICK, cost={names[1]: 0.0}).fit(X, labels)
+    assert set(found.predict(X)) == {names[1]}
+    second = found.predict_proba(X)[:, 1].astype(float) > found.threshold_
+    assert np.array_equal(found.predict(X), found.classes_[second.astype(int)])
+
+
+def test_costs_of_three_labels_are_weighed():
+    labels = np.array(["metal" if "steel" in x or "iron" in x else "fiber" for x in X], object)
+    labels[Y == 1] = "bad"
+    found = TextClassifier(**QUICK, cost={"bad": 0.0}).fit(X, labels)
+    assert set(found.predict(X)) == {"bad"}
+    assert found.threshold_ is None
+
+
+def test_a_copy_decides_as_the_original():
+    found = TextClassifier(**QUICK, cost={1: 20}).fit(X, Y)
+    again = pickle.loads(pickle.dumps(found))
+    assert np.array_equal(again.predict(X), found.predict(X))
+    assert again.threshold_ == found.threshold_
+
+
+def test_costs_that_cannot_be_used_are_refused():
+    assert refused(X, Y, cost={2: 5}) == "cost must name labels of y, [0, 1], had 2."
+    assert "cost must be a number of 0 or more" in refused(X, Y, SettingsError, cost={1: -5})
+    assert "all costs are 0" in refused(X, Y, SettingsError, cost={0: 0, 1: 0})
 
 
 # ---- parameters
@@ -78,6 +123,7 @@ def test_every_parameter_reaches_the_setting_of_its_kind():
     expected = dict(PARAMETERS)
     expected["class_weights"] = expected.pop("class_weight")
     expected["seed"] = expected.pop("random_state")
+    del expected["cost"]  # It is of labels, which come with `fit`.
     assert found == Config(**expected)
 
 

@@ -52,7 +52,8 @@ def test_errors_and_settings_load_nothing_heavy(fresh_python):
 
 def test_the_public_names_are_these():
     assert sorted(textgauge.__all__) == [
-        "Config", "TextClassifier", "TextgaugeError", "explain", "load", "train",
+        "Config", "TextClassifier", "TextgaugeError", "explain", "export", "load", "register",
+        "score", "train", "verify",
     ]  # fmt: skip
     assert dir(textgauge) == sorted([*textgauge.__all__, "__version__"])
 

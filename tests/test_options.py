@@ -31,6 +31,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "split_column": (["--split-column", "part"], "part"),
     "group_column": (["--group-column", "year"], "year"),
     "time_column": (["--time-column", "day"], "day"),
+    "slice_column": (["--slice", "plant"], "plant"),
     "label_names": (["--label-names", "0=good, 1=not good"], {"0": "good", "1": "not good"}),
     "val_fraction": (["--val-fraction", "0.1"], 0.1),
     "test_fraction": (["--test-fraction", ".3"], 0.3),
@@ -54,6 +55,12 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "class_weights": (["--class-weights", "balanced"], "balanced"),
     "distinct": (["--every-row"], False),
     "threads": (["--threads", "2"], 2),
+    "cost": (
+        ["--cost", "false-good=10, false-a=b, c=0.5"],
+        {"false-good": 10.0, "false-a=b, c": 0.5},
+    ),
+    "review_below": (["--review-below", "90%"], 0.9),
+    "review_rate": (["--review-rate", "0.05"], 0.05),
 }
 
 
@@ -86,6 +93,30 @@ def test_an_option_of_train_sets_its_setting_and_no_other(
     ((source, config, _),) = called
     assert source == "notes.csv"
     assert config == dataclasses.replace(Config(), **{name: value})
+
+
+@pytest.mark.parametrize(
+    "value", ["good=10", "false-good", "false-=1", "false-good=-1", "false-good=inf", "", "5"]
+)
+def test_a_cost_that_cannot_be_read_is_told(value: str, command: Command) -> None:
+    done = command("train", "notes.csv", "--cost", value)
+    assert done.status == 2
+    assert "must look like false-compliant=10,false-non-compliant=1" in done.err
+
+
+def test_a_label_that_is_named_twice_is_told(command: Command) -> None:
+    done = command("train", "notes.csv", "--cost", "false-a=1,false-a=2")
+    assert "names 'false-a' twice" in done.err
+
+
+def test_a_share_that_is_none_is_told(command: Command) -> None:
+    assert "such as 0.05 or 5%" in command("train", "a.csv", "--review-rate", "few").err
+    assert "at least 0 and less than 1" in command("train", "a.csv", "--review-rate", "500%").error
+
+
+def test_two_bands_are_one_too_many(command: Command) -> None:
+    done = command("train", "notes.csv", "--review-below", "0.9", "--review-rate", "5%")
+    assert (done.status, "not allowed with" in done.err) == (2, True)
 
 
 def test_where_a_run_goes_and_how_the_table_is_read_arrive_too(

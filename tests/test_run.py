@@ -18,9 +18,19 @@ from e2e import FinishedRun, Quick, clean_environment, notes
 from packaging.requirements import Requirement
 
 import textgauge as python_side
+from textgauge.bundle.predictor import to_probabilities
 from textgauge.config import Config
 from textgauge.data import component_notes
-from textgauge.errors import ProofError, StorageError, TableError, TrackingError
+from textgauge.data.normal_form import normalise
+from textgauge.errors import (
+    ProofError,
+    SettingsError,
+    StorageError,
+    TableError,
+    TrackingError,
+)
+from textgauge.review.deciding import ChosenRule
+from textgauge.review.decision import measure
 from textgauge.training.progress import NoProgress
 
 pytest_plugins = ["e2e_fixtures"]
@@ -76,6 +86,10 @@ def test_the_figures_are_metrics(finished: FinishedRun, stored: Any) -> None:
         assert metrics[name] == finished.result[name]
     assert metrics["baseline_eval_accuracy"] == finished.result["baseline"]["eval_accuracy"]
     assert metrics["lr"] == 0.001
+    agreement = finished.result["rule_summary"]["agreement"]["rows"]
+    assert metrics["rule_agreement"] == agreement
+    saved = json.loads((finished.bundle / "textgauge.json").read_text())
+    assert saved["rules"] == finished.result["rule_summary"]
     assert metrics["proof_largest_difference"] < 1e-4
 
 
@@ -90,11 +104,50 @@ def test_curves_are_stored_by_epoch_and_agree_with_the_history(
         assert curve == {epoch["epoch"]: epoch[name] for epoch in history["epochs"]}
 
 
-def test_the_artifacts_are_the_picture_the_history_and_the_model(
+def test_labels_in_doubt_are_listed_and_counted(finished: FinishedRun, stored: Any) -> None:
+    told = finished.result["label_issues"]
+    path = Path(told["file"])
+    assert path == finished.bundle.parent / "label_issues.csv"
+    header = path.read_text(encoding="utf-8-sig").splitlines()[0]
+    assert header.startswith("text,label,suggested_label,corrected_label,rows,text_rows,part,")
+    assert stored.data.metrics["label_issues"] == told["suspect"] + told["contradictory"]
+    assert stored.data.metrics["label_issue_rows"] == told["rows"]
+    assert told["texts"] == told["all_texts"] == sum(finished.result["unique_texts"].values())
+
+
+def test_every_part_is_looked_through_for_contradictory_labels(quick: Quick) -> None:
+    table = notes(300)
+    turned = table.with_columns(label=pl.col("label").replace({"0": "1", "1": "0"}))
+    wrong = turned.unique("text", keep="first", maintain_order=True)
+    result = quick.train(pl.concat([table, table, wrong]))
+    issues = result.label_issues
+    assert issues.pairs == {"suspect": 0, "contradictory": len(wrong)}
+    assert issues.rows == len(wrong)
+    found = issues.frame.sort("text").select("text", "label", "rows")
+    assert found.rows() == sorted((t.lower(), v, 1) for t, v in wrong.iter_rows())
+    assert set(issues.frame["part"]) == {"train", "val", "test"}
+    files = dict(told for kind, told in quick.tracker.told if kind == "artifact")
+    assert files["label_issues.csv"].count(b"contradictory") == len(wrong)
+
+
+def test_with_every_row_a_text_is_still_looked_at_once(quick: Quick) -> None:
+    table = notes(300)
+    odd = table.head(1).with_columns(label=pl.lit("1") if table["label"][0] == "0" else pl.lit("0"))
+    result = quick.train(pl.concat([table, table, odd]), distinct=False)
+    assert len(result.label_issues) == result.label_issues.rows == 1
+    texts = table["text"].str.to_lowercase().n_unique()
+    assert result.label_issues.texts == result.label_issues.all_texts == texts
+
+
+def test_the_artifacts_are_picture_history_report_labels_in_doubt_and_model(
     finished: FinishedRun, client: Any
 ) -> None:
     listed = {file.path: file.is_dir for file in client.list_artifacts(finished.run_id)}
-    assert listed == {"history.json": False, "model": True, "training_results.png": False}
+    files = ("history.json", "label_issues.csv", "report.html", "training_results.png")
+    assert listed == {"model": True, **dict.fromkeys(files, False)}
+    page = (finished.bundle.parent / "report.html").read_text(encoding="utf-8")
+    assert f"Run <code>{finished.run_id}</code>" in page
+    assert "Of 100 texts that are non-compliant, it finds" in page
     picture = (finished.bundle.parent / "training_results.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))
@@ -247,16 +300,105 @@ def test_test_texts_are_looked_at_once_after_the_training(
 ) -> None:
     from textgauge.training import loop
 
-    seen: list[int] = []
+    seen: list[tuple[pl.Series, int]] = []
     predict = loop.predict_logits
 
     def watched(model: Any, texts: Any) -> Any:
-        seen.append(len(quick.tracker.metrics["val_loss"]))
+        seen.append((texts.labelled.texts, len(quick.tracker.metrics["val_loss"])))
         return predict(model, texts)
 
     monkeypatch.setattr(loop, "predict_logits", watched)
-    quick.train(notes())
-    assert seen == [2]
+    test = quick.train(notes()).corpus.test.texts
+    # The rules that imitate the model are made from training texts.
+    assert [epochs for texts, epochs in seen if texts.is_in(test.implode()).any()] == [2]
+
+
+# ---- how it decides ------------------------------------------------------------------------------
+
+
+def test_costs_and_a_rate_are_met_on_validation_stored_and_measured_on_test_once(
+    quick: Quick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from textgauge.training import loop
+
+    seen: list[Any] = []
+    predict = loop.predict_logits
+
+    def watched(model: Any, texts: Any) -> Any:
+        seen.append((len(texts.encoded), predict(model, texts)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(loop, "predict_logits", watched)
+    names = {"0": "compliant", "1": "non-compliant"}
+    cost = {"false-compliant": 10, "false-non-compliant": 1}
+    result = quick.train(notes(), cost=cost, review_rate=0.2, label_names=names)
+    corpus, told = result.corpus, result.to_json()["decision"]
+    assert [texts for texts, _ in seen[:2]] == [len(corpus.val), len(corpus.test)]
+
+    # Validation: the cheapest of all thresholds, and at most the rate goes to a person.
+    val, test = (to_probabilities(logits) for _, logits in seen[:2])
+    rule = python_side.load(result.bundle).rule
+    assert rule.costs == (10.0, 1.0)
+    assert rule.threshold == pytest.approx(told["threshold"])
+    scores = val[:, 1].astype(float)
+
+    def cost_of(label: Any) -> float:
+        wrong = (label[corpus.val.text_index] != corpus.val.label) * corpus.val.count
+        return float((wrong * np.array(rule.costs)[label[corpus.val.text_index]]).sum())
+
+    cheapest = min(cost_of((scores > t).astype(int)) for t in [-1.0, 2.0, *scores])
+    decided = rule.decide(val)
+    assert cost_of(decided.label) == cheapest
+    share = corpus.val.text_rows[decided.review].sum() / corpus.val.rows
+    assert told["review_share"] == pytest.approx(share)
+    assert 0 < share <= 0.2
+
+    # Test: the figures of the stored rule, in the run as well.
+    expected = measure(corpus.test, test, corpus.classes, ChosenRule(rule))
+    assert told["cost"] == expected.cost
+    assert told["band"] == expected.band.to_json()
+    for name, value in (
+        ("decision_threshold", told["threshold"]),
+        ("decision_cost", expected.cost),
+        ("most_probable_cost", expected.most_probable_cost),
+        ("review_coverage", expected.band.coverage),
+        ("review_decided_error", expected.band.error),
+    ):
+        assert quick.tracker.metrics[name] == [(None, value)], name
+    assert saved(result)["decision"]["validation"]["value"] == told["threshold"]
+
+
+def test_where_nothing_is_asked_nothing_is_stored_or_logged(quick: Quick) -> None:
+    result = quick.train(notes())
+    assert saved(result)["decision"] is None
+    assert not [name for name in quick.tracker.metrics if name.startswith(("decision", "review"))]
+    decision = result.to_json()["decision"]
+    assert (decision["weights"], decision["threshold"], decision["band"]) == (None, None, None)
+    assert "curve" in decision
+
+
+def test_a_cost_of_no_label_is_told_before_the_training(quick: Quick) -> None:
+    with pytest.raises(SettingsError, match="false-9: there is no such label"):
+        quick.train(notes(), cost={"false-9": 10})
+    assert quick.tracker.told == []
+
+
+def test_a_run_is_gone_on_with_under_another_decision(quick: Quick) -> None:
+    quick.fail_after = 1
+    with pytest.raises(TrackingError):
+        quick.train(notes(), epochs=2)
+    quick.fail_after = None
+    told = Told()
+    result = quick.train(
+        notes(),
+        epochs=2,
+        resume=quick.tracker.run_id,
+        progress=told,
+        cost={"false-1": 5},
+        review_below=0.9,
+    )
+    assert told.notes == ["going on after epoch 1"]
+    assert result.review.decision.rule.review_below == 0.9
 
 
 # ---- what repeats --------------------------------------------------------------------------------
@@ -462,6 +604,32 @@ def test_balanced_weights_find_the_rare_label(quick: Quick) -> None:
     assert share_of_rare(balanced) > 0.35
 
 
+def test_the_test_part_is_looked_into_by_length_number_and_a_column(
+    quick: Quick, tmp_path: Path
+) -> None:
+    plants = pl.Series("plant", ["north", "south", None, "east"])
+    frame = notes().with_columns(plants.sample(len(notes()), with_replacement=True, seed=1))
+    result = quick.train(frame, out=tmp_path / "model", slice_column="plant")
+    plain = quick.train(frame)
+    assert result.review.model.evaluation == plain.review.model.evaluation
+    found = result.to_json()["slice_groups"]
+    assert [group["what"] for group in found] == ["length", "first number", "plant"]
+    test = result.corpus.sizes["test"]
+    for group in found:
+        assert sum(each["rows"] for each in group["slices"]) == test.rows
+        right = sum(each["accuracy"] * each["rows"] for each in group["slices"])
+        assert right / test.rows == pytest.approx(result.to_json()["eval_accuracy"])
+    texts = result.corpus.test.texts
+    keys = normalise(frame["text"])
+    in_test = frame.filter(keys.is_in(texts.implode()))["plant"].fill_null("(none)")
+    assert {each["value"]: each["rows"] for each in found[2]["slices"]} == dict(
+        in_test.value_counts().iter_rows()
+    )
+    settings = json.loads((tmp_path / "model" / "textgauge.json").read_text())
+    assert settings["slices"] == found
+    assert len(plain.to_json()["slice_groups"]) == 2
+
+
 def test_every_row_is_trained_on_where_distinct_texts_are_not_wanted(quick: Quick) -> None:
     frame = pl.concat([notes(), notes()])
     distinct, rows = quick.train(frame), quick.train(frame, distinct=False)
@@ -508,7 +676,9 @@ def test_a_model_that_does_not_prove_itself_fails_the_run(
     start = proof.start_proof
     monkeypatch.setattr(
         "textgauge.bundle.proof.start_proof",
-        lambda bundle, texts, expected: start(bundle, texts, expected + np.float32(0.01)),
+        lambda bundle, texts, expected, **rest: start(
+            bundle, texts, expected + np.float32(0.01), **rest
+        ),
     )
     with pytest.raises(ProofError, match="does not predict what the trained model predicted"):
         quick.train(notes(), out=workplace / "model")

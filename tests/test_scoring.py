@@ -2,6 +2,7 @@
 
 import errno
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,20 @@ import pandas as pd
 import polars as pl
 import pytest
 
+from textgauge.bundle import pyfunc
+from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.predictor import Predictor
+from textgauge.data import unfinished
 from textgauge.data.corpus import gather_texts
+from textgauge.data.normal_form import normalise
 from textgauge.errors import BundleError, ColumnError, StorageError, TableError
+from textgauge.evaluating import evaluate_table
+from textgauge.review.deciding import ChosenRule
+from textgauge.review.decision import measure
+from textgauge.review.explanation import Explainer
 from textgauge.review.metrics import evaluate
-from textgauge.scoring import evaluate_table, load_predictor, score_table
+from textgauge.scoring import load_predictor, score_model, score_table
+from textgauge.text.tokens import tokenize
 
 TABLE = pl.DataFrame(
     {
@@ -46,6 +56,49 @@ def predictor(trained):
 
 def names_in(folder):
     return sorted(path.name for path in folder.iterdir())
+
+
+# ---- the stored rule
+
+
+def test_every_way_of_predicting_decides_alike(deciding, tmp_path):
+    texts = pl.concat([deciding.corpus.test.texts, pl.Series(["", "iron of 1950", "no words"])])
+    predictor = Predictor.load(deciding.folder)
+    found = predictor.predict(texts)
+    decided = DecisionRule.from_json(deciding.settings["decision"], ["0", "1"]).decide(
+        found.probabilities
+    )
+    expected = [
+        "review" if review else str(label)
+        for label, review in zip(decided.label, decided.review, strict=True)
+    ]
+    assert set(expected) == {"0", "1", "review"}
+    assert found.decision == expected
+    assert found.labels == [str(label) for label in found.probabilities.argmax(1)]
+    assert any(a not in (b, "review") for a, b in zip(expected, found.labels, strict=True))
+
+    assert predictor.predict_frame(texts)["decision"].to_list() == expected
+    table = texts.to_frame("text")
+    for suffix, read in ((".csv", pl.read_csv), (".parquet", pl.read_parquet)):
+        score_model(deciding.folder, table, tmp_path / f"scored{suffix}")
+        scored = read(tmp_path / f"scored{suffix}").cast({"decision": pl.String})
+        assert scored["decision"].to_list() == expected
+        assert scored["predicted_label"].cast(pl.String).to_list() == found.labels
+    served = pyfunc._load_pyfunc(str(deciding.folder)).predict(texts.to_list())
+    assert served["decision"].to_list() == expected
+    explained = Explainer.load(deciding.folder).explain(texts)
+    assert [each.decision for each in explained] == expected
+    assert [each.label for each in explained] == [str(label) for label in decided.label]
+
+
+def test_evaluate_tells_what_the_stored_rule_comes_to(deciding):
+    predictor, test = Predictor.load(deciding.folder), deciding.corpus.test
+    found = evaluate_table(predictor, labelled_notes(deciding))
+    probabilities = predictor.predict(test.texts).probabilities
+    expected = measure(test, probabilities, ["0", "1"], ChosenRule(predictor.rule))
+    assert found.decision == expected
+    assert found.decision.band is not None
+    assert found.to_json()["decision"]["cost"] == expected.cost
 
 
 # ---- score
@@ -91,11 +144,77 @@ def test_the_result_tells_rows_texts_and_the_time_it_took(predictor, tmp_path):
     assert scored.to_json() == {
         "rows": 5,
         "unique_texts": 3,
+        "unique_texts_estimated": False,
         "seconds": round(scored.seconds, 3),
         "rows_per_second": round(5 / scored.seconds),
         "out": str(tmp_path / "scored.csv"),
+        "rows_without_text": 1,
+        "unreadable_rows": 0,
+        "unreadable": None,
+        "continued_from": 0,
+        "unknown_word_share": 0.0,
+        "outside_number_range_share": 0.0,
+        "warnings": [],
     }
     json.dumps(scored.to_json())
+
+
+def test_what_the_model_could_not_read_is_counted_over_the_rows(predictor, tmp_path):
+    rows = [
+        *["steel component manufactured in 2010 in good condition"] * 90,
+        "STEEL component manufactured in 2010  in good condition",
+        *["unobtanium component manufactured in 2077 in good condition"] * 3,
+        None,
+        "steel, 12 and 1990",
+        "",
+    ]
+    scored = score_table(predictor, pl.DataFrame({"text": rows}), tmp_path / "scored.csv")
+    known = set(predictor.encoder.vocabulary.words)
+    unknown = tokens = outside = 0  # word by word, without arrays
+    for row in rows:
+        if row is not None:
+            found = tokenize(normalise(pl.Series([row])))[0].to_list()
+            words = [token for token in found if not token[0].isdigit()]
+            unknown += sum(word not in known for word in words)
+            tokens += len(found)
+            outside += any(not 1970 <= float(t) <= 2019 for t in found if t[0].isdigit())
+    read = scored.read
+    assert (read.rows, read.tokens, read.unknown, read.outside) == (96, tokens, unknown, outside)
+    assert outside == 4
+    assert scored.to_json()["outside_number_range_share"] == 4 / 96
+    (warning,) = scored.to_json()["warnings"]
+    assert warning.startswith("4.2% of the rows hold a number below 1970 or above 2019, the range")
+    assert "rows with a number outside the range that it was trained on: 4.2%" in scored.read_told
+
+
+def test_a_model_of_before_warns_of_nothing(trained, tmp_path):
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "model"))
+    (folder / "profile.json").unlink()
+    table = pl.DataFrame({"text": ["unobtanium of 2077"], "label": ["1"]})
+    old = load_predictor(folder)
+    scored = score_table(old, table, tmp_path / "scored.csv")
+    assert scored.warnings == ()
+    assert scored.to_json()["outside_number_range_share"] == 1.0
+    assert evaluate_table(old, table).to_json()["drift"] is None
+
+
+def test_an_evaluation_tells_what_the_model_was_not_trained_for(predictor):
+    table = pl.DataFrame(
+        {
+            "text": [f"unobtanium component manufactured in {year}" for year in range(2010, 2040)],
+            "label": ["0"] * 29 + ["seven"],
+        }
+    )
+    found = evaluate_table(predictor, table)
+    assert found.drift.rows == 30
+    assert found.drift.new_labels == {}  # `unknown_labels` has them
+    assert found.unknown_labels == {"seven": 1}
+    assert "20.0% of the words are unknown to the model" in found.drift.warnings[0]
+    assert "66.7% of the rows hold a number above 2019" in found.drift.warnings[1]
+    assert found.to_json()["drift"]["warnings"] == list(found.drift.warnings)
+    assert [group["what"] for group in found.to_json()["slice_groups"]] == [
+        "length", "first number",
+    ]  # fmt: skip
 
 
 def test_a_file_of_texts_is_scored_as_it_is_written(predictor, tmp_path):
@@ -150,7 +269,7 @@ def test_a_column_that_holds_no_texts_is_told(predictor, tmp_path):
     with pytest.raises(ColumnError) as error:
         score_table(predictor, frame, tmp_path / "scored.parquet")
     assert str(error.value) == (
-        "column 'text' of the table holds List(String), no texts. Pass --text NAME."
+        "column 'text' of DataFrame holds List(String), no texts. Pass --text NAME."
     )
 
 
@@ -176,10 +295,14 @@ def test_the_folder_of_the_output_is_made(predictor, tmp_path):
     assert names_in(tmp_path / "a" / "b") == ["scored.csv"]
 
 
-def test_an_earlier_output_is_replaced(predictor, tmp_path):
+def test_an_earlier_output_is_replaced_only_where_that_is_asked_for(predictor, tmp_path):
     out = tmp_path / "scored.csv"
     out.write_text("earlier")
-    score_table(predictor, TABLE, out)
+    with pytest.raises(StorageError, match=r"scored\.csv is there already. Pass --overwrite"):
+        score_table(predictor, TABLE, out)
+    assert out.read_text() == "earlier"
+    assert names_in(tmp_path) == ["scored.csv"]
+    score_table(predictor, TABLE, out, overwrite=True)
     assert pl.read_csv(out).height == 5
 
 
@@ -196,13 +319,12 @@ def test_a_disk_that_fills_up_leaves_the_earlier_output_and_nothing_else(
     out = tmp_path / "scored.csv"
     out.write_text("earlier")
 
-    def write_csv(frame, path, **options):
-        Path(path).write_text("half of")
+    def full(file):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(pl.DataFrame, "write_csv", write_csv)
+    monkeypatch.setattr(unfinished, "_settle", full)
     with pytest.raises(StorageError) as error:
-        score_table(predictor, TABLE, out)
+        score_table(predictor, TABLE, out, overwrite=True)
     assert str(error.value).startswith(f"{out} cannot be written: ")
     assert "No space left on device" in str(error.value)
     assert out.read_text() == "earlier"
@@ -225,14 +347,16 @@ def test_where_nothing_can_be_written_it_is_told(predictor, tmp_path):
         score_table(predictor, TABLE, tmp_path / "file" / "scored.csv")
     assert str(error.value).startswith(f"{tmp_path / 'file' / 'scored.csv'} cannot be written: ")
     (tmp_path / "folder.csv").mkdir()
-    with pytest.raises(StorageError, match=r"folder\.csv cannot be written: .*directory"):
+    with pytest.raises(StorageError, match=r"folder\.csv is a folder"):
         score_table(predictor, TABLE, tmp_path / "folder.csv")
     assert names_in(tmp_path) == ["file", "folder.csv"]
 
 
 def test_what_a_format_cannot_hold_is_told(predictor, tmp_path):
     nested = TABLE.with_columns(words=pl.col("text").str.split(" "))
-    with pytest.raises(StorageError, match="cannot be written: CSV format does not support nested"):
+    with pytest.raises(
+        StorageError, match="cannot be written as csv: CSV format does not support nested"
+    ):
         score_table(predictor, nested, tmp_path / "scored.csv")
     assert names_in(tmp_path) == []
     score_table(predictor, nested, tmp_path / "scored.parquet")
@@ -267,7 +391,7 @@ def test_the_json_values_are_those_that_the_command_promises(trained, predictor)
     values = json.loads(json.dumps(found.to_json()))
     assert list(values) == [
         "eval_loss", "eval_accuracy", "eval_macro_f1", "rows", "unique_texts", "unknown_labels",
-        "over_rows", "over_texts",
+        "over_rows", "over_texts", "decision", "slice_groups", "drift",
     ]  # fmt: skip
     rows = found.evaluation.rows
     assert (values["eval_loss"], values["eval_accuracy"], values["eval_macro_f1"]) == (

@@ -17,28 +17,43 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import explain, load, train
+    from .api import explain, export, load, register, score, train, verify
     from .config import Config
     from .errors import TextgaugeError
     from .estimator import TextClassifier
 
-__all__ = ["Config", "TextClassifier", "TextgaugeError", "explain", "load", "train"]
+__all__ = [
+    "Config",
+    "TextClassifier",
+    "TextgaugeError",
+    "explain",
+    "export",
+    "load",
+    "register",
+    "score",
+    "train",
+    "verify",
+]
 
 _HOMES = {
     "Config": "config",
     "TextClassifier": "estimator",
     "TextgaugeError": "errors",
     "explain": "api",
+    "export": "api",
     "load": "api",
+    "register": "api",
+    "score": "api",
     "train": "api",
+    "verify": "api",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from importlib.metadata import version
+        from .installed import installed_version
 
-        return version("textgauge")
+        return installed_version()
     if name not in _HOMES:
         raise AttributeError(f"module 'textgauge' has no attribute {name!r}")
     from importlib import import_module

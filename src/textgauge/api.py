@@ -1,20 +1,24 @@
-"""The Python side of the commands: `textgauge.train`, `textgauge.load`, `textgauge.explain`."""
+"""The commands from Python: train, load, score, explain, export, register, verify."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .bundle.predictor import Predictor
-from .config import Config
-from .explaining import explain_model
-from .result import TrainResult
-from .review.explanation import Explanation
-from .run import train as train_run
-from .scoring import load_predictor
-from .terminal.progress import close, progress_for
-from .tracking.protocol import DEFAULT_ALIAS, Registration
+from .tracking.protocol import CHAMPION, DEFAULT_ALIAS, Registration
+
+if TYPE_CHECKING:
+    from .bundle.predictor import Predictor
+    from .exporting import Exported
+    from .registered import Registered
+    from .result import TrainResult
+    from .review.explanation import Explanation
+    from .scored import Scored
+    from .verifying import Verified
+
+# Each function imports what it needs: who only predicts shall not wait for what trains.
 
 
 def train(
@@ -68,6 +72,10 @@ def train(
             error: `result.run.missing` says so, and `textgauge sync` sends the rest.
 
     """
+    from .config import Config
+    from .run import train as train_run
+    from .terminal.progress import close, progress_for
+
     config = Config.from_mapping(settings)
     progress = progress_for(sys.stderr, quiet=quiet)
     try:
@@ -91,19 +99,96 @@ def train(
         close(progress)
 
 
-def load(model: str | Path, tracking_uri: str | None = None) -> Predictor:
+def load(
+    model: str | Path, tracking_uri: str | None = None, *, cores: int | None = None
+) -> Predictor:
     """Load a saved model; it predicts raw texts without torch.
 
     Args:
         model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
         tracking_uri: where to look for an address; default as in `train`.
+        cores: how many cores the network may use; default all. Between predictions it uses none.
+
+    Raises:
+        BundleError: there is no model, it is damaged or was changed, or it holds a pickle.
+        SettingsError: `cores` is no whole number of 1 or more.
+        TrackingError: the address cannot be found.
+
+    """
+    from .bundle.predictor import Predictor
+    from .tracking.addresses import resolve_model
+
+    return Predictor.load(resolve_model(str(model), tracking_uri), cores)
+
+
+def score(
+    model: str | Path,
+    table: Any,
+    out: str | Path,
+    *,
+    text: str | None = None,
+    query: str | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    overwrite: bool = False,
+    cores: int | None = None,
+    engine: str = "local",
+    spark_master: str | None = None,
+    quiet: bool = False,
+) -> Scored:
+    """Predict every row of a table of any size, as `textgauge score` does, in bounded memory.
+
+    Args:
+        model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), a glob or a folder of these,
+            a Delta table's folder, an SQL address, or a pandas or Polars DataFrame; with
+            `engine="spark"` also a Spark table.
+        out: a file that ends in .csv, .tsv, .jsonl, .parquet or .arrow; with Spark a folder or a
+            table's name.
+        text: the column with the texts; default the one that the model was trained with.
+        query: what to ask the database that `table` names.
+        tracking_uri: where to look for an address; default as in `train`.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        overwrite: replace a file that is there.
+        cores: that the model uses at most; default all.
+        engine: "local" or "spark".
+        spark_master: where no Spark session is active; default all cores of this machine.
+        quiet: show no progress on standard error.
+
+    Returns:
+        Rows, distinct texts, rows that could not be read; `to_json()` gives them as plain values.
 
     Raises:
         BundleError: there is no model, or it is damaged.
         TrackingError: the address cannot be found.
+        TableError: the table cannot be read.
+        StorageError: the output is there already, or cannot be written.
 
     """
-    return load_predictor(model, tracking_uri)
+    from .scoring import score_model
+    from .terminal.progress import close, progress_for
+
+    progress = progress_for(sys.stderr, quiet=quiet)
+    try:
+        return score_model(
+            model,
+            table,
+            out,
+            text=text,
+            query=query,
+            tracking_uri=tracking_uri,
+            encoding=encoding,
+            delimiter=delimiter,
+            overwrite=overwrite,
+            cores=cores,
+            engine=engine,
+            spark_master=spark_master,
+            progress=progress,
+        )
+    finally:
+        close(progress)
 
 
 def explain(
@@ -137,6 +222,8 @@ def explain(
         TableError: the table cannot be read, or has no text.
 
     """
+    from .explaining import explain_model
+
     found = explain_model(
         model,
         what,
@@ -147,3 +234,171 @@ def explain(
         delimiter=delimiter,
     )
     return list(found.explanations)
+
+
+def export(
+    model: str | Path,
+    folder: str | Path,
+    *,
+    int8: bool = False,
+    data: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Exported:
+    """Write a folder that predicts with numpy and onnxruntime only, as `textgauge export` does.
+
+    Args:
+        model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        folder: a new one; it appears whole or not at all.
+        int8: store the weights in 8 bits.
+        data: a labelled table to measure the cost of that on: a file, or a pandas or Polars
+            DataFrame.
+        text: the table's column with the texts; default the one that the model was trained with.
+        label: likewise with the labels.
+        tracking_uri: where to look for an address; default as in `train`.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+
+    Returns:
+        The files with their sizes, and what 8 bits cost.
+
+    Raises:
+        SettingsError: `int8` without `data`, or `data` without `int8`.
+        BundleError: there is no model, or it is damaged.
+        TrackingError: the address cannot be found.
+        TableError: the table cannot be read, or has none of the model's labels.
+        StorageError: the folder is not empty, or cannot be written.
+
+    """
+    from .exporting import export_model
+
+    return export_model(
+        model,
+        folder,
+        int8=int8,
+        data=data,
+        text=text,
+        label=label,
+        tracking_uri=tracking_uri,
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+
+
+def register(
+    run: str | Path,
+    name: str,
+    *,
+    alias: str = CHAMPION,
+    least: Mapping[str, float] | None = None,
+    champion_check: bool = True,
+    margin: float = 0.0,
+    data: Any = None,
+    text: str | None = None,
+    label: str | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quiet: bool = False,
+) -> Registered:
+    """Register a run's model if it proves itself and all gates hold, as `textgauge register` does.
+
+    Args:
+        run: a run's id, or its model: a folder, `runs:/RUN_ID/model`, `models:/NAME@ALIAS`.
+        name: of the registered model (Unity Catalog: CATALOG.SCHEMA.NAME).
+        alias: points to the version.
+        least: the least values of metrics of the run: `{"macro_f1": 0.9}`.
+        champion_check: whether the model may not be worse than the champion on the same texts.
+        margin: how much lower than the champion's its macro F1 may be.
+        data: a labelled table to compare both on: a file, or a pandas or Polars DataFrame; default
+            the run's own test part, where its table still is.
+        text: the table's column with the texts; default the one that the model was trained with.
+        label: likewise with the labels.
+        tracking_uri: the store or server; default where the run was meant to go.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        quiet: show no progress on standard error.
+
+    Returns:
+        What was found and done. Where a gate did not hold, `registered` is False and nothing was
+        changed.
+
+    Raises:
+        SettingsError: a metric that the run does not have, a wrong margin or alias.
+        TrackingError: there is no such run, it did not finish, or the store or server refused.
+        BundleError: the run has no model, or its folder is not as it was saved.
+        ProofError: the model does not predict the same in a fresh process.
+        TableError: there is no table to compare on, or it cannot be read.
+
+    """
+    from .registering import register_run
+    from .terminal.progress import close, progress_for
+
+    progress = progress_for(sys.stderr, quiet=quiet)
+    try:
+        return register_run(
+            run,
+            name,
+            alias=alias,
+            least=least,
+            champion_check=champion_check,
+            margin=margin,
+            data=data,
+            text=text,
+            label=label,
+            tracking_uri=tracking_uri,
+            encoding=encoding,
+            delimiter=delimiter,
+            progress=progress,
+        )
+    finally:
+        close(progress)
+
+
+def verify(
+    run: str | Path,
+    table: Any = None,
+    *,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quiet: bool = False,
+) -> Verified:
+    """Train again from what a run recorded, as `textgauge verify` does; nothing is tracked.
+
+    Args:
+        run: a run's id, or its model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION`.
+        table: where the table is now: a file, or a pandas or Polars DataFrame; default where it
+            was.
+        tracking_uri: where to look the run up; default as in `train`.
+        encoding: of a text file; default as recorded.
+        delimiter: of a text file; default as recorded.
+        quiet: show no progress on standard error.
+
+    Returns:
+        What differs; `same` says whether figures and decisions are those of the run.
+
+    Raises:
+        TrackingError: there is no such run.
+        BundleError: the run has no model, or it is damaged.
+        TableError: the table is not there, or cannot be read.
+
+    """
+    from .terminal.progress import close, progress_for
+    from .verifying import verify_run
+
+    progress = progress_for(sys.stderr, quiet=quiet)
+    try:
+        return verify_run(
+            run,
+            table=table,
+            tracking_uri=tracking_uri,
+            encoding=encoding,
+            delimiter=delimiter,
+            progress=progress,
+        )
+    finally:
+        close(progress)

@@ -7,6 +7,7 @@ option on the command line with dashes for underscores.
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,9 @@ from .errors import SettingsError, did_you_mean
 
 ModelName = Literal["lstm"]
 ClassWeights = Literal["none", "balanced"]
+
+FALSE = "false-"
+"""How the keys of `Config.cost` begin; the label follows, by its value or its name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,8 @@ class Config:
     """Column whose equal values must stay in one part."""
     time_column: str | None = None
     """Column by which the earliest rows train and the latest test."""
+    slice_column: str | None = None
+    """Column by whose values the review judges the test part, too; it decides nothing."""
     label_names: Mapping[str, str] = field(default_factory=dict)
     """What to call each label value in reports; values without a name are shown as they are."""
 
@@ -90,6 +96,14 @@ class Config:
     threads: int = 1
     """CPU threads of the training. Small models gain nothing from more."""
 
+    # The decision; no weight depends on it
+    cost: Mapping[str, float] = field(default_factory=dict)
+    """"false-LABEL": what it costs to decide LABEL where it is not so, 0 or more; others cost 1."""
+    review_below: float | None = None
+    """Certainty below which a decision goes to a person, in (0, 1]."""
+    review_rate: float | None = None
+    """Share of the rows that a person can look at, in [0, 1)."""
+
     def __post_init__(self) -> None:
         wrong = dict(_type_problems(self))
         problems = [*wrong.values(), *_value_problems(self, sound=_names() - wrong.keys())]
@@ -102,10 +116,15 @@ class Config:
         train = 1.0 - self.val_fraction - self.test_fraction
         return (round(train, 12), self.val_fraction, self.test_fraction)
 
+    @property
+    def uses_validation(self) -> bool:
+        """Whether the rule of decision may be found on the validation texts."""
+        return bool(self.cost) or self.review_rate is not None
+
     def to_json(self) -> dict[str, Any]:
         """Every setting, defaults included, as plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {**values, "label_names": dict(self.label_names)}
+        return {**values, "label_names": dict(self.label_names), "cost": dict(self.cost)}
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], origin: str = "settings") -> Config:
@@ -159,7 +178,12 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "batch_size": (1, 1e6, "1 or more"),
     "lr": (1e-12, 10, "more than 0 and at most 10"),
     "threads": (1, 1024, "from 1 to 1024"),
+    "review_below": (1e-9, 1, "more than 0 and at most 1"),
+    "review_rate": (0, 1 - 1e-9, "at least 0 and less than 1"),
 }
+
+OF_THE_DECISION = ("cost", "review_below", "review_rate")
+"""Settings that no weight depends on: a training is gone on with under others, too."""
 
 
 def _names() -> set[str]:
@@ -176,6 +200,11 @@ def _type_problems(config: Config) -> typing.Iterator[tuple[str, str]]:
                 isinstance(part, str) for item in value.items() for part in item
             ):
                 yield f.name, f"label_names must map label values to names, was {value!r}."
+            continue
+        if f.name == "cost":
+            problem = _cost_problem(value)
+            if problem:
+                yield f.name, problem
             continue
         options = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
         if typing.get_origin(hint) is Literal:
@@ -199,6 +228,19 @@ def _type_problems(config: Config) -> typing.Iterator[tuple[str, str]]:
             yield f.name, f"{f.name} must be of type {names}, was {value!r}."
 
 
+def _cost_problem(value: Any) -> str | None:
+    """What is wrong with `Config.cost`, as far as that can be told without the labels."""
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        return f'cost must map "{FALSE}LABEL" to a cost, was {value!r}.'
+    for key, cost in value.items():
+        if not key.startswith(FALSE) or key == FALSE:
+            return f'cost must have keys such as "{FALSE}LABEL", had {key!r}.'
+        number = isinstance(cost, int | float) and not isinstance(cost, bool)
+        if not number or not math.isfinite(cost) or cost < 0:
+            return f"cost must be a number of 0 or more for {key!r}, was {cost!r}."
+    return None
+
+
 def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
     """What is wrong with the values of the fields whose type is right, `sound`."""
     for name, (low, high, words) in _BOUNDS.items():
@@ -213,6 +255,11 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
         )
     if config.text == config.label:
         yield f"text and label must be two different columns, both were {config.text!r}."
+    if config.review_below is not None and config.review_rate is not None:
+        yield (
+            "review_below and review_rate are two ways to say the same; leave one out "
+            f"(they were {config.review_below!r} and {config.review_rate!r})."
+        )
     ways = [
         f"--{name.replace('_', '-')} {value}"
         for name in ("split_column", "group_column", "time_column")

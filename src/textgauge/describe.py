@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from .config import Config
 from .data.corpus import Corpus
 from .engines.prepared import TableFacts
+from .report.wording import IN_SENTENCES, labels_in_words, spoken
 from .review.contenders import Review
+from .review.decision import DecisionFigures
+from .review.label_issues import LabelIssues
+from .review.rule_summary import RuleSummary
+from .surroundings import made_with
 from .text.encoder import TextEncoder
 from .tracking.protocol import DatasetDescription, RunPlan
 
@@ -48,6 +58,9 @@ def bundle_settings(
     corpus: Corpus,
     fitted: Fitted,
     review: Review,
+    rules: RuleSummary,
+    issues: LabelIssues,
+    origin: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the saved model says of itself (`textgauge.json`)."""
     return {
@@ -57,16 +70,11 @@ def bundle_settings(
         "label_names": dict(config.label_names),
         "architecture": fitted.architecture,
         "config": config.to_json(),
-        "data": {
-            "name": table.name,
-            "digest": corpus.digest,
-            "rows": table.rows,
-            "distinct_texts": sum(part.texts for part in corpus.sizes.values()),
-            "parts": {n: {"rows": p.rows, "texts": p.texts} for n, p in corpus.sizes.items()},
-            "split": corpus.split_method,
-            "test_texts_in_train": corpus.test_texts_in_train,
-            "random_split_share": corpus.random_split_share,
-        },
+        "decision": review.decision.chosen.to_json() if review.decision.rule else None,
+        "made_with": made_with(),
+        "data": {**data_facts(table, corpus), "origin": dict(origin)},
+        "training": training_facts(fitted),
+        "test_predictions": predictions_digest(review.model.probabilities),
         "figures": {
             contender.name: {
                 "rows": contender.evaluation.rows.to_json(),
@@ -74,13 +82,73 @@ def bundle_settings(
             }
             for contender in (review.model, *reversed(review.baselines))
         },
+        "verdict": review.verdict,
+        "in_words": _in_words(review, config, corpus),
+        "rules": rules.to_json(),
+        "label_issues": issues.to_json(),
+        "slices": [group.to_json() for group in review.slices],
     }
 
 
+def _in_words(review: Review, config: Config, corpus: Corpus) -> list[str]:
+    """What the model does with each label, a sentence a figure; nothing of many labels."""
+    if len(corpus.classes) > IN_SENTENCES:
+        return []
+    names = spoken(corpus.classes, config.label_names)
+    return [
+        told.sentence
+        for label in labels_in_words(review.model.evaluation.rows, names)
+        for told in (label.found, label.right)
+    ]
+
+
+def data_facts(table: TableFacts, corpus: Corpus) -> dict[str, Any]:
+    """What a run says of its table and its parts."""
+    parts = {"train": corpus.train, "val": corpus.val, "test": corpus.test}
+    return {
+        "name": table.name,
+        "digest": corpus.digest,
+        "rows": table.rows,
+        "distinct_texts": sum(part.texts for part in corpus.sizes.values()),
+        "parts": {n: {"rows": p.rows, "texts": p.texts} for n, p in corpus.sizes.items()},
+        # Of a sample, labels would be counted that are not all.
+        "labels": {
+            name: dict(
+                zip(corpus.classes, texts.label_rows(len(corpus.classes)).tolist(), strict=True)
+            )
+            for name, texts in parts.items()
+            if len(texts) == corpus.sizes[name].texts
+        },
+        "split": corpus.split_method,
+        "test_texts_in_train": corpus.test_texts_in_train,
+        "random_split_share": corpus.random_split_share,
+    }
+
+
+def training_facts(fitted: Fitted) -> dict[str, Any]:
+    """How the training went, but for how long it took."""
+    trained = fitted.trained
+    return {
+        "best_epoch": trained.best.epoch,
+        "batch_size": trained.batch_size,
+        "epoch": {str(epoch.epoch): epoch.metrics() for epoch in trained.history},
+    }
+
+
+def predictions_digest(probabilities: npt.NDArray[np.float32]) -> str:
+    """The SHA-256 of probabilities, in which every bit plays a role."""
+    return hashlib.sha256(np.ascontiguousarray(probabilities, dtype="<f4").tobytes()).hexdigest()
+
+
 def final_metrics(
-    review: Review, corpus: Corpus, fitted: Fitted, encoder: TextEncoder
+    review: Review,
+    corpus: Corpus,
+    fitted: Fitted,
+    encoder: TextEncoder,
+    rules: RuleSummary,
+    issues: LabelIssues,
 ) -> dict[str, float]:
-    """The figures that the run shows: of the model, of the best baseline, of the split."""
+    """The figures that the run shows: of the model, the best baseline, the split, the labels."""
     rows, texts = review.model.evaluation.rows, review.model.evaluation.texts
     best = review.best_baseline.evaluation.rows
     figures: dict[str, float | None] = {
@@ -98,18 +166,35 @@ def final_metrics(
         "baseline_eval_accuracy": best.accuracy,
         "baseline_eval_macro_f1": best.macro_f1,
         "mcnemar_p_value": review.comparison.p_value,
+        "rule_agreement": rules.agreement.rows,
         "best_epoch": float(fitted.trained.best.epoch),
         "test_texts_in_train": float(corpus.test_texts_in_train),
         "random_split_share": corpus.random_split_share,
+        "label_issues": float(len(issues)),
+        "label_issue_rows": float(issues.rows),
         "unknown_token_share": encoder.unknown_share(encoder.encode_normalised(corpus.test.texts)),
     }
     if rows.intervals is not None:
         for name in ("accuracy", "macro_f1"):
             interval = getattr(rows.intervals, name)
             figures |= {f"eval_{name}_low": interval.low, f"eval_{name}_high": interval.high}
+    figures |= _decision_metrics(review.decision)
     if fitted.vectors is not None:
         figures["vector_coverage"] = fitted.vectors.coverage
     return {name: value for name, value in figures.items() if value is not None}
+
+
+def _decision_metrics(found: DecisionFigures) -> dict[str, float | None]:
+    """Costs are a row; nothing where nothing was asked."""
+    figures: dict[str, float | None] = {
+        "decision_threshold": found.rule.threshold,
+        "decision_cost": found.cost,
+        "most_probable_cost": found.most_probable_cost,
+    }
+    if found.band is not None:
+        figures["review_coverage"] = found.band.coverage
+        figures["review_decided_error"] = found.band.error
+    return figures
 
 
 def note(review: Review, corpus: Corpus) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,8 +13,13 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .bundle.predictor import Predictor
-from .config import ClassWeights, Config
-from .data.corpus import build_corpus
+from .config import FALSE, ClassWeights, Config
+from .data.corpus import Corpus, build_corpus
+
+if TYPE_CHECKING:
+    from .bundle.decision import DecisionRule
+    from .review.deciding import Asked
+    from .training.fit import Fitted
 
 
 class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -34,11 +40,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: None or "balanced", as scikit-learn calls it.
         val_fraction: share of the texts to stop by, in (0, 1).
         random_state: the seed.
+        cost: what it costs to decide a label where it is not so, by label; others cost 1. Then
+            `predict` gives the label of least expected cost: of two labels by the threshold that
+            costs least on the texts kept for early stopping.
 
     Attributes:
         classes_: the labels, sorted. Shape: (classes,).
         history_: every epoch's figures.
         n_iter_: epochs trained.
+        threshold_: what the probability of the second label must exceed for `predict` to give it;
+            None unless two labels have a `cost`.
 
     """
 
@@ -55,6 +66,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         class_weight: str | None = None,
         val_fraction: float = 0.2,
         random_state: int = 0,
+        cost: Mapping[Any, float] | None = None,
     ) -> None:
         self.vectors = vectors
         self.freeze_vectors = freeze_vectors
@@ -66,6 +78,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.class_weight = class_weight
         self.val_fraction = val_fraction
         self.random_state = random_state
+        self.cost = cost
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -85,25 +98,35 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         """
         from .bundle.predictor import session_from_bytes
+        from .review.deciding import asked_of
         from .text.learn import learn_encoder
         from .training.fit import fit
 
         texts = _texts(X)
         classes, codes = _labels(y, len(texts))
         config = self._config()
+        if self.cost is not None:
+            config = replace(config, cost=_costs(self.cost, classes.tolist()))
         names = [str(label) for label in classes.tolist()]
         frame = pl.DataFrame({"text": texts, "label": [names[code] for code in codes]})
         fractions = (1 - config.val_fraction, config.val_fraction, 0.0)
         corpus = build_corpus(frame, seed=config.seed, fractions=fractions)
+        asked = asked_of(config, corpus.classes)
         encoder = learn_encoder(corpus.train.texts, config)
         fitted = fit(corpus, encoder, config)
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
         self.n_iter_ = len(self.history_)
         network = fitted.model.to_onnx().SerializeToString()
         self.classes_ = classes
-        settings = {"classes": corpus.classes, "label_names": {}}
+        rule = _choose_rule(asked, corpus, fitted)
+        settings = {"classes": corpus.classes, "label_names": {}, "decision": rule.to_json()}
         self._predictor = Predictor(settings, encoder, session_from_bytes(network))
         self._columns = [names.index(name) for name in corpus.classes]
+        threshold = self._predictor.rule.threshold
+        # Labels are sorted here as numpy does, in the corpus as a person would.
+        self.threshold_ = (
+            threshold if threshold is None or self._columns == [0, 1] else 1 - threshold
+        )
         self._network = network
         return self
 
@@ -116,8 +139,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return probabilities
 
     def predict(self, X: Sequence[str]) -> npt.NDArray[Any]:  # noqa: N803
-        """The most probable label of each text. Shape: (n,) -> (n,)."""
-        places = self.predict_proba(X).argmax(1)
+        """The most probable label of each text, or that of least `cost`. Shape: (n,) -> (n,)."""
+        check_is_fitted(self)
+        if self._predictor.rule:
+            decided = self._predictor.predict(_texts(X)).decided.label
+            places = np.array(self._columns)[decided]
+        else:
+            places = self.predict_proba(X).argmax(1)
         labels: npt.NDArray[Any] = self.classes_[places]
         return labels
 
@@ -160,6 +188,28 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             self._predictor = Predictor(
                 settings, TextEncoder.from_json(encoder), session_from_bytes(self._network)
             )
+
+
+def _choose_rule(asked: Asked, corpus: Corpus, fitted: Fitted) -> DecisionRule:
+    """How to decide, by what the network says of the texts kept for early stopping."""
+    from .bundle.predictor import to_probabilities
+    from .review.deciding import choose_rule
+    from .training.loop import predict_logits
+
+    probabilities = None
+    if asked.of_validation:
+        probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.val)))
+    return choose_rule(asked, corpus.val, probabilities).rule
+
+
+def _costs(cost: Mapping[Any, float], labels: list[Any]) -> dict[str, float]:
+    """As `Config.cost` names them. Raises ValueError where a label is none of y's."""
+    unknown = [label for label in cost if label not in labels]
+    if unknown:
+        raise ValueError(f"cost must name labels of y, {labels[:10]}, had {unknown[0]!r}.")
+    plain = {k: v.item() if isinstance(v, np.generic) else v for k, v in cost.items()}
+    # 1 == 1.0 == True: the label as y has it names it.
+    return {FALSE + str(labels[labels.index(label)]): value for label, value in plain.items()}
 
 
 def _texts(values: Any) -> pl.Series:

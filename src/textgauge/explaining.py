@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
+from .bundle.predictor import Predictor
 from .data.columns import Columns
+from .data.normal_form import normalise
 from .data.tables import is_table, read_table
-from .errors import SettingsError, TableError
+from .errors import BundleError, SettingsError, TableError
 from .review.explanation import Explainer, Explanation
 from .review.overall import NumberCurve, WordShare, number_curve, words_overall
+from .review.rule_summary import RuleSummary, measure_agreement, rule_of
 from .tracking.addresses import resolve_model
 
 
@@ -26,6 +31,8 @@ class Explained:
         classes: the labels.
         words: where it was asked, the words that matter for each label overall.
         curve: where it was asked, how the decision follows a number; None where texts have none.
+        rules: where it was asked, the model's rule summary with its agreement on these texts; None
+            where the model was saved without.
 
     """
 
@@ -35,6 +42,7 @@ class Explained:
     classes: tuple[str, ...] = ()
     words: dict[str, list[WordShare]] | None = None
     curve: NumberCurve | None = None
+    rules: RuleSummary | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
@@ -48,6 +56,7 @@ class Explained:
                 "classes": list(self.classes),
                 "words": words,
                 "numbers": curve,
+                "rule_summary": None if self.rules is None else self.rules.to_json(),
                 "explained": len(found),
                 "left_out": self.left_out,
             }
@@ -104,4 +113,40 @@ def explain_model(
         tuple(explainer.predictor.classes),
         words_overall(found) if overall else None,
         number_curve(explainer.predictor, chosen) if overall else None,
+        _rules(explainer.predictor, table.frame["text"], chosen) if overall else None,
+    )
+
+
+def _rules(predictor: Predictor, rows: pl.Series, chosen: pl.Series) -> RuleSummary | None:
+    """The rules that the model was saved with, and how often it decides like them here.
+
+    Raises BundleError where they are damaged.
+    """
+    if "rules" not in predictor.settings:
+        return None
+    try:
+        rule = rule_of(predictor.settings["rules"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise BundleError(
+            f"the model's rule summary is damaged ({type(error).__name__}: {error}); copy the "
+            "model again or train again."
+        ) from None
+    counted = (
+        pl.DataFrame({"text": chosen})
+        .join(rows.rename("text").value_counts(name="rows"), on="text", maintain_order="left")
+        .with_columns(text=normalise(chosen))
+        .group_by("text", maintain_order=True)
+        .agg(pl.col("rows").sum())
+    )
+    texts = counted["text"]
+    return RuleSummary(
+        rule,
+        measure_agreement(
+            rule,
+            texts,
+            predictor.predict(texts).label_index,
+            counted["rows"].cast(pl.Int64).to_numpy(),
+            predictor.classes,
+            predictor.encoder.max_tokens,
+        ),
     )

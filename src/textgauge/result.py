@@ -9,7 +9,11 @@ from typing import Any
 
 from .data.checks import CheckReport
 from .data.corpus import Corpus
+from .report import page as report
+from .review import label_issues
 from .review.contenders import Review
+from .review.label_issues import LabelIssues
+from .review.rule_summary import RuleSummary
 from .tracking.protocol import RunRecord
 from .training.history import Epoch
 
@@ -24,10 +28,12 @@ class TrainResult:
         corpus: what was trained on.
         check: what was found in the table.
         review: the model and the baselines with their figures, and the verdict.
+        label_issues: the labels in doubt.
         history: every epoch.
         best_epoch: the epoch whose weights were kept.
         proved: the largest difference of a probability in the round-trip proof.
         seconds: wall time of the whole, and of each stage.
+        rules: a few rules that imitate the model.
     """
 
     run: RunRecord
@@ -35,10 +41,26 @@ class TrainResult:
     corpus: Corpus
     check: CheckReport
     review: Review
+    label_issues: LabelIssues
     history: tuple[Epoch, ...]
     best_epoch: Epoch
     proved: float
     seconds: dict[str, float]
+    rules: RuleSummary | None = None
+
+    @property
+    def report_file(self) -> Path | None:
+        """The review as a page, where the run's files lie on this machine."""
+        return self._file(report.FILE_NAME)
+
+    @property
+    def label_issues_file(self) -> Path | None:
+        """The list of the labels in doubt, where the run's files lie on this machine."""
+        return self._file(label_issues.FILE_NAME)
+
+    def _file(self, name: str) -> Path | None:
+        folder = self.run.artifact_folder
+        return None if folder is None else folder / name
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge train --json` prints it."""
@@ -52,6 +74,7 @@ class TrainResult:
             "journal_run_id": self.run.journal_run_id,
             "missing_on_server": self.run.missing,
             "bundle": str(self.bundle),
+            "report": None if self.report_file is None else str(self.report_file),
             "eval_loss": figures.rows.loss,
             "eval_accuracy": figures.rows.accuracy,
             "eval_macro_f1": figures.rows.macro_f1,
@@ -69,7 +92,14 @@ class TrainResult:
                 "eval_macro_f1": best.evaluation.rows.macro_f1,
             },
             "mcnemar_p_value": self.review.comparison.p_value,
+            "rule_summary": None if self.rules is None else self.rules.to_json(),
             "verdict": self.review.verdict,
+            "decision": self.review.decision.to_json(),
+            "slice_groups": [group.to_json() for group in self.review.slices],
+            "label_issues": {
+                **self.label_issues.to_json(),
+                "file": None if self.label_issues_file is None else str(self.label_issues_file),
+            },
             "rows": {name: part.rows for name, part in parts.items()},
             "unique_texts": {name: part.texts for name, part in parts.items()},
             "test_texts_in_train": self.corpus.test_texts_in_train,

@@ -2,17 +2,13 @@
 
 table -> corpus -> tokens -> model -> training -> review -> bundle -> tracked run
 
-This is the only file that knows all stages, and the only one that touches the test texts; it
-does so once. Three things happen beside the training, in processes of their own: the tracking,
-the baselines, and at the end the proof that the saved model predicts what the trained one did.
+This is the only file that knows all stages. The test texts are judged once, in `reviewing`. Three
+things happen beside the training, in processes of their own: the tracking, the baselines, and at
+the end the proof that the saved model predicts what the trained one did.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +16,25 @@ from typing import TYPE_CHECKING, Any
 from . import describe
 from .config import Config
 from .data.corpus import Corpus
+from .documents import write_documents
 from .engines.local import open_table
-from .errors import ProofError, StorageError, TextgaugeError, TrackingError
+from .folders import kept_bundle, refuse_full_folder, staging_folder
+from .report.page import ReportFacts
 from .result import Clock, TrainResult
+from .resuming import (
+    SaveOnFailure,
+    checkpoint_path,
+    checkpoint_to_go_on_from,
+    identity_of,
+    run_id_of,
+)
 from .review import baselines
-from .review.contenders import Review, judge
+from .review.contenders import Review
+from .review.deciding import asked_of
+from .reviewing import doubted_labels, look_at_texts, review_model
+from .surroundings import origin
 from .tracking.open import interrupted_run, open_tracker
-from .tracking.protocol import Registration, RunRecord, Tracker
+from .tracking.protocol import Registration, Tracker
 from .training.history import Epoch
 from .training.progress import NoProgress, Progress
 
@@ -37,11 +45,11 @@ if TYPE_CHECKING:
     from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
 
-WAITING = Path(".textgauge")
-"""Where interrupted runs wait to be resumed, below the working folder."""
-
 PREFLIGHT_PATIENCE = 15.0
 """Seconds that the first epoch waits at most for a server to say whether it takes the run."""
+
+RUN_PATIENCE = 15.0
+"""Seconds that the report waits at most for the id of its run, which a short training outruns."""
 
 PROOF_TEXTS = 20_000
 """Test texts that the round-trip proof predicts again at most."""
@@ -88,17 +96,18 @@ def train(
 
     Raises:
         TableError: the table cannot be read, or not be trained on.
+        SettingsError: a cost names a label that the table does not have.
         TrackingError: the tracking store refused.
         StorageError: a file cannot be written.
         EngineError: Spark is not there, or its cluster cannot do the work.
         ProofError: the saved model does not predict what the trained one did.
     """
     config, progress, clock = config or Config(), progress or NoProgress(), Clock(started)
-    target = _refuse_full_folder(out)
+    target = refuse_full_folder(out)
     clock.lap("start")
     with ExitStack() as stack:
         # Before the tracker, so that this is there until the tracker has stored what lies in it.
-        staging = Path(stack.enter_context(_staging(target)))
+        staging = Path(stack.enter_context(staging_folder(target)))
         if resume is not None:
             resume, tracking_uri = interrupted_run(resume, tracking_uri)
         tracker = stack.enter_context(
@@ -116,12 +125,12 @@ def train(
             how={"encoding": encoding, "delimiter": delimiter},
         )
         corpus = table.corpus
+        asked = asked_of(config, corpus.classes)
         # Before the run is touched: one that cannot be gone on with stays as it is.
-        start_from = _checkpoint_to_go_on_from(resume, config, corpus)
+        start_from = checkpoint_to_go_on_from(resume, config, corpus)
         tracker.start(describe.plan(table.facts, config, corpus))
         tracker.log_dataset(describe.dataset(table.facts, corpus))
-        simple = baselines.start(corpus.train, corpus.test.texts, len(corpus.classes))
-        stack.callback(simple.stop)
+        simple = _start_baselines(stack, corpus)
         encoder = table.learn_encoder()
         clock.lap("data")
 
@@ -131,27 +140,56 @@ def train(
         clock.lap("loading torch")
         progress.stage("training")
         keeper = checkpoints.CheckpointKeeper(
-            lambda: _checkpoint_path(tracker), _identity(config, corpus)
+            lambda: checkpoint_path(tracker), identity_of(config, corpus)
         )
-        stack.enter_context(_SaveOnFailure(keeper, tracker, progress))
+        stack.enter_context(SaveOnFailure(keeper, tracker, progress))
         fitted = _fit(table, encoder, tracker, keeper, start_from, progress)
         clock.lap("training")
 
         progress.stage("testing")
-        review = _review(fitted, config, corpus, simple)
+        review, rules = review_model(fitted, config, corpus, simple, asked)
         clock.lap("testing")
 
         progress.stage("saving")
         bundle = staging / "model"
-        settings = describe.bundle_settings(table.facts, config, corpus, fitted, review)
+        issues = doubted_labels(corpus, simple)
+        settings = describe.bundle_settings(
+            table.facts,
+            config,
+            corpus,
+            fitted,
+            review,
+            rules,
+            issues,
+            origin(
+                source,
+                engine=engine,
+                workers=table.workers,
+                encoding=encoding,
+                delimiter=delimiter,
+            ),
+        )
         _save(bundle, fitted, encoder, corpus, settings)
-        proof = _start_proof(bundle, corpus, review)
-        stack.callback(proof.stop)
-        for path in _pictures_and_history(
-            staging, fitted, f"{config.model.upper()} on {table.facts.name}"
+        proof = _start_proof(stack, bundle, corpus, review)
+        for path in write_documents(
+            staging,
+            ReportFacts(
+                table=table.facts,
+                config=config,
+                check=table.check,
+                corpus=corpus,
+                review=review,
+                rules=rules,
+                issues=issues,
+                findings=look_at_texts(bundle, config, corpus, fitted, review),
+                history=fitted.trained.history,
+                batch_size=fitted.trained.batch_size,
+                settings=settings,
+                run_id=run_id_of(tracker, RUN_PATIENCE),
+            ),
         ):
             tracker.log_artifact(path)
-        tracker.log_metrics(describe.final_metrics(review, corpus, fitted, encoder))
+        tracker.log_metrics(describe.final_metrics(review, corpus, fitted, encoder, rules, issues))
         tracker.set_tags({"mlflow.note.content": describe.note(review, corpus)})
         clock.lap("saving")
 
@@ -166,17 +204,19 @@ def train(
         _tell(tracker, progress)
         clock.lap("tracking")
         keeper.discard()
-        kept = bundle.rename(target) if target else _kept_bundle(record, bundle)
+        kept = bundle.rename(target) if target else kept_bundle(record, bundle)
     return TrainResult(
         run=record,
         bundle=kept,
         corpus=corpus,
         check=table.check,
         review=review,
+        label_issues=issues,
         history=fitted.trained.history,
         best_epoch=fitted.trained.best,
         proved=proved,
         seconds=clock.seconds,
+        rules=rules,
     )
 
 
@@ -200,6 +240,15 @@ def _prepared(
 def _is_sparks(source: Any) -> bool:
     """Whether it is a Spark DataFrame; pyspark is not imported to see that."""
     return type(source).__module__.startswith("pyspark.")
+
+
+def _start_baselines(stack: ExitStack, corpus: Corpus) -> baselines.Baselines:
+    """Begin to fit the baselines; their process lasts as long as `stack` at most."""
+    simple = baselines.start(
+        corpus.train, corpus.test.texts, len(corpus.classes), val_texts=corpus.val.texts
+    )
+    stack.callback(simple.stop)
+    return simple
 
 
 def _fit(
@@ -252,15 +301,6 @@ def _tell(tracker: Tracker, progress: Progress) -> None:
         progress.warn(sentence)
 
 
-def _review(fitted: Fitted, config: Config, corpus: Corpus, simple: baselines.Baselines) -> Review:
-    """Judge model and baselines: the one time that the test texts are looked at."""
-    from .bundle.predictor import to_probabilities
-    from .training.loop import predict_logits
-
-    probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.test)))
-    return judge(config.model.upper(), probabilities, simple.wait(), corpus.test, corpus.classes)
-
-
 def encode_example(source: Any, config: Config, text: str, **how: Any) -> list[dict[str, Any]]:
     """How a model trained on this table would read `text`, token by token.
 
@@ -269,131 +309,27 @@ def encode_example(source: Any, config: Config, text: str, **how: Any) -> list[d
     return open_table(source, config, NoProgress(), **how).learn_encoder().describe(text)
 
 
-class _SaveOnFailure:
-    """Writes the newest checkpoint when training is interrupted or fails, and says how to go on."""
-
-    def __init__(self, keeper: CheckpointKeeper, tracker: Tracker, progress: Progress) -> None:
-        self._keeper, self._tracker, self._progress = keeper, tracker, progress
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or issubclass(kind, ProofError):
-            return
-        try:
-            run_id = self._tracker.ready(timeout=20).run_id
-            if self._keeper.write() is not None:
-                self._progress.note(f"Go on with: --resume {run_id}")
-        except TextgaugeError:
-            pass  # The first error is the one to tell.
-
-
-def _checkpoint_path(tracker: Tracker) -> Path | None:
-    try:
-        return _checkpoint_of(tracker.ready(timeout=0).run_id)
-    except TrackingError:
-        return None
-
-
-def _checkpoint_to_go_on_from(
-    resume: str | None, config: Config, corpus: Corpus
-) -> Checkpoint | None:
-    if resume is None:
-        return None
-    from .training.checkpoints import Checkpoint
-
-    return Checkpoint.load(_checkpoint_of(resume), _identity(config, corpus))
-
-
-def _checkpoint_of(run_id: str) -> Path:
-    return WAITING / run_id / "checkpoint.safetensors"
-
-
-def _identity(config: Config, corpus: Corpus) -> str:
-    """What a checkpoint belongs to: the settings that shape the weights, and the data."""
-    shaping = {k: v for k, v in config.to_json().items() if k not in ("epochs", "patience")}
-    content = json.dumps(shaping, sort_keys=True) + corpus.digest
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _refuse_full_folder(out: Path | str | None) -> Path | None:
-    """`out` as a path, if a model can be put there. Raises StorageError otherwise."""
-    if out is None:
-        return None
-    folder = Path(out)
-    try:
-        if folder.is_dir() and any(folder.iterdir()):
-            raise StorageError(
-                f"{folder} is not empty; give a new folder with --out, or remove it first."
-            )
-        # Find out now, not after the training, whether anything can be written there.
-        in_the_way = next((p for p in (folder, *folder.parents) if p.exists()), folder)
-        if not in_the_way.is_dir():
-            raise StorageError(
-                f"{in_the_way} is a file, so there can be no folder {folder}. "
-                "Give another folder with --out."
-            )
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder.parent):
-            pass
-    except OSError as error:
-        raise StorageError(
-            f"nothing can be written in {folder.parent.resolve()}: {error.strerror or error}. "
-            "Give another folder with --out."
-        ) from error
-    return folder
-
-
-def _staging(target: Path | None) -> tempfile.TemporaryDirectory[str]:
-    """A folder that lasts as long as the training, where renaming to `target` is possible.
-
-    The model lies there until it is proved and tracked: `target` holds a good model or nothing.
-    """
-    if target is None:
-        return tempfile.TemporaryDirectory(prefix="textgauge-")
-    return tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent)
-
-
-def _pictures_and_history(folder: Path, fitted: Fitted, title: str) -> tuple[Path, Path]:
-    """Write `training_results.png` and `history.json`."""
-    from .review.curves import draw_curves
-
-    trained = fitted.trained
-    picture, history = folder / "training_results.png", folder / "history.json"
-    draw_curves(trained.history, picture, title=title)
-    content = {
-        "best_epoch": trained.best.epoch,
-        "batch_size": trained.batch_size,
-        "epochs": [epoch.to_json() for epoch in trained.history],
-    }
-    history.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    return picture, history
-
-
 def _save(
     bundle: Path, fitted: Fitted, encoder: TextEncoder, corpus: Corpus, settings: dict[str, Any]
 ) -> None:
     from .bundle.card import model_card
     from .bundle.save import save_bundle
+    from .review.drift import learn_profile
     from .text.fills import learn_fills
 
     fills = learn_fills(corpus.train.texts, encoder)
-    save_bundle(bundle, fitted.model, encoder, fills, settings=settings, card=model_card(settings))
+    profile = learn_profile(corpus.train, corpus.test, corpus.classes, encoder)
+    card = model_card(settings)
+    save_bundle(bundle, fitted.model, encoder, fills, settings=settings, card=card, profile=profile)
 
 
-def _start_proof(bundle: Path, corpus: Corpus, review: Review) -> RunningProof:
+def _start_proof(stack: ExitStack, bundle: Path, corpus: Corpus, review: Review) -> RunningProof:
+    """Begin to prove the saved model; the proof's process lasts as long as `stack` at most."""
     from .bundle.proof import start_proof
 
     expected = review.model.probabilities[:PROOF_TEXTS]
-    return start_proof(bundle, corpus.test.texts.head(PROOF_TEXTS), expected)
-
-
-def _kept_bundle(record: RunRecord, bundle: Path) -> Path:
-    """Where the model stays once the temporary folder is gone."""
-    if record.artifact_folder is not None:
-        return record.artifact_folder / "model"
-    kept = WAITING / record.run_id / "model"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(bundle, kept, dirs_exist_ok=True)
-    return kept
+    proof = start_proof(
+        bundle, corpus.test.texts.head(PROOF_TEXTS), expected, rule=review.decision.rule
+    )
+    stack.callback(proof.stop)
+    return proof

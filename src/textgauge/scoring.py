@@ -1,122 +1,39 @@
-"""Use a saved model on a table: predictions for every row, or figures against its labels."""
+"""Use a saved model on a table of any size: predictions for every row, in bounded memory.
+
+    table ─▶ pieces ─▶ a prediction for each text that is new ─▶ rows, beside OUT ─▶ OUT
+                └▶ rows that can't be read ─▶ beside OUT ─▶ OUT's unreadable
+
+After each piece all that the next one needs is on disk, so a killed process is gone on with by the
+same command, and ends with the same bytes.
+"""
 
 from __future__ import annotations
 
-import os
-import tempfile
+import io
+import json
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from .bundle.predictor import Predictor
-from .data.corpus import LabelledTexts, gather_texts
-from .data.normal_form import normalise
-from .data.tables import Columns, read_frame, read_table
-from .errors import ColumnError, StorageError, TableError, did_you_mean
-from .review.metrics import Evaluation, evaluate
-from .review.slices import Slice, by_slice
+from .bundle.scorer import Scorer
+from .data.outputs import Output, check_output, open_output
+from .data.predictions import ADDED, as_texts, refuse_columns
+from .data.streams import Piece, Stream, open_stream
+from .errors import TableError
+from .installed import installed_version
+from .review.cautions import reading_warnings
+from .review.reference import number_span
+from .scored import Scored
+from .text.reading import RowsRead
+from .text.tally import Tally
 from .tracking.addresses import resolve_model
 from .training.progress import NoProgress, Progress
-
-_WRITERS: dict[str, Callable[[pl.DataFrame, Path], None]] = {
-    ".csv": lambda frame, path: frame.write_csv(path),
-    ".tsv": lambda frame, path: frame.write_csv(path, separator="\t"),
-    ".jsonl": lambda frame, path: frame.write_ndjson(path),
-    ".ndjson": lambda frame, path: frame.write_ndjson(path),
-    ".parquet": lambda frame, path: frame.write_parquet(path),
-    ".arrow": lambda frame, path: frame.write_ipc(path),
-}
-"""What `score` can write, by the ending of the file's name."""
-
-_ADDED = ("predicted_label", "probability", "decision")
-"""The columns that `score` adds."""
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What a scoring came to. `seconds` counts reading, predicting and writing.
-
-    Attributes:
-        rows: rows that were scored.
-        unique_texts: distinct texts among them.
-        seconds: whole.
-        out: file, or with Spark a folder or a table's name.
-        estimated: whether `unique_texts` is an estimate, as beyond 65,536 with Spark.
-        unreadable_rows: rows that Spark could not read; None in this process, where one such row
-            is an error.
-        unreadable: where these are kept.
-
-    """
-
-    rows: int
-    unique_texts: int
-    seconds: float
-    out: Path | str
-    estimated: bool = False
-    unreadable_rows: int | None = None
-    unreadable: str | None = None
-
-    @property
-    def texts_told(self) -> str:
-        """The number of distinct texts, for people."""
-        return f"{'about ' if self.estimated else ''}{self.unique_texts:,}"
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as `textgauge score --json` prints it."""
-        values = {
-            "rows": self.rows,
-            "unique_texts": self.unique_texts,
-            "seconds": round(self.seconds, 3),
-            "rows_per_second": round(self.rows / max(self.seconds, 1e-9)),
-            "out": str(self.out),
-        }
-        if self.unreadable_rows is not None:
-            values["unique_texts_estimated"] = self.estimated
-            values["unreadable_rows"] = self.unreadable_rows
-            values["unreadable"] = self.unreadable
-        return values
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """Figures of a saved model on a table.
-
-    Attributes:
-        evaluation: over rows and over distinct texts.
-        rows: rows that were judged.
-        unique_texts: distinct texts among them.
-        unknown_labels: labels of the table that the model can't give, with their rows, which
-            were left out.
-        slices: the same rows by the values of a column, the lowest accuracy first; None where
-            none was named.
-
-    """
-
-    evaluation: Evaluation
-    rows: int
-    unique_texts: int
-    unknown_labels: dict[str, int]
-    slices: tuple[Slice, ...] | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as `textgauge evaluate --json` prints it."""
-        values: dict[str, Any] = {
-            "eval_loss": self.evaluation.rows.loss,
-            "eval_accuracy": self.evaluation.rows.accuracy,
-            "eval_macro_f1": self.evaluation.rows.macro_f1,
-            "rows": self.rows,
-            "unique_texts": self.unique_texts,
-            "unknown_labels": self.unknown_labels,
-            "over_rows": self.evaluation.rows.to_json(),
-            "over_texts": self.evaluation.texts.to_json(),
-        }
-        if self.slices is not None:
-            values["slices"] = [each.to_json() for each in self.slices]
-        return values
 
 
 def load_predictor(address: str | Path, tracking_uri: str | None = None) -> Predictor:
@@ -136,48 +53,184 @@ def score_table(
     out: Path | str,
     *,
     text: str = "text",
+    query: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    form: str | None = None,
+    overwrite: bool = False,
+    progress: Progress | None = None,
 ) -> Scored:
     """Predict every row of a table and write it with three columns more.
 
     Adds `predicted_label`, `probability` and `decision`, which are null where the text is. The
-    output appears whole or not at all.
+    output appears whole or not at all. Rows that can't be read go to a file beside it.
+
+    Args:
+        predictor: the model.
+        source: what `data.streams.open_stream` takes.
+        out: a file that ends in .csv, .tsv, .jsonl, .ndjson, .parquet or .arrow; "-" for standard
+            output.
+        text: the column with the texts.
+        query: what to ask a database that `source` names.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        form: the format, as "jsonl"; default by the file's name, for standard output CSV.
+        overwrite: a file that is there is replaced.
+        progress: is told how far it is.
 
     Raises:
         TableError: the table can't be read, or has such a column already.
-        StorageError: the output can't be written.
+        StorageError: the output can't be written, or is there already.
 
     """
-    begin = time.perf_counter()
-    out = Path(out)
-    write = _WRITERS.get(out.suffix.lower())
-    if write is None:
-        raise StorageError(
-            f"{out} has an ending that is not known; score writes {', '.join(_WRITERS)}."
+    begin, progress = time.perf_counter(), progress or NoProgress()
+    check_output(out, "score", overwrite=overwrite, form=form)  # Before a long query is asked.
+    progress.stage("opening the table")
+    stream = open_stream(source, query=query, encoding=encoding, delimiter=delimiter)
+    refuse_columns(stream.schema.names(), text)
+    made_of = _made_of(predictor, stream, text)
+    with open_output(out, "score", made_of=made_of, form=form, overwrite=overwrite) as output:
+        progress.stage("scoring")
+        run = _Run(predictor, stream, text, output)
+        if run.seen.rows:
+            progress.note(f"going on after {run.seen.rows:,} rows that were scored before")
+        try:
+            for piece in stream.pieces(run.after):
+                run.score(piece)
+                progress.rows(run.seen.rows, piece.done)
+            output.finish(run.empty())
+        except TableError:
+            output.discard()  # A table that was mended is another one.
+            raise
+        except BaseException:
+            if output.kept and output.steps:
+                kept = output.steps[-1]["rows"]
+                progress.warn(f"{kept:,} rows are scored and kept; the same command goes on there")
+            raise
+        return run.result(time.perf_counter() - begin)
+
+
+def _made_of(predictor: Predictor, stream: Stream, text: str) -> dict[str, Any] | None:
+    """All that decides the output's bytes; None where the table can't be read the same again."""
+    from importlib.metadata import version
+
+    if stream.identity is None or predictor.digest is None:
+        return None
+    return {
+        "table": stream.identity,
+        "model": predictor.digest,
+        "text": text,
+        # Another version of these may round or write otherwise.
+        "textgauge": installed_version(),
+        **{package: version(package) for package in ("polars", "onnxruntime")},
+    }
+
+
+class _Run:
+    """A scoring on its way: what it has seen, and what the next piece needs."""
+
+    def __init__(self, predictor: Predictor, stream: Stream, text: str, output: Output) -> None:
+        self._stream, self._text, self._output = stream, text, output
+        self._scorer = Scorer(predictor)
+        self._memory: list[str] = []  # files with what the scorer remembers
+        self._hashes: str | None = None  # file with the hashes of the tally
+        self.after: dict[str, Any] | None = None
+        self.seen = Tally()
+        self._unreadable = self.continued_from = 0
+        if output.steps:
+            self._take_up(output.steps[-1])
+
+    def score(self, piece: Piece) -> None:
+        """Score a piece; it is in the output when this returns."""
+        known, forgotten = len(self._scorer), self._scorer.forgotten
+        texts = as_texts(piece.frame[self._text], self._stream.name)
+        predicted, seen = self._scorer.score(texts)
+        before, self.seen = self.seen, self.seen.plus(seen)
+        self._unreadable += len(piece.unreadable)
+        self.after = piece.after
+        files = {}
+        if self._output.kept:
+            files = self._state(
+                begin=known if self._scorer.forgotten == forgotten else None,
+                counted=not _same(before.hashes, self.seen.hashes),
+            )
+        self._output.write(
+            piece.frame.hstack(predicted.get_columns()),
+            unreadable=_lines(piece),
+            told={
+                "after": self.after,
+                "rows": self.seen.rows,
+                "read": asdict(self.seen.read),
+                "unreadable": self._unreadable,
+                "memory": self._memory,
+                "hashes": self._hashes,
+                "keeps": [*self._memory, *([self._hashes] if self._hashes else [])],
+            },
+            files=files,
         )
-    frame = read_frame(source, encoding=encoding, delimiter=delimiter)
-    if text not in frame.columns:
-        listed = ", ".join(repr(name) for name in frame.columns)
-        raise ColumnError(
-            f"the table has no column {text!r}; it has {listed}."
-            f"{did_you_mean(text, frame.columns)} Pass --text NAME."
+
+    def _state(self, *, begin: int | None, counted: bool) -> dict[str, bytes]:
+        """What was learned with a piece, as files; `begin` None: texts were forgotten."""
+        step, files = len(self._output.steps) + 1, {}
+        if begin is None:
+            self._memory, begin = [], 0
+        if len(self._scorer) > begin:
+            self._memory = [*self._memory, f"memory-{step}"]
+            files[self._memory[-1]] = _as_bytes(self._scorer.remembered(begin))
+        if counted:
+            assert self.seen.hashes is not None
+            self._hashes = f"hashes-{step}"
+            files[self._hashes] = self.seen.hashes.tobytes()
+        return files
+
+    def _take_up(self, step: Mapping[str, Any]) -> None:
+        """Go on where an earlier process stopped."""
+        self._memory, self._hashes = list(step["memory"]), step["hashes"]
+        for name in self._memory:
+            self._scorer.remember(pl.read_ipc(io.BytesIO(self._output.read(name))))
+        hashes = None
+        if self._hashes is not None:
+            hashes = np.frombuffer(self._output.read(self._hashes), np.uint64)
+        self.seen = Tally(step["rows"], hashes, RowsRead(**step["read"]))
+        self._unreadable = step["unreadable"]
+        self.after, self.continued_from = step["after"], step["rows"]
+
+    def empty(self) -> pl.DataFrame:
+        """The columns of the output without rows."""
+        return pl.DataFrame(schema={**self._stream.schema, **ADDED})
+
+    def result(self, seconds: float) -> Scored:
+        """What it came to."""
+        predictor, seen = self._scorer.predictor, self.seen
+        span = number_span(predictor)
+        return Scored(
+            rows=seen.rows,
+            unique_texts=seen.texts,
+            seconds=seconds,
+            out=self._output.name,
+            estimated=seen.estimated,
+            unreadable_rows=self._unreadable,
+            unreadable=str(self._output.unreadable) if self._unreadable else None,
+            continued_from=self.continued_from,
+            read=seen.read,
+            reads_numbers=span is not None,
+            warnings=reading_warnings(seen.read, predictor.profile, span),
         )
-    taken = [name for name in _ADDED if name in frame.columns]
-    if taken:
-        raise TableError(f"the table already has a column {taken[0]!r}; rename or drop it first.")
-    try:
-        texts = frame[text].cast(pl.String)
-    except pl.exceptions.PolarsError:
-        raise ColumnError(
-            f"column {text!r} of the table holds {frame[text].dtype}, no texts. Pass --text NAME."
-        ) from None
-    predicted = predictor.predict_frame(texts).with_columns(
-        pl.when(texts.is_not_null()).then(pl.all())
-    )
-    _write_whole(pl.concat([frame, predicted], how="horizontal"), out, write)
-    distinct = normalise(texts.drop_nulls().unique()).n_unique()
-    return Scored(len(frame), distinct, time.perf_counter() - begin, out)
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or (one is not None and other is not None and np.array_equal(one, other))
+
+
+def _as_bytes(frame: pl.DataFrame) -> bytes:
+    out = io.BytesIO()
+    frame.write_ipc(out)
+    return out.getvalue()
+
+
+def _lines(piece: Piece) -> bytes:
+    """The rows that could not be read, as JSON lines."""
+    return b"".join(json.dumps(asdict(row)).encode() + b"\n" for row in piece.unreadable)
 
 
 def score_model(
@@ -189,6 +242,10 @@ def score_model(
     tracking_uri: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    query: str | None = None,
+    form: str | None = None,
+    overwrite: bool = False,
+    cores: int | None = None,
     engine: str = "local",
     spark_master: str | None = None,
     progress: Progress | None = None,
@@ -197,12 +254,16 @@ def score_model(
 
     Args:
         model: a folder, or a `runs:/` or `models:/` address.
-        source: a file or a DataFrame; with Spark also a table's name, a folder or a glob.
-        out: a file; with Spark a folder or a table's name.
+        source: what `data.streams.open_stream` takes; with Spark also a table's name.
+        out: a file, or "-" for standard output; with Spark a folder or a table's name.
         text: the column with the texts; default the one that the model was trained with.
         tracking_uri: where to look for an address.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
+        query: what to ask a database that `source` names; not with Spark.
+        form: the format of the output, as "jsonl"; not with Spark.
+        overwrite: a file that is there is replaced; not with Spark.
+        cores: that the model uses at most; not with Spark.
         engine: "local" or "spark".
         spark_master: where no Spark session is active; default all cores of this machine.
         progress: is told how far it is.
@@ -213,10 +274,18 @@ def score_model(
 
     """
     if engine == "local":
-        predictor = load_predictor(model, tracking_uri)
-        text = text or str(predictor.settings["config"]["text"])
+        predictor = Predictor.load(resolve_model(str(model), tracking_uri), cores)
         return score_table(
-            predictor, source, out, text=text, encoding=encoding, delimiter=delimiter
+            predictor,
+            source,
+            out,
+            text=text or str(predictor.settings["config"]["text"]),
+            query=query,
+            encoding=encoding,
+            delimiter=delimiter,
+            form=form,
+            overwrite=overwrite,
+            progress=progress,
         )
     from .engines.spark.scoring import score_on_spark
     from .engines.spark.session import open_session
@@ -243,80 +312,7 @@ def score_model(
         estimated=done.estimated,
         unreadable_rows=done.unreadable_rows,
         unreadable=done.unreadable,
+        read=done.read,
+        reads_numbers=done.reads_numbers,
+        warnings=done.warnings,
     )
-
-
-def evaluate_table(
-    predictor: Predictor,
-    source: Any,
-    *,
-    text: str = "text",
-    label: str = "label",
-    slice_by: str | None = None,
-    encoding: str | None = None,
-    delimiter: str | None = None,
-) -> Evaluated:
-    """Judge a saved model on a labelled table.
-
-    Args:
-        predictor: the model.
-        source: what `read_table` takes.
-        text: the column with the texts.
-        label: the column with the labels.
-        slice_by: a column whose values are judged each by itself, too.
-        encoding: of a text file that is not UTF-8.
-        delimiter: of a text file, where it should not be guessed.
-
-    Raises:
-        TableError: the table can't be read, or has none of the model's labels.
-
-    """
-    columns = Columns(text, label, slice=slice_by)
-    table = read_table(source, columns, encoding=encoding, delimiter=delimiter)
-    known = pl.Series(predictor.classes)
-    labelled = table.frame.filter(pl.col("text").is_not_null() & pl.col("label").is_not_null())
-    foreign = labelled.filter(~pl.col("label").is_in(known.implode()))
-    judged = labelled.filter(pl.col("label").is_in(known.implode()))
-    texts: LabelledTexts = gather_texts(judged, predictor.classes)
-    if not len(texts):
-        found = ", ".join(repr(v) for v in foreign["label"].unique(maintain_order=True).head(5))
-        raise TableError(
-            f"{table.name} has none of the model's labels ({', '.join(predictor.classes[:5])}); "
-            f"its label column {label!r} holds {found or 'nothing'}. Pass --label NAME."
-        )
-    probabilities = predictor.predict(texts.texts).probabilities
-    return Evaluated(
-        evaluation=evaluate(texts, probabilities, predictor.classes, with_intervals=True),
-        rows=texts.rows,
-        unique_texts=len(texts),
-        unknown_labels=dict(foreign["label"].value_counts().sort("label").iter_rows()),
-        slices=None
-        if slice_by is None
-        else tuple(by_slice(judged, texts, probabilities, predictor.classes)),
-    )
-
-
-def _write_whole(
-    frame: pl.DataFrame, out: Path, write: Callable[[pl.DataFrame, Path], None]
-) -> None:
-    """Write beside the target and rename, so that nobody takes a half-written file for whole."""
-    partial = None
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}-", suffix=".partial")
-        os.close(handle)
-        partial = Path(name)
-        write(frame, partial)
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(out)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise StorageError(f"{out} cannot be written: {error}.") from error
-    finally:
-        if partial is not None:
-            partial.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

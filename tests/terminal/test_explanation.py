@@ -17,6 +17,7 @@ NAMES = {"1": "non-compliant"}
 
 def explanation(words, shares, **changes):
     values = {"text": " ".join(words), "decision": "1", "probability": 0.9876, "reference": 0.0123}
+    values["label"] = "1"
     return Explanation(
         words=tuple(words), contributions=np.array(shares, dtype=float), **{**values, **changes}
     )

@@ -7,8 +7,10 @@ import re
 
 import pytest
 
+from textgauge.terminal import progress as module
 from textgauge.terminal.progress import (
     OnlyWarnings,
+    Pace,
     PlainProgress,
     TerminalProgress,
     close,
@@ -229,3 +231,52 @@ def test_closing_is_harmless_before_any_stage_and_twice(terminal):
     close(progress)
     close(progress)
     assert "".join(screen_after(written())) == ""
+
+
+# ---- rows of a table -----------------------------------------------------------------------------
+
+
+def test_the_pace_counts_from_where_this_process_began():
+    pace = Pace()
+    assert pace.told(600, 0.6, 10.0) == "600 rows"
+    assert pace.told(700, 0.7, 10.5) == "700 rows, 200 a second, 2 s left"
+    assert pace.told(1_000, 1.0, 12.0) == "1,000 rows, 200 a second, 0 s left"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "left"), [(59.4, "59 s"), (60, "1 min 00 s"), (3_725, "1 h 02 min")]
+)
+def test_the_time_left_is_told_as_people_say_it(seconds, left):
+    pace = Pace()
+    pace.told(0, 0.0, 0.0)
+    assert pace.told(1, 0.5, seconds).endswith(f", {left} left")
+
+
+def test_where_the_end_is_not_known_only_the_speed_is_told():
+    pace = Pace()
+    pace.told(0, 0.0, 0.0)
+    assert pace.told(50, 0.0, 2.0) == "50 rows, 25 a second"
+
+
+def test_a_log_gets_a_line_now_and_then(monkeypatch):
+    stream, now = io.StringIO(), [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    progress = PlainProgress(stream)
+    for second in range(1, 26):
+        now[0] = float(second)
+        progress.rows(second * 100, second / 100)
+    assert stream.getvalue().splitlines() == [
+        "1,000 rows, 100 a second, 1 min 30 s left",
+        "2,000 rows, 100 a second, 1 min 20 s left",
+    ]
+
+
+def test_a_terminal_shows_rows_pace_and_a_bar(terminal):
+    stream, read = terminal
+    progress = TerminalProgress(stream)
+    progress.stage("scoring")
+    progress.rows(0, 0.0)
+    progress.rows(1_234_567, 0.5)
+    progress._bar.refresh()
+    close(progress)
+    assert "1,234,567 rows" in read()

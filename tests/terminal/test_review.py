@@ -1,29 +1,35 @@
 """What a person reads after a training: aligned tables, the verdict, and the run's link last."""
 
-import doctest
 import re
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from textgauge.data.checks import CheckReport
 from textgauge.data.profile import Profile, Quantiles
 from textgauge.result import TrainResult
 from textgauge.review.contenders import Contender, Review
+from textgauge.review.deciding import ChosenRule
+from textgauge.review.decision import measure
 from textgauge.review.intervals import Interval, Intervals
+from textgauge.review.label_issues import LabelIssues
 from textgauge.review.metrics import Evaluation, LabelMetrics, Metrics
-from textgauge.review.slices import Slice
+from textgauge.review.rule_summary import Agreement, RuleSummary
+from textgauge.review.rules import Condition, Leaf, Split
+from textgauge.review.slices import Slice, SliceGroup
 from textgauge.review.verdict import Comparison
-from textgauge.terminal import review
 from textgauge.terminal.review import (
     certainty_text,
     corpus_text,
     evaluation_text,
+    label_issues_text,
     labels_text,
+    lower_text,
     review_text,
+    rules_text,
     slices_text,
-    table,
 )
 from textgauge.tracking.protocol import RunRecord
 
@@ -63,42 +69,23 @@ def result(trained):
             ),
             comparison=Comparison(gained=30, lost=10, p_value=0.002),
             verdict="The deep model is worth it.",
+            decision=measure(
+                trained.corpus.test, trained.probabilities, trained.corpus.classes, ChosenRule()
+            ),
+        ),
+        label_issues=LabelIssues(
+            frame=pl.DataFrame(),
+            pairs={"suspect": 0, "contradictory": 0},
+            rows=0,
+            label_rows={},
+            texts=400,
+            all_texts=400,
         ),
         history=trained.fitted.trained.history,
         best_epoch=trained.fitted.trained.best,
         proved=1e-7,
         seconds={"whole": 12.34},
     )
-
-
-# ---- tables
-
-
-def test_the_first_column_stands_left_and_the_others_right():
-    assert table(["name", "n"], [["a", "1,000"], ["longer", "2"]]).splitlines() == [
-        "name         n",
-        "──────   ─────",
-        "a        1,000",
-        "longer       2",
-    ]
-
-
-def test_no_line_ends_in_spaces():
-    shown = table(["a", "b", "c"], [["1", "", ""], ["", "2", ""]])
-    assert all(line == line.rstrip() for line in shown.splitlines())
-
-
-def test_a_table_without_rows_is_its_header():
-    assert table(["one", "two"], []).splitlines() == ["one   two", "───   ───"]
-
-
-def test_rows_of_another_width_are_an_error():
-    with pytest.raises((ValueError, IndexError)):
-        table(["a", "b"], [["1", "2", "3"]])
-
-
-def test_the_worked_examples_hold():
-    assert doctest.testmod(review) == (0, 1)
 
 
 # ---- the review
@@ -117,6 +104,26 @@ def test_the_blocks_stand_in_the_order_of_the_run(result):
     ]  # fmt: skip
     assert blocks[5] == "The deep model is worth it."
     assert blocks[6] == "Saved model, proved in a fresh process: /models/one"
+
+
+def test_labels_in_doubt_are_told_with_their_file_where_there_are_any(result):
+    assert label_issues_text(result) == []
+    pairs = {"suspect": 1, "contradictory": 1200}
+    issues = replace(result.label_issues, pairs=pairs, rows=1500)
+    found = replace(result, label_issues=issues)
+    told = (
+        "Labels in doubt: 1,500 rows; 1,200 texts with a label that most rows of that text "
+        "contradict, 1 text whose label the models doubt:\n"
+    )
+    assert label_issues_text(found) == [f"{told}label_issues.csv, among the run's files"]
+    assert f"\n\n{told}" in review_text(found, NAMES)
+    here = replace(found, run=replace(result.run, artifact_folder=Path("/runs/abc")))
+    assert label_issues_text(here) == [f"{told}/runs/abc/label_issues.csv"]
+    suspects = replace(issues, pairs={"suspect": 2, "contradictory": 0}, all_texts=900)
+    sampled = replace(found, label_issues=suspects)
+    assert label_issues_text(sampled)[0].startswith(
+        "Labels in doubt: 1,500 rows (of a sample of 400 texts); 2 texts whose label"
+    )
 
 
 def test_the_model_stands_above_the_baselines_and_the_best_of_them_first(result):
@@ -198,12 +205,17 @@ def test_an_evaluation_is_shown_over_rows_and_over_texts():
     assert labels == labels_text(EVALUATION.rows, NAMES)
 
 
-def test_slices_tell_which_differ_from_the_whole():
-    def one(value, accuracy, low, high):
-        return Slice(value, 1200, 30, accuracy, Interval(low, high), 0.5, 0.1)
+def one_slice(value, accuracy, low, high, than_all=""):
+    return Slice(value, 1200, 30, accuracy, Interval(low, high), 0.5, 0.1, than_all)
 
-    slices = [one("two\nlines", 0.5, 0.4, 0.6), one("x", 0.8, 0.7, 0.95), one("y", 1, 0.95, 1)]
-    shown = slices_text("plant", slices, metrics_of(0.9)).splitlines()
+
+def test_slices_tell_which_differ_from_the_whole():
+    slices = [
+        one_slice("two\nlines", 0.5, 0.4, 0.6, "lower"),
+        one_slice("x", 0.8, 0.7, 0.95),
+        one_slice("y", 1, 0.95, 1, "higher"),
+    ]
+    shown = slices_text("plant", slices).splitlines()
     assert re.split("   +", shown[0]) == [
         "plant", "rows", "texts", "accuracy", "with 95 % confidence", "macro F1", "than all",
     ]  # fmt: skip
@@ -212,3 +224,60 @@ def test_slices_tell_which_differ_from_the_whole():
         ["x", "1,200", "30", "0.8000", "70.0% to 95.0%", "0.5000"],
         ["y", "1,200", "30", "1.0000", "95.0% to 100.0%", "0.5000", "higher"],
     ]
+
+
+# ---- rules that imitate the model
+
+
+def rules_with(rule, rows=0.98):
+    return RuleSummary(rule, Agreement(rows, Interval(0.96, 0.99), 0.97, 0.5, 400))
+
+
+CHAIN = Split(Condition("iron"), Leaf("1", 0.25, 1.0), Leaf("0", 0.75, 0.98))
+
+
+def test_rules_that_may_stand_for_the_model_are_told_a_sentence_a_label(result):
+    expected = [
+        "LSTM decides like these rules on 98.0% of the test rows (96.0% to 99.0%):",
+        '  1 non-compliant: "iron"',
+        "  0 compliant: all else",
+    ]
+    assert rules_text("LSTM", rules_with(CHAIN), NAMES).splitlines() == expected
+    told = review_text(replace(result, rules=rules_with(CHAIN)), NAMES)
+    assert "LSTM, epoch 2 decides like these rules on 98.0%" in told
+    assert "decides like" not in review_text(result, NAMES)
+
+
+def test_rules_that_are_no_chain_are_told_as_nested_lines():
+    fork = Split(Condition(below=10.0), CHAIN, CHAIN)
+    assert rules_text("LSTM", rules_with(fork), NAMES).splitlines()[1:4] == [
+        "  if number < 10:",
+        '    if "iron":',
+        "      1 non-compliant  (25.0% of the rows, 100.0% pure)",
+    ]
+
+
+def test_rules_that_are_too_simple_are_not_told():
+    assert rules_text("LSTM", rules_with(CHAIN, rows=0.62), NAMES) == (
+        "A short rule imitates LSTM on only 62.0% of the test rows (always its most frequent "
+        "label: 50.0%): too simple to stand for it."
+    )
+
+
+def test_a_review_tells_the_slice_that_is_the_lowest_beyond_chance(result):
+    groups = (
+        SliceGroup("length", (one_slice("1 word", 0.4, 0.1, 0.9), one_slice("2 words", 0.9, 0, 1))),
+        SliceGroup("plant", (one_slice("x", 0.6, 0.5, 0.7, "lower"),)),
+        SliceGroup("first number", (one_slice("7", 0.5, 0.4, 0.6, "lower"),)),
+    )
+    told = lower_text(groups, metrics_of(0.9))
+    assert told == [
+        "Where it fails: first number 7, accuracy 50.0% (40.0% to 60.0%) in 1,200 rows of 30 "
+        "texts, over all rows 90.0%.",
+        "Where it fails: plant x, accuracy 60.0% (50.0% to 70.0%) in 1,200 rows of 30 texts, "
+        "over all rows 90.0%.",
+    ]
+    shown = review_text(replace(result, review=replace(result.review, slices=groups)), NAMES)
+    assert f"\n\n{told[0]}\n\n" in shown
+    assert told[1] not in shown
+    assert "Where it fails" not in review_text(result, NAMES)

@@ -20,7 +20,7 @@ import polars as pl
 
 from ..errors import TableError
 from .normal_form import normalise
-from .split import PARTS, Fractions, Split, shared_by_random_split, split_rows
+from .split import PARTS, TEST, Fractions, Split, shared_by_random_split, split_rows
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class Corpus:
     """What is trained and tested on.
 
     Where another engine holds more texts than one machine shall, `train` and `test` are samples of
-    them, drawn by hash; `sizes` and all counts are of the whole.
+    them, drawn by hash, and `val` is too, or empty; `sizes` and all counts are of the whole.
 
     Attributes:
         classes: the label values as the table held them, sorted.
@@ -96,6 +96,9 @@ class Corpus:
         test_texts_in_train: distinct test texts that also stand in train.
         random_split_share: share of test texts that a random row split would have had in train.
         dropped_rows: rows without a text or without a label.
+        test_slices: where a column was asked for to look into the test part by: its rows counted,
+            `key` (the text), `label` (its index), `slice` (the column's value, null where it has
+            none) and `rows`.
 
     """
 
@@ -110,6 +113,7 @@ class Corpus:
     test_texts_in_train: int
     random_split_share: float
     dropped_rows: int
+    test_slices: pl.DataFrame | None = None
 
 
 def digest_of(classes: Sequence[str], sums: Sequence[int]) -> str:
@@ -167,7 +171,7 @@ def build_corpus(
 
     Args:
         frame: columns `text` and `label` (strings, nulls allowed), and at most one of `split`,
-            `group` and `time`.
+            `group` and `time`; `slice` decides nothing.
         seed: the seed of the split.
         fractions: of train, validation and test.
         distinct: False keeps every row as a text of its own (for measuring what it costs).
@@ -176,7 +180,7 @@ def build_corpus(
         TableError: fewer than two labels, or no texts for a part.
 
     """
-    rows = frame.with_columns(key=_normalise_once(frame["text"])).filter(
+    rows = frame.with_columns(key=normalise_once(frame["text"])).filter(
         pl.col("key").is_not_null() & (pl.col("key") != "") & pl.col("label").is_not_null()
     )
     found = label_order(rows["label"].unique().to_list())
@@ -199,6 +203,7 @@ def _assemble(
     known = {label: index for index, label in enumerate(classes)}
     coded = rows.select(
         "key",
+        *(["slice"] if "slice" in rows.columns else []),
         label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
         part=pl.Series(split.parts),
     )
@@ -229,6 +234,11 @@ def _assemble(
         test_texts_in_train=int(shared),
         random_split_share=shared_by_random_split(counts, fractions),
         dropped_rows=dropped_rows,
+        test_slices=coded.filter(pl.col("part") == TEST)
+        .group_by("key", "label", "slice")
+        .len("rows")
+        if "slice" in coded.columns
+        else None,
     )
 
 
@@ -236,13 +246,13 @@ def gather_texts(frame: pl.DataFrame, classes: Sequence[str]) -> LabelledTexts:
     """The distinct texts of a table with columns `text` and `label`, all labels being known."""
     known = {label: index for index, label in enumerate(classes)}
     rows = frame.select(
-        key=_normalise_once(frame["text"]),
+        key=normalise_once(frame["text"]),
         label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
     )
     return _gather(rows, distinct=True)
 
 
-def _normalise_once(texts: pl.Series) -> pl.Series:
+def normalise_once(texts: pl.Series) -> pl.Series:
     """Normalise each different text once; repeated texts are the rule in catalogues."""
     distinct = texts.unique()
     if len(distinct) > len(texts) // 2:

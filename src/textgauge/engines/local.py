@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class LocalTable:
     """A table in memory; see `prepared.Prepared`."""
 
+    workers = 1
+    """See `Prepared.workers`."""
+
     def __init__(self, table: Table, config: Config, progress: Progress) -> None:
         """Check the table and cut it into parts. Raises TableError with all that is wrong."""
         self._config = config
@@ -92,4 +95,5 @@ def columns_of(config: Config) -> Columns:
         split=config.split_column,
         group=config.group_column,
         time=config.time_column,
+        slice=config.slice_column,
     )

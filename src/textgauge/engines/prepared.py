@@ -47,6 +47,10 @@ class Prepared(Protocol):
     def corpus(self) -> Corpus:
         """Its distinct texts, or samples of them (see `Corpus`)."""
 
+    @property
+    def workers(self) -> int:
+        """Processes that train together. With one, every engine gives the same weights."""
+
     def learn_encoder(self) -> TextEncoder:
         """Vocabulary and number scale, from all training texts. Called once, before `fit`."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .review import table
+from .tables import table
 
 
 def encoding_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from ..explaining import Explained
 from ..review.explanation import Explanation
 from ..review.overall import NumberCurve
-from .review import named, table
+from .review import rules_text
+from .tables import named, table
 
 SHOWN = 10
 """Words in the table at most: those that moved the decision most."""
@@ -44,6 +45,8 @@ def overall_text(found: Explained) -> str:
         blocks.append(f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}")
     if found.curve is not None:
         blocks.append(_curve_text(found.curve, found.classes, found.label_names))
+    if found.rules is not None:
+        blocks.append(rules_text("The model", found.rules, found.label_names, "rows here"))
     left = f"; {found.left_out:,} further ones are left out" if found.left_out else ""
     blocks.append(f"From {len(found.explanations):,} distinct texts{left}.")
     return "\n\n\n".join(blocks)
@@ -82,7 +85,9 @@ def explanation_text(
             it. Without, such words stand in brackets: [+for+] and [-against-].
 
     """
-    decision = named(explanation.decision, label_names)
+    decision = named(explanation.label, label_names)
+    if explanation.decision != explanation.label:
+        decision = f"{explanation.decision} (a person decides), else {decision}"
     blocks = [
         f"{decision}: probability {explanation.probability:.4f}; "
         f"{explanation.reference:.4f} for the texts that it was compared with",

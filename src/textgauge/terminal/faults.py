@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from ..installed import how_to_get
+
 
 def fault_text(error: BaseException) -> str:
     """The error in a sentence or two: what is wrong, where, what to do."""
@@ -14,7 +16,7 @@ def fault_text(error: BaseException) -> str:
     if isinstance(error, ModuleNotFoundError):
         return (
             f"the package {error.name!r} is not installed in this environment. "
-            "Install textgauge with all it needs: pip install textgauge."
+            f"{how_to_get((error.name or '').partition('.')[0])}"
         )
     if not isinstance(error, OSError):
         return str(error)

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..data.corpus import Corpus
-from ..result import TrainResult
+from ..data.problems import counted
+from ..report.wording import rules_in_words
 from ..review.intervals import percent
+from ..review.label_issues import FILE_NAME
 from ..review.metrics import Evaluation, Metrics
-from ..review.slices import Slice
+from ..review.rule_summary import RuleSummary
+from ..review.slices import Slice, SliceGroup
 from ..tracking.protocol import RunRecord
+from .decision import decision_text
+from .tables import named, table
+
+if TYPE_CHECKING:
+    from ..result import TrainResult
 
 _MOST_LABELS = 30
 
@@ -34,7 +43,12 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
         ),
         certainty_text(contenders[0].name, contenders[0].evaluation.rows),
         labels_text(contenders[0].evaluation.rows, label_names),
+        *([rules_text(contenders[0].name, result.rules, label_names)] if result.rules else []),
+        *decision_text(result.review.decision, label_names, "the test part"),
+        *lower_text(result.review.slices, contenders[0].evaluation.rows, only_worst=True),
         result.review.verdict,
+        *label_issues_text(result),
+        *([f"The review as a page: {result.report_file}"] if result.report_file else []),
         f"Saved model, proved in a fresh process: {result.bundle}",
         *missing_text(result.run),
         f"Finished in {result.seconds['whole']:.1f} s. Run Details:\n{result.run.run_url}",
@@ -51,6 +65,24 @@ def missing_text(run: RunRecord) -> list[str]:
         f"Not all of the run is on its server: {problem}\n"
         "It is whole in the local store. Send the rest with: textgauge sync"
     ]
+
+
+def label_issues_text(result: TrainResult) -> list[str]:
+    """How many labels are in doubt, and where they are listed; nothing if there are none."""
+    found = result.label_issues
+    if not len(found):
+        return []
+    reasons = ", ".join(
+        f"{counted(pairs, 'text')} {told}"
+        for pairs, told in (
+            (found.pairs["contradictory"], "with a label that most rows of that text contradict"),
+            (found.pairs["suspect"], "whose label the models doubt"),
+        )
+        if pairs
+    )
+    looked = "" if found.texts >= found.all_texts else f" (of a sample of {found.texts:,} texts)"
+    where = result.label_issues_file or f"{FILE_NAME}, among the run's files"
+    return [f"Labels in doubt: {counted(found.rows, 'row')}{looked}; {reasons}:\n{where}"]
 
 
 def corpus_text(corpus: Corpus) -> str:
@@ -107,6 +139,24 @@ def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:
     return table(["label", "precision", "recall", "F1", "rows"], rows) + rest
 
 
+def rules_text(
+    name: str, rules: RuleSummary, label_names: Mapping[str, str], rows: str = "test rows"
+) -> str:
+    """The rules that imitate the model called `name`, if they do, and how well.
+
+    Args:
+        name: of the model.
+        rules: to be told.
+        label_names: what to call label values.
+        rows: those on which the agreement was measured.
+
+    """
+    verdict, told = rules_in_words(name, rules, lambda label: named(label, label_names), rows)
+    if not told:
+        return verdict
+    return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {line}" for line in told)])
+
+
 def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> str:
     """The figures of a saved model on another table."""
     figures = [
@@ -122,15 +172,8 @@ def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> s
     )
 
 
-def slices_text(column: str, slices: Sequence[Slice], whole: Metrics) -> str:
-    """The figures of each slice; those whose interval does not hold the whole's accuracy stand out.
-
-    Args:
-        column: that the table was cut by.
-        slices: in the order in which they are shown.
-        whole: the figures of all rows.
-
-    """
+def slices_text(column: str, slices: Sequence[Slice]) -> str:
+    """The figures of each slice, in the order given; those that differ from the whole stand out."""
     rows = [
         [
             each.value if each.value.isprintable() else repr(each.value),
@@ -139,11 +182,7 @@ def slices_text(column: str, slices: Sequence[Slice], whole: Metrics) -> str:
             f"{each.accuracy:.4f}",
             percent(each.interval),
             f"{each.macro_f1:.4f}",
-            "lower"
-            if each.interval.high < whole.accuracy
-            else "higher"
-            if each.interval.low > whole.accuracy
-            else "",
+            each.than_all,
         ]
         for each in slices
     ]
@@ -151,25 +190,18 @@ def slices_text(column: str, slices: Sequence[Slice], whole: Metrics) -> str:
     return table(header, rows)
 
 
-def named(label: str, label_names: Mapping[str, str]) -> str:
-    """A label with its name, where it has one; a label that no line can hold is quoted.
-
-    >>> named("1", {"1": "non-compliant"}), named("x", {})
-    ('1 non-compliant', 'x')
-    """
-    shown = label if label.isprintable() else repr(label)
-    return f"{shown} {label_names[label]}" if label in label_names else shown
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns aligned by spaces: the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
-
-    def line(row: Sequence[str]) -> str:
-        first, *others = (
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        return "   ".join([first, *others]).rstrip()
-
-    return "\n".join([line(header), line(["─" * width for width in widths]), *map(line, rows)])
+def lower_text(
+    groups: Sequence[SliceGroup], whole: Metrics, *, only_worst: bool = False
+) -> list[str]:
+    """A line for each slice that is lower than the whole beyond chance, or for the worst alone."""
+    found = sorted(
+        ((each.accuracy, -each.rows, group.what, each) for group in groups
+         for each in group.slices if each.than_all == "lower"),
+        key=lambda one: one[:3],
+    )  # fmt: skip
+    return [
+        f"Where it fails: {what} {each.value if each.value.isprintable() else repr(each.value)}, "
+        f"accuracy {each.accuracy:.1%} ({percent(each.interval)}) in {each.rows:,} rows of "
+        f"{each.texts:,} texts, over all rows {whole.accuracy:.1%}."
+        for _, _, what, each in (found[:1] if only_worst else found)
+    ]

@@ -19,6 +19,9 @@ class Progress(Protocol):
     def epoch(self, epoch: Epoch) -> None:
         """An epoch is over."""
 
+    def rows(self, rows: int, share: float) -> None:
+        """So many rows of a table are done, this share of all; 0 where that is not known."""
+
     def note(self, text: str) -> None:
         """Something that a person should know."""
 
@@ -36,6 +39,9 @@ class NoProgress:
         """Nothing."""
 
     def epoch(self, epoch: Epoch) -> None:
+        """Nothing."""
+
+    def rows(self, rows: int, share: float) -> None:
         """Nothing."""
 
     def note(self, text: str) -> None:

@@ -30,7 +30,7 @@ SPLITS = {
     "time": Config(time_column="day"),
     "column": Config(split_column="part"),
     "column without val": Config(split_column="part without val"),
-    "words": Config(numbers=False, max_words=20, min_texts=3, seed=5),
+    "words": Config(numbers=False, max_words=20, min_texts=3, seed=5, review_rate=0.05),
 }
 
 
@@ -92,7 +92,9 @@ def test_the_same_split_counts_and_vocabulary(
         "random_split_share", "dropped_rows",
     ):  # fmt: skip
         assert getattr(theirs, name) == getattr(ours, name), name
-    for part in ("train", "test"):
+    decides = SPLITS[how].uses_validation  # Only then these texts are wanted here.
+    assert bool(len(theirs.val)) == decides
+    for part in ("train", "test", *(["val"] if decides else [])):
         expected, found = getattr(ours, part), getattr(theirs, part)
         assert found.texts.equals(expected.texts)
         for triple in ("text_index", "label", "count"):
@@ -192,6 +194,13 @@ def test_a_split_of_an_unknown_word_is_told(spark: Any, tmp_path: Path) -> None:
 def test_every_row_is_for_one_machine(spark: Any, table: Path, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--every-row trains on one machine"):
         on_spark(spark, str(table), Config(distinct=False), tmp_path)
+
+
+def test_a_column_to_look_into_the_test_part_by_is_for_one_machine(
+    spark: Any, table: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match="evaluate MODEL TABLE --slice year"):
+        on_spark(spark, str(table), Config(slice_column="year"), tmp_path)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from textgauge.bundle.predictor import Predictor
 from textgauge.data.component_notes import make_component_notes
 from textgauge.engines.spark import scoring
 from textgauge.engines.spark.scoring import pieces_for, rows_of_partitions, score_on_spark
@@ -74,6 +75,8 @@ def test_predictions_are_those_of_this_process_bit_for_bit(
 
     assert done.unique_texts == normalise(catalogue["text"].drop_nulls()).n_unique()
     assert names_in(tmp_path) == ["notes", "scored.parquet"]
+    here = score_table(Predictor.load(trained.folder), catalogue, tmp_path / "here.parquet")
+    assert (done.read, done.reads_numbers, done.warnings) == (here.read, True, here.warnings)
 
 
 @pytest.mark.parametrize("partitions", [1, 7])
@@ -355,9 +358,14 @@ def test_the_result_is_that_of_this_process_with_the_unreadable_rows(spark, trai
         "seconds": round(scored.seconds, 3),
         "rows_per_second": round(3 / scored.seconds),
         "out": str(tmp_path / "scored.csv"),
+        "unknown_word_share": scored.read.unknown_share,
+        "outside_number_range_share": 0.0,
+        "warnings": list(scored.warnings),
         "unique_texts_estimated": False,
+        "rows_without_text": 0,
         "unreadable_rows": 0,
         "unreadable": None,
+        "continued_from": 0,
     }
     assert told == ["starting Spark", "looking at the executors", "reading", "scoring"]
 

@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e import notes, textgauge
@@ -200,6 +201,16 @@ def test_our_own_session_is_quiet_and_listens_on_the_loopback_address(spark):
     assert signal.getsignal(signal.SIGINT).__module__ != "pyspark.core.context"
     assert spark.sparkContext.pythonExec == os.environ.get("PYSPARK_PYTHON", sys.executable)
     assert "PYSPARK_PYTHON" not in os.environ or os.environ["PYSPARK_PYTHON"] != sys.executable
+
+
+def test_torchs_launcher_shows_no_stacks_of_its_own_on_the_executors(spark):
+    def level(_: Any) -> Any:
+        import os
+
+        yield os.environ.get("LOGLEVEL")
+
+    told = spark.sparkContext.parallelize(range(2), 2).mapPartitions(level).collect()
+    assert told == ["CRITICAL", "CRITICAL"]
 
 
 @pytest.mark.parametrize(

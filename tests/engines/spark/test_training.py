@@ -77,7 +77,7 @@ def prepared(
 
     def prepare(workers: int) -> tuple[ClusterTable, Any]:
         mine = copy.copy(on_cluster[0])
-        mine._folder, mine._workers = tmp_path, workers
+        mine._folder, mine.workers = tmp_path, workers
         return mine, on_cluster[1]
 
     return prepare

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from textgauge.bundle.predictor import Predictor
+from textgauge.bundle.scorer import Scorer
 from textgauge.data.normal_form import normalise
 from textgauge.engines.spark import worker
-from textgauge.engines.spark.worker import COUNTED, Scorer, Tally, TallyParam, Task, gather
+from textgauge.engines.spark.worker import TallyParam, Task, gather
+from textgauge.text.tally import Tally
 
 
 class Counting:
     """A predictor that counts the texts that it computes."""
 
     def __init__(self, predictor) -> None:
-        self._predictor = predictor
+        self._predictor, self.classes = predictor, predictor.classes
         self.asked: list[str] = []
 
-    def predict_frame(self, texts):
+    def predict_normalised(self, texts):
         self.asked += texts.to_list()
-        return self._predictor.predict_frame(texts)
+        return self._predictor.predict_normalised(texts)
 
 
 class Sum:
@@ -94,26 +96,37 @@ def test_a_partition_in_batches_is_predicted_as_a_whole(predictor, catalogue, mo
     assert tally.texts == normalise(catalogue["text"].drop_nulls()).n_unique()
 
 
+def test_a_partition_is_decided_as_in_this_process(deciding, catalogue, monkeypatch):
+    predictor = Predictor.load(deciding.folder)
+    found, _ = score(Scorer(predictor), catalogue, monkeypatch)
+    texts = catalogue["text"]
+    expected = predictor.predict_frame(texts)["decision"].to_list()
+    missing = texts.is_null().to_list()
+    assert found["decision"].to_list() == [
+        None if gone else decision for gone, decision in zip(missing, expected, strict=True)
+    ]
+    assert "review" in expected
+
+
+def test_what_could_be_read_is_counted_over_the_rows(predictor, catalogue, monkeypatch):
+    monkeypatch.setattr(worker, "CHUNK_ROWS", 300)
+    more = pl.DataFrame({"text": ["bolt of 9999", "Bolt of 9999", "bolt  of 12"] * 50})
+    frame = pl.concat([catalogue.select("text"), more])
+    _, tally = score(Scorer(predictor, memory=50_000), frame, monkeypatch, rows=170)
+    with_text = frame["text"].is_not_null().to_numpy()
+    assert tally.read == predictor.predict(frame["text"]).reading.summed(with_text)
+    assert tally.read.tokens > tally.read.unknown > 0
+    assert tally.read.outside == 150
+
+
 def test_a_text_is_computed_once_over_all_partitions(predictor, catalogue, monkeypatch):
     monkeypatch.setattr(worker, "CHUNK_ROWS", 500)
     counting = Counting(predictor)
     scorer = Scorer(counting)
     for _ in range(2):
         score(scorer, catalogue, monkeypatch, rows=100)
-    assert sorted(counting.asked) == sorted(catalogue["text"].drop_nulls().unique())
-
-
-def test_what_is_remembered_is_bounded_and_forgetting_changes_nothing(
-    predictor, catalogue, monkeypatch
-):
-    monkeypatch.setattr(worker, "CHUNK_ROWS", 300)
-    expected, _ = score(Scorer(predictor), catalogue, monkeypatch, rows=100)
-    monkeypatch.setattr(worker, "MEMORY_BYTES", 20_000)
-    scorer = Scorer(predictor)
-    found, tally = score(scorer, catalogue, monkeypatch, rows=100)
-    assert scorer.known is None or scorer.known.estimated_size() < 100_000
-    assert found.equals(expected)
-    assert tally.texts == normalise(catalogue["text"].drop_nulls()).n_unique()
+    distinct = catalogue["text"].drop_nulls().unique()
+    assert sorted(counting.asked) == sorted(normalise(distinct))
 
 
 def test_a_partition_without_any_text_gives_nulls(predictor, monkeypatch):
@@ -145,33 +158,3 @@ def test_a_process_loads_a_model_once_and_keeps_only_the_last(trained, monkeypat
     assert worker.scorer_of("a", lambda: pytest.fail("loaded twice")) is first
     worker.scorer_of("b", lambda: files)
     assert list(worker._scorers) == ["b"]
-
-
-# ---- counting ------------------------------------------------------------------------------------
-
-
-def test_few_texts_are_counted_and_a_repeated_task_counts_them_once():
-    one = Tally(3, np.array([1, 5, 9], dtype=np.uint64))
-    other = Tally(2, np.array([5, 7], dtype=np.uint64))
-    both = one.plus(other)
-    assert (both.rows, both.texts, both.estimated) == (5, 4, False)
-    assert one.plus(one).texts == 3
-    assert Tally().plus(one).texts == one.plus(Tally()).texts == 3
-
-
-def test_many_texts_are_estimated_within_one_percent_in_bounded_memory():
-    random = np.random.default_rng(0)
-    total = Tally()
-    for _ in range(10):
-        hashes = np.unique(random.integers(0, 2**64, 200_000, dtype=np.uint64))
-        total = total.plus(Tally(200_000, hashes[:COUNTED]))
-    assert total.hashes.nbytes <= 2**19
-    assert total.estimated
-    assert abs(total.texts / 2_000_000 - 1) < 0.01
-
-
-def test_hashes_of_texts_are_spread_evenly():
-    """The estimate needs it: the mean of uniform hashes is the middle of their range."""
-    hashes = pl.Series([f"note {n}" for n in range(50_000)]).hash(seed=0).to_numpy()
-    assert len(np.unique(hashes)) == 50_000
-    assert abs(hashes.astype(float).mean() / 2.0**63 - 1) < 0.02

@@ -36,7 +36,8 @@ class ClusterCorpus:
     """A corpus whose texts stay on the cluster.
 
     Attributes:
-        corpus: its counts, with samples of train and test; its val is empty.
+        corpus: its counts, with samples of train and test; its val is empty unless the rule of
+            decision is found on it.
         texts: all distinct texts: `key`, `part`, `labels`; written down, cheap to read again.
         label_rows: rows of each label in each part. Shape: (3, classes).
 
@@ -106,7 +107,7 @@ def build_corpus(counted: DataFrame, config: Config, folder: Path) -> ClusterCor
     corpus = Corpus(
         classes=classes,
         train=_sample(texts, TRAIN, sizes["train"].texts, classes),
-        val=_sample(texts, VAL, 0, classes),
+        val=_sample(texts, VAL, sizes["val"].texts if config.uses_validation else 0, classes),
         test=_sample(texts, TEST, sizes["test"].texts, classes),
         sizes=sizes,
         digest=digest_of(classes, counts.digests),

@@ -22,17 +22,19 @@ from typing import Any
 from ...bundle import files
 from ...bundle.predictor import Predictor
 from ...data.columns import demand
+from ...data.predictions import ADDED
 from ...errors import ColumnError, StorageError, TableError, TextgaugeError
+from ...review.cautions import reading_warnings
+from ...review.reference import number_span
+from ...text.reading import RowsRead
+from ...text.tally import Tally
 from ...training.progress import NoProgress, Progress
 from .executors import check_executors, slots_of
 from .failures import explain
 from .jobs import run_job
 from .output import RECORD_COLUMNS, Output, open_output
 from .tables import SparkTable, open_table
-from .worker import Tally, TallyParam, Task
-
-ADDED = ("predicted_label", "probability", "decision")
-"""The columns that are added."""
+from .worker import TallyParam, Task
 
 UNEVEN = 1.25
 """Rows are spread anew if that makes the slots' work shorter by this factor."""
@@ -56,6 +58,9 @@ class SparkScored:
         out: the folder or table.
         unreadable_rows: rows that Spark could not read.
         unreadable: the folder or table with these; None if there are none.
+        read: how much of the rows the model could read.
+        reads_numbers: whether the model reads numbers as magnitudes.
+        warnings: where the rows hold what the model was not trained for, a sentence each.
 
     """
 
@@ -66,6 +71,9 @@ class SparkScored:
     out: str
     unreadable_rows: int
     unreadable: str | None
+    read: RowsRead
+    reads_numbers: bool
+    warnings: tuple[str, ...]
 
 
 def score_on_spark(
@@ -130,6 +138,7 @@ def score_on_spark(
     except Exception as error:
         name = str(source) if isinstance(source, str | Path) else "the DataFrame"
         raise explain(error, name) from error
+    span = number_span(predictor)
     return SparkScored(
         rows=tally.rows,
         unique_texts=tally.texts,
@@ -138,6 +147,9 @@ def score_on_spark(
         out=place,
         unreadable_rows=bad,
         unreadable=beside if bad else None,
+        read=tally.read,
+        reads_numbers=span is not None,
+        warnings=reading_warnings(tally.read, predictor.profile, span),
     )
 
 

@@ -198,6 +198,9 @@ def _settings(master: str) -> dict[str, str]:
         # Too few slots for a training are told after two seconds, not after ten minutes.
         "spark.scheduler.barrier.maxConcurrentTasksCheck.interval": "1s",
         "spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures": "2",
+        # Of torch's launcher, which shows a stack where one worker merely ends before another, and
+        # TorchDistributor shows that to the user. What ends a training is raised, not logged.
+        "spark.executorEnv.LOGLEVEL": "CRITICAL",
     }
     if master.startswith("local"):
         # Spark's 200 are made for clusters: on one machine they are mostly empty.

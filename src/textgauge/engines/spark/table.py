@@ -71,6 +71,12 @@ class ClusterTable:
             raise SettingsError(
                 "--every-row trains on one machine alone: leave it or --engine spark out."
             )
+        if config.slice_column is not None:
+            raise SettingsError(
+                "--slice needs every row of the test part on one machine: leave it or --engine "
+                "spark out. Afterwards, textgauge evaluate MODEL TABLE --slice "
+                f"{config.slice_column} tells the same of a table that one machine can read."
+            )
         self._spark, self._config, self._folder = spark, config, folder
         wanted = columns_of(config).wanted()
         demand(wanted, table.columns, table.name, ())
@@ -87,7 +93,7 @@ class ClusterTable:
         self.corpus = self._texts.corpus
         tell_of_split(self.corpus, progress)
         wanted_workers = -(-self.corpus.sizes["train"].texts // TEXTS_A_WORKER)
-        self._workers = workers or max(1, min(wanted_workers, slots_of(spark) or 1))
+        self.workers = workers or max(1, min(wanted_workers, slots_of(spark) or 1))
 
     def learn_encoder(self) -> TextEncoder:
         """See `Prepared.learn_encoder`."""
@@ -139,7 +145,7 @@ class ClusterTable:
             progress.epoch(epoch)
             on_epoch(epoch)
 
-        several = f"{self._workers} workers" if self._workers > 1 else "one worker"
+        several = f"{self.workers} workers" if self.workers > 1 else "one worker"
         progress.stage(f"training on {several}")
         sizes = {name: value for name, value in architecture.items() if name != "name"}
         state, batch_size = run_workers(
@@ -158,7 +164,7 @@ class ClusterTable:
                 vectors=first_weights,
                 freeze=config.freeze_vectors,
             ),
-            self._workers,
+            self.workers,
             begin_after=0 if start_from is None else len(start_from.history),
             on_epoch=after_epoch,
             on_checkpoint=on_checkpoint,
@@ -180,7 +186,7 @@ class ClusterTable:
             seed=self._config.seed,
             size=(size.texts, size.rows),
             label_rows=self._texts.label_rows[part],
-            workers=self._workers,
+            workers=self.workers,
         )
 
 

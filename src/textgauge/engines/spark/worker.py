@@ -12,16 +12,17 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...text.tally import Tally
+
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import polars as pl
 
     from ...bundle.predictor import Predictor
+    from ...bundle.scorer import Scorer
 
 CHUNK_ROWS = 100_000
 """Rows that are gathered before they are predicted together."""
@@ -32,53 +33,7 @@ CHUNK_BYTES = 64 * 2**20
 MEMORY_BYTES = 64 * 2**20
 """Bytes of remembered texts and predictions, after which a process begins to remember anew."""
 
-COUNTED = 2**16
-"""Distinct texts up to which they are counted; beyond, their number is estimated."""
-
-
-# ---- how many rows and distinct texts ------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Tally:
-    """What tasks have seen: rows, and the smallest hashes of distinct texts.
-
-    The smallest `COUNTED` of uniform hashes tell how many there are (Bar-Yossef et al. 2002,
-    "Counting distinct elements in a data stream", algorithm 2), with a relative error of about
-    1/sqrt(COUNTED) = 0.4 %; as long as there are fewer, they are a plain count.
-
-    Attributes:
-        rows: rows.
-        hashes: sorted, distinct. Shape: (at most COUNTED,), uint64. None stands for none.
-
-    """
-
-    rows: int = 0
-    hashes: npt.NDArray[np.uint64] | None = None
-
-    def plus(self, other: Tally) -> Tally:
-        """Both together."""
-        if self.hashes is None or other.hashes is None:
-            hashes = self.hashes if other.hashes is None else other.hashes
-        else:
-            import numpy as np
-
-            hashes = np.union1d(self.hashes, other.hashes)[:COUNTED]
-        return Tally(self.rows + other.rows, hashes)
-
-    @property
-    def estimated(self) -> bool:
-        """Whether there are so many distinct texts that their number is an estimate."""
-        return self.hashes is not None and len(self.hashes) >= COUNTED
-
-    @property
-    def texts(self) -> int:
-        """Distinct texts."""
-        if self.hashes is None:
-            return 0
-        if not self.estimated:
-            return len(self.hashes)
-        return round((COUNTED - 1) / (float(self.hashes[-1]) / 2.0**64))
+# ---- what was seen -------------------------------------------------------------------------------
 
 
 class TallyParam:
@@ -96,64 +51,6 @@ class TallyParam:
 # ---- one model in one process --------------------------------------------------------------------
 
 
-@dataclass
-class Scorer:
-    """A predictor that remembers.
-
-    `known` has a row for each text that was predicted, with the columns `text`, the predictor's
-    three, and `hash`, which is that of the text's normal form.
-    """
-
-    predictor: Predictor
-    known: pl.DataFrame | None = field(default=None, repr=False)
-
-    def score(self, texts: pl.Series) -> tuple[pl.DataFrame, pl.Series]:
-        """Predictions for each text, null where it is null, and the hashes of the distinct ones."""
-        import polars as pl
-
-        wanted = texts.drop_nulls().unique().to_frame("text")
-        if self.known is not None:
-            new = wanted.join(self.known, on="text", how="anti")["text"]
-        else:
-            new = wanted["text"]
-        if len(new):
-            self._learn(new)
-        assert self.known is not None or texts.null_count() == len(texts)
-        if self.known is None:
-            return _nothing(len(texts)), pl.Series("hash", [], dtype=pl.UInt64)
-        found = texts.to_frame("text").join(
-            self.known, on="text", how="left", maintain_order="left"
-        )
-        hashes = found["hash"].drop_nulls().unique()
-        result = found.drop("text", "hash")
-        if self.known.estimated_size() > MEMORY_BYTES:
-            self.known = None
-        return result, hashes
-
-    def _learn(self, new: pl.Series) -> None:
-        import polars as pl
-
-        from ...data.normal_form import normalise
-
-        predicted = self.predictor.predict_frame(new)
-        learned = pl.concat(
-            [
-                new.to_frame("text"),
-                predicted,
-                normalise(new).hash(seed=0).to_frame("hash"),
-            ],
-            how="horizontal",
-        )
-        self.known = learned if self.known is None else pl.concat([self.known, learned])
-
-
-def _nothing(rows: int) -> pl.DataFrame:
-    import polars as pl
-
-    columns = {"predicted_label": pl.String, "probability": pl.Float64, "decision": pl.String}
-    return pl.DataFrame({name: [None] * rows for name in columns}, schema=columns)
-
-
 _scorers: dict[str, Scorer] = {}
 """By the model's digest; a process keeps the one that it used last."""
 
@@ -162,8 +59,10 @@ def scorer_of(digest: str, files: Any) -> Scorer:
     """The scorer of a model in this process; `files()` gives the model's files if need be."""
     found = _scorers.get(digest)
     if found is None:
+        from ...bundle.scorer import Scorer
+
         _scorers.clear()
-        found = _scorers[digest] = Scorer(_load(files()))
+        found = _scorers[digest] = Scorer(_load(files()), MEMORY_BYTES)
     return found
 
 
@@ -211,16 +110,18 @@ class Task:
         import polars as pl
         import pyarrow as pa
 
+        from ...data.predictions import as_texts
+
         columns = pa.chunked_array([batch.column(self.text) for batch in chunk])
         texts = pl.from_arrow(columns)
         assert isinstance(texts, pl.Series)
-        predicted, hashes = scorer.score(texts.cast(pl.String))
+        predicted, seen = scorer.score(as_texts(texts))
         result, begin = [], 0
         for batch in chunk:
             piece = predicted.slice(begin, batch.num_rows)
             begin += batch.num_rows
             result.append(_with_columns(batch, piece))
-        return result, Tally(len(texts), hashes.sort().head(COUNTED).to_numpy())
+        return result, seen
 
 
 def gather(batches: Iterable[Any], rows: int, size: int) -> Iterator[list[Any]]:

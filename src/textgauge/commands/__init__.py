@@ -1,0 +1,1 @@
+"""The commands, a function each: options in, calls, what is printed; the exit status back."""

@@ -1,0 +1,118 @@
+"""`check`: a table, or a tracking server."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .shared import config_of, print_json, tracking_uri_of
+
+if TYPE_CHECKING:
+    from ..config import Config
+
+
+def check(options: argparse.Namespace) -> int:
+    """Tell what is wrong with a table, or with the way to a tracking server."""
+    _refuse_what_excludes(options)
+    if options.tracking:
+        return _check_tracking(options)
+    if options.table is None:
+        options.parser.error("the following arguments are required: TABLE (or --tracking)")
+    if options.against is not None:
+        return _compare(options)
+    config = config_of(options)
+    how = {"encoding": options.encoding, "delimiter": options.delimiter}
+    if options.show_encoding is not None:
+        from ..run import encode_example
+        from ..terminal.encoding import encoding_text
+
+        rows = encode_example(options.table, config, options.show_encoding, **how)
+        print_json({"tokens": rows}) if options.json else print(encoding_text(rows))
+        return 0
+    from ..data.checks import check_table
+    from ..data.tables import read_table
+    from ..engines.local import columns_of
+
+    told: dict[str, Any] = {}
+    source = options.table
+    if options.fix is not None:
+        told["fix"] = _fix(options, config, how)
+        source, how = options.out, {}
+    table = read_table(source, columns_of(config), **how)
+    report = check_table(table, label_names=config.label_names, fractions=config.fractions)
+    if options.json:
+        print_json({**report.to_json(), **told})
+    else:
+        from ..terminal.check import show_check
+
+        show_check(report)
+    return 0 if report.ok else 1
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from ..comparing import compare_table
+    from ..config import Config
+
+    if options.show_encoding is not None:
+        options.parser.error("pass --against or --show-encoding, not both")
+    config_of(options)  # What is wrong with the settings is told first.
+    # Only what was named: the model knows its columns, and a table needs no labels.
+    given = {**(Config.read_toml(options.config) if options.config else {}), **vars(options)}
+    found = compare_table(
+        options.table,
+        options.against,
+        text=given.get("text"),
+        label=given.get("label"),
+        tracking_uri=tracking_uri_of(options),
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+    )
+    if options.json:
+        print_json(found.to_json())
+    else:
+        from ..terminal.drift import drift_text
+
+        print(drift_text(found))
+    return 0
+
+
+def _refuse_what_excludes(options: argparse.Namespace) -> None:
+    """End with a wrong usage where options do not go together."""
+    if (options.fix is None) != (options.out is None):
+        given, lacking = ("--fix", "--out") if options.out is None else ("--out", "--fix")
+        options.parser.error(f"{given} needs {lacking} FILE")
+    for other in ("tracking", "show_encoding"):
+        if options.fix is not None and getattr(options, other):
+            options.parser.error(f"pass --fix or --{other.replace('_', '-')}, not both")
+
+
+def _fix(options: argparse.Namespace, config: Config, how: dict[str, Any]) -> dict[str, Any]:
+    """Write the corrected table and tell what that changed."""
+    from ..data.corrections import correct_table
+    from ..terminal.corrections import corrections_text, corrections_warnings
+
+    done = correct_table(
+        options.table, options.fix, options.out, text=config.text, label=config.label, **how
+    )
+    for warning in corrections_warnings(done):
+        print(f"warning: {warning}", file=sys.stderr)
+    if not options.json:
+        print(f"{corrections_text(done)}\n")
+    return done.to_json()
+
+
+def _check_tracking(options: argparse.Namespace) -> int:
+    from ..tracking.failures import capital
+    from ..tracking.preflight import preflight
+
+    def say(step: str) -> None:
+        if not options.quiet:
+            print(f"{step} …", file=sys.stderr)
+
+    found = preflight(tracking_uri_of(options), options.experiment, on_step=say)
+    if options.json:
+        print_json(vars(found))
+    else:
+        print(f"{capital(found.title)} takes runs, in the experiment {found.experiment}.")
+    return 0

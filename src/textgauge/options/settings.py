@@ -1,0 +1,176 @@
+"""Options for the settings of a training, the fields of `Config`."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from ..config import FALSE
+from .shared import (
+    store_options,
+)
+
+
+def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
+    """Options for fields of `Config`; those not given stay out of the parsed result."""
+    given: dict[str, Any] = {"default": argparse.SUPPRESS}
+    table = parser.add_argument_group("the table")
+    table.add_argument("--text", metavar="COLUMN", help="column with the texts", **given)
+    table.add_argument("--label", metavar="COLUMN", help="column with the labels", **given)
+    if "table" not in groups:
+        return
+    table.add_argument(
+        "--label-names", type=_label_names, metavar="0=good,1=bad", help="names of labels", **given
+    )
+    split = parser.add_argument_group("the split (default: by a hash of the text)")
+    for name, text in (
+        ("split", "that says train, val or test in each row"),
+        ("group", "whose equal values stay in one part"),
+        ("time", "by which the earliest rows train and the latest test"),
+    ):
+        split.add_argument(f"--{name}-column", metavar="COLUMN", help=f"column {text}", **given)
+    split.add_argument("--val-fraction", type=float, metavar="X", help="share (0.2)", **given)
+    split.add_argument("--test-fraction", type=float, metavar="X", help="share (0.2)", **given)
+    split.add_argument("--seed", type=int, metavar="N", help="decides all chance (0)", **given)
+    words = parser.add_argument_group("text to numbers")
+    words.add_argument(
+        "--no-numbers", dest="numbers", action="store_false", help="read numbers as words", **given
+    )
+    words.add_argument("--number-bins", type=int, metavar="N", help="at most (64)", **given)
+    words.add_argument(
+        "--min-texts", type=int, metavar="N", help="texts that a known word stands in (2)", **given
+    )
+    words.add_argument("--max-words", type=int, metavar="N", help="at most (50000)", **given)
+    words.add_argument("--max-tokens", type=int, metavar="N", help="of a text (256)", **given)
+    parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings from a file")
+    if "training" not in groups:
+        return
+    table.add_argument(
+        "--slice",
+        dest="slice_column",
+        metavar="COLUMN",
+        help="judge the test rows of each value of this column, too",
+        **given,
+    )
+    words.add_argument(
+        "--vectors", metavar="PATH", help="GloVe/word2vec text, .npz, .npy or a package", **given
+    )
+    words.add_argument(
+        "--freeze-vectors", action="store_true", help="do not train them further", **given
+    )
+    model = parser.add_argument_group("model and training")
+    model.add_argument("--model", metavar="NAME", help="architecture: lstm", **given)
+    for name, kind, text in (
+        ("embedding-size", int, "width of a word (100)"),
+        ("hidden-size", int, "width of the state (100)"),
+        ("dropout", float, "of the inputs (0.2)"),
+        ("recurrent-dropout", float, "of the state (0.2)"),
+        ("epochs", int, "at most (40)"),
+        ("patience", int, "epochs without gain before it stops (4)"),
+        ("batch-size", int, "texts a step (default: by the number of texts)"),
+        ("lr", float, "learning rate of Adam (0.001)"),
+        ("threads", int, "of the training (1)"),
+    ):
+        metavar = "N" if kind is int else "X"
+        model.add_argument(f"--{name}", type=kind, metavar=metavar, help=text, **given)
+    model.add_argument(
+        "--class-weights", metavar="HOW", help="none, or balanced: labels weigh alike", **given
+    )
+    model.add_argument(
+        "--every-row",
+        dest="distinct",
+        action="store_false",
+        help="train on every row, not on distinct texts (slower, for comparison)",
+        **given,
+    )
+    _decision_options(parser)
+
+
+def _decision_options(parser: argparse.ArgumentParser) -> None:
+    decision = parser.add_argument_group("the decision (default: the most probable label)")
+    decision.add_argument(
+        "--cost",
+        type=_cost,
+        metavar="false-LABEL=COST,…",
+        help="what deciding LABEL costs where it is not so; the others cost 1",
+        default=argparse.SUPPRESS,
+    )
+    band = decision.add_mutually_exclusive_group()
+    band.add_argument(
+        "--review-below",
+        type=_share,
+        metavar="P",
+        help="a person decides what is less certain: 0.9 or 90%%",
+        default=argparse.SUPPRESS,
+    )
+    band.add_argument(
+        "--review-rate",
+        type=_share,
+        metavar="R",
+        help="a person decides the least certain rows: 0.05 or 5%% of those of validation",
+        default=argparse.SUPPRESS,
+    )
+
+
+def _cost(value: str) -> dict[str, float]:
+    """`false-LABEL=COST,…`; a label may hold commas and equals signs."""
+    found: dict[str, float] = {}
+    for part in re.split(rf",\s*(?={FALSE})", value.strip()):
+        key, _, cost = part.rpartition("=")
+        key = key.strip()
+        try:
+            number = float(cost)
+        except ValueError:
+            number = -1.0
+        if len(key) <= len(FALSE) or not key.startswith(FALSE) or not 0 <= number < math.inf:
+            raise argparse.ArgumentTypeError(
+                "must look like false-compliant=10,false-non-compliant=1, each cost 0 or more, "
+                f"was {value!r}"
+            )
+        if key in found:
+            raise argparse.ArgumentTypeError(f"names {key!r} twice")
+        found[key] = number
+    return found
+
+
+def _share(value: str) -> float:
+    """A share, as 0.05 or as 5%."""
+    number, percent = value.strip().removesuffix("%"), value.strip().endswith("%")
+    try:
+        return float(number) / (100 if percent else 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"must be a share such as 0.05 or 5%, was {value!r}"
+        ) from None
+
+
+def _label_names(value: str) -> dict[str, str]:
+    pairs = [pair.partition("=") for pair in value.split(",") if pair]
+    if not pairs or not all(label and equals and name for label, equals, name in pairs):
+        raise argparse.ArgumentTypeError(
+            f"must look like 0=compliant,1=non-compliant, was {value!r}"
+        )
+    return {label.strip(): name.strip() for label, _, name in pairs}
+
+
+def run_options(parser: argparse.ArgumentParser) -> None:
+    """How a run is tracked and resumed."""
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument("--experiment", metavar="NAME", help="MLflow experiment (textgauge)")
+    store_options(tracking)  # type: ignore[arg-type]
+    tracking.add_argument(
+        "--register", metavar="NAME", help="register the model (Unity Catalog: CATALOG.SCHEMA.NAME)"
+    )
+    alias = tracking.add_mutually_exclusive_group()
+    alias.add_argument(
+        "--alias", metavar="NAME", help="points to the registered version (challenger)"
+    )
+    alias.add_argument(
+        "--no-alias",
+        action="store_true",
+        help="set none (in Unity Catalog only a model's owner may)",
+    )
+    tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")

@@ -1,0 +1,29 @@
+"""Tables and names of labels, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+
+def named(label: str, label_names: Mapping[str, str]) -> str:
+    """A label with its name, where it has one; a label that no line can hold is quoted.
+
+    >>> named("1", {"1": "non-compliant"}), named("x", {})
+    ('1 non-compliant', 'x')
+    """
+    shown = label if label.isprintable() else repr(label)
+    return f"{shown} {label_names[label]}" if label in label_names else shown
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns aligned by spaces: the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        first, *others = (
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return "   ".join([first, *others]).rstrip()
+
+    return "\n".join([line(header), line(["─" * width for width in widths]), *map(line, rows)])
