@@ -33,6 +33,10 @@ EXAMPLES = {
     "evaluate": "textgauge evaluate runs:/RUN_ID/model newer_notes.csv",
     "explain": 'textgauge explain runs:/RUN_ID/model "iron component manufactured in 1999"',
     "score": "textgauge score runs:/RUN_ID/model catalogue.parquet --out scored.parquet",
+    "serve": "textgauge serve models:/component-notes@champion",
+    "export": "textgauge export models:/notes@champion out --int8 --data newer_notes.csv",
+    "register": "textgauge register RUN_ID notes --min macro_f1=0.9 --data newer_notes.csv",
+    "verify": "textgauge verify RUN_ID --table moved/notes.csv",
     "sync": "textgauge sync --azureml SUBSCRIPTION/lab/notes",
     "ui": "textgauge ui --port 5001",
 }
@@ -58,7 +62,8 @@ def reference() -> str:
             names = ", ".join(action.option_strings) or str(metavar)
             shown = f"{names} {metavar}".strip() if action.option_strings else names
             required = " (required)" if action.option_strings and action.required else ""
-            cells = [each.replace("|", "\\|") for each in (shown, f"{action.help}{required}")]
+            told = (action.help or "").replace("%%", "%")  # argparse's way to write one
+            cells = [each.replace("|", "\\|") for each in (shown, f"{told}{required}")]
             rows.append(f"| `{cells[0]}` | {cells[1]} |")
         pages.append("\n".join(rows) + "\n")
     return "\n".join(pages)
