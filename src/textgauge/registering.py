@@ -37,7 +37,7 @@ from .review.changes import changes
 from .review.head_to_head import all_classes, head_to_head, spread
 from .review.labelled import read_labelled
 from .review.metrics import evaluate
-from .tracking.model_contents import refuse_foreign_contents
+from .tracking.model_contents import discard_compiled_code, refuse_foreign_contents
 from .tracking.promotion import (
     RunFound,
     VersionFound,
@@ -141,6 +141,7 @@ def register_run(
     progress.stage("looking the run up")
     found = find_run(run, tracking_uri)
     gates = list(_least(found, least or {}))
+    discard_compiled_code(found.folder)
     refuse_foreign_contents(found.folder)
     new = Predictor.load(found.folder, cores=1)
     _refuse_other_record(found, new)

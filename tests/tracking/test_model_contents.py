@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import pickle
 import re
 import shutil
@@ -13,7 +14,7 @@ import pytest
 from logged_run import LoggedRun
 
 from textgauge.errors import BundleError
-from textgauge.tracking.model_contents import refuse_foreign_contents
+from textgauge.tracking.model_contents import discard_compiled_code, refuse_foreign_contents
 
 Change = Callable[[Path], object]
 
@@ -45,6 +46,22 @@ def test_what_a_run_stored_is_taken(folder: Path) -> None:
     refuse_foreign_contents(folder)
     (folder / "registered_model_meta").write_text("model_name: bolts\n")  # MLflow's, on download
     refuse_foreign_contents(folder)
+
+
+def test_what_python_compiled_goes_and_nothing_else_does(folder: Path) -> None:
+    before = sorted(folder.rglob("*"))
+    assert compileall.compile_dir(folder / "code", quiet=2)
+    with pytest.raises(BundleError, match="is compiled code"):
+        refuse_foreign_contents(folder)
+    discard_compiled_code(folder)
+    assert sorted(folder.rglob("*")) == before
+    # Another file in such a folder is none of Python's.
+    cache = package(folder) / "bundle" / "__pycache__"
+    cache.mkdir()
+    (cache / "notes.txt").write_text("")
+    discard_compiled_code(folder)
+    with pytest.raises(BundleError, match=r"__pycache__/notes.txt is no file of a model"):
+        refuse_foreign_contents(folder)
 
 
 @pytest.mark.parametrize(

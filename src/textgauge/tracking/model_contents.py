@@ -47,6 +47,19 @@ def refuse_foreign_contents(folder: Path) -> None:
         )
 
 
+def discard_compiled_code(folder: Path) -> None:
+    """Remove what Python compiled of the carried code when MLflow loaded the model from its folder.
+
+    Python would run it instead of the code beside it, and cannot be asked whether it is the same.
+    It is made anew whenever it is needed. What cannot be removed stays, and is refused.
+    """
+    for cache in (folder / CODE_FOLDER).glob(f"{PACKAGE_PREFIX}*/**/__pycache__"):
+        with suppress(OSError):
+            for path in cache.glob("*.pyc"):
+                path.unlink()
+            cache.rmdir()
+
+
 def _foreign(folder: Path) -> Iterator[str]:
     packages: set[Path] = set()
     for path in sorted(folder.rglob("*")):
@@ -57,9 +70,9 @@ def _foreign(folder: Path) -> Iterator[str]:
         elif path.is_dir():
             if inside and len(name.parts) == 2 and name.parts[1].startswith(PACKAGE_PREFIX):
                 packages.add(path)
-        elif inside and "__pycache__" in name.parts:
+        elif inside and "__pycache__" in name.parts and name.suffix == ".pyc":
             yield f"{name} is compiled code (remove the folder __pycache__; it is made anew)"
-        elif inside and len(name.parts) > 2 and name.parts[1].startswith(PACKAGE_PREFIX):
+        elif _is_carried(name):
             continue  # Judged as a whole, below.
         elif len(name.parts) > 1 or name.name not in _KNOWN:
             kind = "a pickle" if _is_pickle(path) else "no file of a model"
@@ -79,6 +92,12 @@ def _foreign(folder: Path) -> Iterator[str]:
             yield f"{package.relative_to(folder)} was changed: its digest is not that of its name"
     if len(packages) == 1:
         yield from _told_to_run(folder, packages.pop().name)
+
+
+def _is_carried(name: Path) -> bool:
+    """Whether a file lies where the predictor's code does."""
+    inside = len(name.parts) > 2 and name.parts[0] == CODE_FOLDER
+    return inside and name.parts[1].startswith(PACKAGE_PREFIX) and "__pycache__" not in name.parts
 
 
 def _told_to_run(folder: Path, package: str) -> Iterator[str]:

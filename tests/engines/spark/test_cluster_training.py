@@ -29,7 +29,7 @@ OFTEN = (
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
     path = tmp_path / "notes.parquet"
-    notes = make_component_notes(5_000).select("text", pl.col("label").cast(pl.String))
+    notes = make_component_notes(20_000).select("text", pl.col("label").cast(pl.String))
     notes.write_parquet(path)
     return path
 
