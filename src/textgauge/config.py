@@ -17,7 +17,8 @@ from typing import Any, Literal
 
 from .errors import SettingsError, did_you_mean
 
-ModelName = Literal["lstm"]
+ModelName = Literal["lstm", "cnn"]
+Device = Literal["auto", "cpu", "cuda"]
 ClassWeights = Literal["none", "balanced"]
 
 FALSE = "false-"
@@ -79,6 +80,12 @@ class Config:
     """Share of the LSTM's inputs that is dropped in training, in [0, 1)."""
     recurrent_dropout: float = 0.2
     """Share of the LSTM's state that is dropped in training, in [0, 1)."""
+    bidirectional: bool = False
+    """A second LSTM reads each text from its end."""
+    filters: int = 100
+    """Filters of each of the CNN's widths."""
+    filter_dropout: float = 0.5
+    """Share of the CNN's maxima that is dropped in training, in [0, 1)."""
 
     # Training
     epochs: int = 40
@@ -95,6 +102,8 @@ class Config:
     """Train on distinct texts weighted by their rows; False trains on every row, only slower."""
     threads: int = 1
     """CPU threads of the training. Small models gain nothing from more."""
+    device: Device = "auto"
+    """Where the training computes; "auto" takes a GPU that torch sees where it is worth it."""
 
     # The decision; no weight depends on it
     cost: Mapping[str, float] = field(default_factory=dict)
@@ -173,6 +182,8 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "hidden_size": (1, 8192, "from 1 to 8192"),
     "dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
     "recurrent_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
+    "filters": (1, 8192, "from 1 to 8192"),
+    "filter_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
     "epochs": (1, 1e6, "1 or more"),
     "patience": (1, 1e6, "1 or more"),
     "batch_size": (1, 1e6, "1 or more"),

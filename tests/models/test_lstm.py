@@ -1,118 +1,40 @@
-"""The lab's model: padding, numbers, dropout and first weights."""
+"""The lab's model: its steps, dropout and first weights, and a second one from the end."""
 
 import math
 
-import numpy as np
-import pytest
 import torch
-from torch import nn
+from made_models import make_batch
+from made_models import make_model as make
 
-from textgauge.models import build_model
-from textgauge.models.lstm import LSTMClassifier
-from textgauge.text.vocabulary import NUMBER, PAD
-
-SIZES = {
-    "vocabulary_size": 20,
-    "outputs": 1,
-    "number_bins": 6,
-    "embedding_size": 5,
-    "hidden_size": 7,
-    "dropout": 0.0,
-    "recurrent_dropout": 0.0,
-}
+from textgauge.text.vocabulary import NUMBER
 
 
 def make_model(seed=0, **sizes):
-    torch.manual_seed(seed)
-    return LSTMClassifier(**(SIZES | sizes))
-
-
-def make_batch(texts=9, longest=8, seed=0):
-    """Ids, positions and lengths with numbers inside; rubbish behind the ends."""
-    random = np.random.default_rng(seed)
-    lengths = random.integers(1, longest + 1, texts)
-    lengths[0], lengths[1] = longest, 1
-    ids = random.integers(1, 20, (texts, longest))
-    ids[:, 0] = NUMBER
-    positions = np.where(ids == NUMBER, random.uniform(0, 6, ids.shape), 0)
-    return (
-        torch.from_numpy(ids),
-        torch.from_numpy(positions.astype(np.float32)),
-        torch.from_numpy(lengths),
-    )
+    return make("lstm", seed, **sizes)
 
 
 # ---- what reaches the logits
 
 
-@pytest.mark.parametrize("outputs", [1, 4])
-def test_logits_have_a_row_a_text_and_a_column_an_output(outputs):
-    assert make_model(outputs=outputs).eval()(*make_batch()).shape == (9, outputs)
-
-
-@pytest.mark.parametrize("dropout", [0.0, 1e-9])
-def test_padding_does_not_change_the_logits(dropout):
-    # With dropout, however small, the training mode goes its own way through the steps.
-    model = make_model(outputs=3, dropout=dropout).train()
-    ids, positions, lengths = make_batch()
-    together = model(ids, positions, lengths)
-    wider = [torch.cat([part, part.flip(1)], 1) for part in (ids, positions)]
-    torch.testing.assert_close(model(*wider, lengths), together, atol=1e-6, rtol=0)
-    for row, length in enumerate(lengths):
-        alone = model(ids[row : row + 1, :length], positions[row : row + 1, :length], length[None])
-        torch.testing.assert_close(alone[0], together[row], atol=1e-6, rtol=0)
-
-
-def test_every_token_up_to_the_end_changes_the_logits():
-    model = make_model().eval()
-    ids, positions, lengths = make_batch()
-    before = model(ids, positions, lengths)
-    for row, length in enumerate(lengths):
-        for column in range(length):
-            changed = ids.clone()
-            changed[row, column] = 19 if ids[row, column] != 19 else 18
-            assert model(changed, positions, lengths)[row] != before[row]
-
-
-def test_the_order_of_the_texts_plays_no_role():
-    model = make_model().eval()
-    batch = make_batch()
-    order = torch.randperm(9, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(
-        model(*(part[order] for part in batch)), model(*batch)[order], atol=1e-6, rtol=0
-    )
-
-
-def test_a_number_adds_its_vector_to_that_of_its_token():
+def test_the_last_state_gives_the_logits():
     model = make_model().eval()
     ids = torch.tensor([[4, NUMBER]])
     positions, lengths = torch.tensor([[0.0, 2.5]]), torch.tensor([2])
-    inputs = torch.stack(
-        [
-            model.embedding.weight[4],
-            model.embedding.weight[NUMBER] + model.numbers(torch.tensor([2.5]))[0],
-        ]
-    )
-    _, (state, _) = model.lstm(inputs[:, None])
+    _, (state, _) = model.lstm(model.vectors(ids, positions).transpose(0, 1))
     torch.testing.assert_close(model(ids, positions, lengths), model.output(state[0]))
 
 
-def test_positions_of_words_and_of_models_without_numbers_are_not_read():
-    ids, positions, lengths = make_batch()
-    noise = torch.rand(positions.shape)
-    model = make_model().eval()
-    noisy = torch.where(ids == NUMBER, positions, noise)
-    torch.testing.assert_close(model(ids, noisy, lengths), model(ids, positions, lengths))
-    model = make_model(number_bins=0).eval()
-    assert model.numbers is None
-    torch.testing.assert_close(model(ids, noise, lengths), model(ids, positions, lengths))
-
-
-def test_texts_without_any_number_can_be_read_and_learned_from():
-    model = make_model(dropout=0.2).train()
-    ids = torch.tensor([[4, 5], [6, 7]])
-    model(ids, torch.zeros(2, 2), torch.tensor([2, 2])).sum().backward()
-    assert model.embedding.weight.grad[4:8].abs().sum() > 0
+def test_both_ways_is_torchs_bidirectional_lstm_on_texts_of_one_length():
+    model = make_model(bidirectional=True).eval()
+    both = torch.nn.LSTM(5, 7, bidirectional=True)
+    with torch.no_grad():
+        for kind in ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+            both.get_parameter(kind).copy_(model.lstm.get_parameter(kind))
+            both.get_parameter(f"{kind}_reverse").copy_(model.from_the_end.get_parameter(kind))
+    ids, positions, _ = make_batch()
+    _, (state, _) = both(model.vectors(ids.t(), positions.t()))
+    expected = model.output(torch.cat([state[0], state[1]], 1))
+    torch.testing.assert_close(model(ids, positions, torch.full((9,), 8)), expected)
 
 
 # ---- dropout
@@ -208,13 +130,6 @@ def test_inputs_and_state_have_masks_of_their_own():
     assert states_by_step(model)[-1].unique().numel() == 1
 
 
-def test_nothing_is_dropped_outside_training():
-    model = make_model(dropout=0.5, recurrent_dropout=0.5)
-    batch = make_batch()
-    assert not torch.equal(model.train()(*batch), model(*batch))
-    assert torch.equal(model.eval()(*batch), model(*batch))
-
-
 # ---- first weights
 
 
@@ -227,42 +142,3 @@ def test_first_weights_are_those_of_keras():
     torch.testing.assert_close(state.t() @ state, torch.eye(30), atol=1e-5, rtol=0)
     biases = (parameters["bias_ih_l0"] + parameters["bias_hh_l0"]).chunk(4)
     assert [b.unique().tolist() for b in biases] == [[0], [1], [0], [0]]  # an open forget gate
-    assert not model.embedding.weight[PAD].any()
-
-
-def test_a_model_is_built_by_name_from_its_sizes():
-    torch.manual_seed(5)
-    model = build_model("lstm", SIZES)
-    assert isinstance(model, LSTMClassifier)
-    for ours, theirs in zip(model.parameters(), make_model(5).parameters(), strict=True):
-        assert torch.equal(ours, theirs)
-
-
-# ---- word vectors
-
-
-def test_word_vectors_stand_in_their_rows_and_the_others_keep_their_spread():
-    model = make_model(vocabulary_size=2000)
-    before = model.embedding.weight.detach().clone()
-    vectors = np.random.default_rng(0).normal(0, 0.3, (3, 5)).astype(np.float32)
-    rows = np.array([5, 3, 1999])
-    model.set_vectors(rows, vectors, freeze=False)
-    after = model.embedding.weight
-    torch.testing.assert_close(after[torch.from_numpy(rows)], torch.from_numpy(vectors))
-    others = np.setdiff1d(np.arange(2000), rows)
-    torch.testing.assert_close(after[others], before[others] * float(vectors.std()))
-    assert not after[PAD].any()
-    assert after.requires_grad
-
-
-@pytest.mark.parametrize("freeze", [True, False])
-def test_frozen_vectors_are_not_trained(freeze):
-    model = make_model(dropout=0.2)
-    vectors = np.ones((20, 5), dtype=np.float32) * np.arange(20, dtype=np.float32)[:, None]
-    model.set_vectors(np.arange(20), vectors, freeze=freeze)
-    before = model.embedding.weight.detach().clone()
-    optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=1.0)
-    nn.functional.softplus(model.train()(*make_batch())).sum().backward()
-    optimizer.step()
-    assert torch.equal(model.embedding.weight, before) is freeze
-    assert model.numbers.weight.grad.abs().sum() > 0

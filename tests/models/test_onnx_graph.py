@@ -5,23 +5,16 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from made_models import OWN
+from made_models import make_model as make
 
-from textgauge.models.lstm import LSTMClassifier
 from textgauge.models.onnx_graph import IR_VERSION, OPSET, GraphBuilder
 from textgauge.text.vocabulary import NUMBER
 
 
-def make_model(outputs, number_bins):
-    torch.manual_seed(outputs + number_bins)
-    model = LSTMClassifier(
-        vocabulary_size=30,
-        outputs=outputs,
-        number_bins=number_bins,
-        embedding_size=6,
-        hidden_size=9,
-        dropout=0.2,
-        recurrent_dropout=0.2,
-    )
+def make_model(outputs, number_bins, name="lstm"):
+    sizes = {"vocabulary_size": 30, "outputs": outputs, "number_bins": number_bins}
+    model = make(name, outputs + number_bins, **sizes, embedding_size=6)
     with torch.no_grad():  # Far from the tidy first weights, every gate and bias counts.
         for parameter in model.parameters():
             parameter.normal_(0, 0.5)
@@ -38,10 +31,11 @@ def run(model, ids, positions, lengths):
     return logits
 
 
+@pytest.mark.parametrize("name", list(OWN))
 @pytest.mark.parametrize("outputs", [1, 5])
 @pytest.mark.parametrize("number_bins", [0, 1, 8])
-def test_onnxruntime_gives_torchs_logits(outputs, number_bins):
-    model = make_model(outputs, number_bins)
+def test_onnxruntime_gives_torchs_logits(name, outputs, number_bins):
+    model = make_model(outputs, number_bins, name)
     random = np.random.default_rng(0)
     lengths = random.integers(1, 13, 50)
     lengths[0] = 12

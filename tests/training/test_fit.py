@@ -84,6 +84,7 @@ def test_the_architecture_follows_the_settings_and_the_data(corpus, numbers):
         "hidden_size": 8,
         "dropout": 0.3,
         "recurrent_dropout": 0.1,
+        "bidirectional": False,
     }
     model = fitted.model
     assert (model.dropout, model.recurrent_dropout) == (0.3, 0.1)

@@ -16,12 +16,12 @@ from .carried import carry_code
 from .stored import write_digests
 
 if TYPE_CHECKING:
-    from ..models.lstm import LSTMClassifier
+    from ..models.reading import TextModel
 
 
 def save_bundle(
     folder: Path,
-    model: LSTMClassifier,
+    model: TextModel,
     encoder: TextEncoder,
     fills: Fills,
     *,
@@ -72,7 +72,7 @@ def save_bundle(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def weights_of(model: LSTMClassifier) -> bytes:
+def weights_of(model: TextModel) -> bytes:
     """The weights as a bundle keeps them: equal weights give equal bytes."""
     from safetensors.torch import save
 

@@ -7,13 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .cnn import CNNClassifier
 from .lstm import LSTMClassifier
+from .reading import TextModel
 
-MODELS = {"lstm": LSTMClassifier}
+MODELS: dict[str, type[LSTMClassifier] | type[CNNClassifier]] = {
+    "lstm": LSTMClassifier,
+    "cnn": CNNClassifier,
+}
 """Every architecture by its name in `Config.model`."""
 
 
-def build_model(name: str, sizes: Mapping[str, int | float]) -> LSTMClassifier:
+def build_model(name: str, sizes: Mapping[str, int | float]) -> TextModel:
     """Make a new model with random weights.
 
     Args:

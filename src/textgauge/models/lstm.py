@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..text.vocabulary import NUMBER, PAD
-from .numbers import NumberEmbedding
+from .reading import TextModel
 
 if TYPE_CHECKING:
     import onnx
 
-    from .onnx_graph import GraphBuilder
+    from ..config import Config
 
 
-class LSTMClassifier(nn.Module):
+class LSTMClassifier(TextModel):
     """Token ids and number positions -> logits.
 
     Dropout follows Gal and Ghahramani, "A Theoretically Grounded Application of Dropout in
@@ -33,6 +30,7 @@ class LSTMClassifier(nn.Module):
         hidden_size: width of the state.
         dropout: share of the inputs dropped in training.
         recurrent_dropout: share of the state dropped in training.
+        bidirectional: a second LSTM reads each text from its end; both last states are used.
 
     """
 
@@ -46,83 +44,57 @@ class LSTMClassifier(nn.Module):
         hidden_size: int,
         dropout: float,
         recurrent_dropout: float,
+        bidirectional: bool = False,
     ) -> None:
-        super().__init__()
-        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PAD)
-        self.numbers = NumberEmbedding(number_bins, embedding_size) if number_bins else None
-        self.lstm = nn.LSTM(embedding_size, hidden_size)
-        self.output = nn.Linear(hidden_size, outputs)
-        # Glorot and orthogonal first weights, and an open forget gate, are Keras' choices; torch's
-        # own uniform ones learn more slowly in the first epochs.
-        input_weight, state_weight, input_bias, state_bias = self._lstm_weights()
-        nn.init.xavier_uniform_(input_weight)
-        nn.init.orthogonal_(state_weight)
-        nn.init.zeros_(input_bias)
-        nn.init.zeros_(state_bias)
-        with torch.no_grad():
-            input_bias[hidden_size : 2 * hidden_size] = 1.0
-
-    def _lstm_weights(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Weights of input and state (4 hidden, width), biases of both (4 hidden,)."""
-        weight = self.lstm.get_parameter
-        return (
-            weight("weight_ih_l0"),
-            weight("weight_hh_l0"),
-            weight("bias_ih_l0"),
-            weight("bias_hh_l0"),
+        super().__init__(
+            vocabulary_size=vocabulary_size, number_bins=number_bins, embedding_size=embedding_size
         )
+        self.dropout, self.recurrent_dropout = dropout, recurrent_dropout
+        self.lstm = nn.LSTM(embedding_size, hidden_size)
+        self.output = nn.Linear(hidden_size * (1 + bidirectional), outputs)
+        _first_weights(self.lstm)
+        self.from_the_end = nn.LSTM(embedding_size, hidden_size) if bidirectional else None
+        if self.from_the_end is not None:
+            _first_weights(self.from_the_end)
 
-    def set_vectors(
-        self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
-    ) -> None:
-        """Start from pretrained vectors. Shapes: rows (n,), vectors (n, embedding_size).
-
-        Words without a vector start at random with the same spread. With `freeze` none is trained.
-        """
-        with torch.no_grad():
-            self.embedding.weight.mul_(float(vectors.std()))
-            self.embedding.weight[torch.from_numpy(rows)] = torch.from_numpy(vectors)
-        self.embedding.weight.requires_grad_(not freeze)
+    @staticmethod
+    def sizes(config: Config) -> dict[str, int | float]:
+        """The arguments that the settings decide."""
+        return {
+            "hidden_size": config.hidden_size,
+            "dropout": config.dropout,
+            "recurrent_dropout": config.recurrent_dropout,
+            "bidirectional": config.bidirectional,
+        }
 
     def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
-        """Logits; what stands behind a text's end changes nothing.
-
-        Args:
-            ids: Shape: (texts, tokens), int64.
-            positions: on the number scale, 0 where the token is no number. Shape: as `ids`.
-            lengths: tokens of each text, at least 1. Shape: (texts,), int64.
-
-        Returns:
-            Shape: (texts, outputs).
-
-        """
-        inputs = self.embedding(ids.t())  # (tokens, texts, embedding)
-        if self.numbers is not None:
-            numeric = ids.t() == NUMBER
-            inputs = inputs.index_put(
-                numeric.nonzero(as_tuple=True),
-                self.numbers(positions.t()[numeric]),
-                accumulate=True,
-            )
-        if self.training and (self.dropout or self.recurrent_dropout):
-            states = self._steps_with_dropout(inputs)
-        else:
-            states, _ = self.lstm(inputs)
-        last = states[lengths - 1, torch.arange(len(lengths), device=states.device)]
+        """See `TextModel.forward`."""
+        inputs = self.vectors(ids.t(), positions.t())  # (tokens, texts, embedding)
+        last = self._last_states(self.lstm, inputs, lengths)
+        if self.from_the_end is not None:
+            backwards = self._last_states(self.from_the_end, _reversed(inputs, lengths), lengths)
+            last = torch.cat([last, backwards], 1)
         logits: Tensor = self.output(last)
         return logits
 
-    def _steps_with_dropout(self, inputs: Tensor) -> Tensor:
+    def _last_states(self, lstm: nn.LSTM, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """The state after each text's last token. Shape: (texts, hidden)."""
+        if self.training and (self.dropout or self.recurrent_dropout):
+            states = self._steps_with_dropout(lstm, inputs)
+        else:
+            states, _ = lstm(inputs)
+        return states[lengths - 1, torch.arange(len(lengths), device=states.device)]
+
+    def _steps_with_dropout(self, lstm: nn.LSTM, inputs: Tensor) -> Tensor:
         """All states. Shape: (tokens, texts, embedding) -> (tokens, texts, hidden)."""
         tokens, texts, width = inputs.shape
         inputs = inputs * _mask(inputs, (texts, width), self.dropout)
-        input_weight, state_weight, input_bias, state_bias = self._lstm_weights()
+        input_weight, state_weight, input_bias, state_bias = _weights(lstm)
         projected = torch.addmm(
             input_bias + state_bias, inputs.reshape(tokens * texts, width), input_weight.t()
         ).view(tokens, texts, -1)
-        state = cell = inputs.new_zeros(texts, self.lstm.hidden_size)
-        mask = _mask(inputs, (texts, self.lstm.hidden_size), self.recurrent_dropout)
+        state = cell = inputs.new_zeros(texts, lstm.hidden_size)
+        mask = _mask(inputs, (texts, lstm.hidden_size), self.recurrent_dropout)
         states = []
         for step in projected.unbind(0):
             gates = torch.addmm(step, state * mask, state_weight.t())
@@ -133,30 +105,28 @@ class LSTMClassifier(nn.Module):
         return torch.stack(states)
 
     def to_onnx(self) -> onnx.ModelProto:
-        """The same function as an ONNX graph (opset 17, the operators Gather and LSTM).
-
-        Inputs `ids` (texts, tokens) int64, `positions` (texts, tokens) float32 and `lengths`
-        (texts,) int32; output `logits` (texts, outputs). Written by hand: it takes milliseconds,
-        needs no tracing, and the few nodes can be read.
-        """
+        """See `TextModel.to_onnx`; the work is done by ONNX's operator LSTM."""
         from .onnx_graph import GraphBuilder
 
         graph = GraphBuilder()
-        vectors = graph.node("Gather", graph.weight(self.embedding.weight), "ids")
-        if self.numbers is not None:
-            vectors = graph.node("Add", vectors, self._number_nodes(graph))
-        *weights, input_bias, state_bias = self._lstm_weights()
-        both_biases = torch.cat([_onnx_gates(input_bias), _onnx_gates(state_bias)])
+        directions = [each for each in (self.lstm, self.from_the_end) if each is not None]
+        inputs, states, biases = zip(*map(_onnx_weights, directions), strict=True)
         _, last = graph.nodes(
             "LSTM",
-            graph.node("Transpose", vectors, perm=[1, 0, 2]),
-            *[graph.weight(_onnx_gates(weight).unsqueeze(0)) for weight in weights],
-            graph.weight(both_biases.unsqueeze(0)),
+            graph.node("Transpose", self.vector_nodes(graph), perm=[1, 0, 2]),
+            graph.weight(torch.stack(inputs)),
+            graph.weight(torch.stack(states)),
+            graph.weight(torch.stack(biases)),
             "lengths",
             outputs=2,
             hidden_size=self.lstm.hidden_size,
+            direction="forward" if len(directions) == 1 else "bidirectional",
         )
-        state = graph.node("Squeeze", last, graph.integers([0]))
+        if len(directions) == 1:
+            state = graph.node("Squeeze", last, graph.integers([0]))
+        else:  # (directions, texts, hidden) -> (texts, directions * hidden)
+            by_text = graph.node("Transpose", last, perm=[1, 0, 2])
+            state = graph.node("Flatten", by_text, axis=1)
         graph.node(
             "Gemm",
             state,
@@ -167,26 +137,52 @@ class LSTMClassifier(nn.Module):
         )
         return graph.model(self.output.out_features)
 
-    def _number_nodes(self, graph: GraphBuilder) -> str:
-        """Interpolation between knots; position 0 gives the zero vector, so words get nothing."""
-        assert self.numbers is not None
-        knots = graph.weight(self.numbers.knots())
-        last = graph.numbers([len(self.numbers.weight) - 1.0])
-        below = graph.node("Min", graph.node("Floor", "positions"), last)
-        index = graph.node("Cast", below, to=graph.INT64)
-        fraction = graph.node(
-            "Unsqueeze", graph.node("Sub", "positions", below), graph.integers([-1])
-        )
-        low = graph.node("Gather", knots, index)
-        high = graph.node("Gather", knots, graph.node("Add", index, graph.integers([1])))
-        rise = graph.node("Mul", graph.node("Sub", high, low), fraction)
-        return graph.node("Add", low, rise)
+
+def _weights(lstm: nn.LSTM) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Weights of input and state (4 hidden, width), biases of both (4 hidden,)."""
+    weight = lstm.get_parameter
+    return (
+        weight("weight_ih_l0"),
+        weight("weight_hh_l0"),
+        weight("bias_ih_l0"),
+        weight("bias_hh_l0"),
+    )
+
+
+def _first_weights(lstm: nn.LSTM) -> None:
+    """Glorot and orthogonal first weights, and an open forget gate, as Keras chooses them.
+
+    torch's own uniform ones learn more slowly in the first epochs.
+    """
+    input_weight, state_weight, input_bias, state_bias = _weights(lstm)
+    nn.init.xavier_uniform_(input_weight)
+    nn.init.orthogonal_(state_weight)
+    nn.init.zeros_(input_bias)
+    nn.init.zeros_(state_bias)
+    with torch.no_grad():
+        input_bias[lstm.hidden_size : 2 * lstm.hidden_size] = 1.0
+
+
+def _reversed(inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Each text from its last token to its first; what stands behind the end is of no use.
+
+    Shape: (tokens, texts, width), as `inputs`.
+    """
+    tokens = torch.arange(len(inputs), device=inputs.device).unsqueeze(1)
+    place = (lengths.unsqueeze(0) - 1 - tokens).clamp(min=0)  # (tokens, texts)
+    return inputs.gather(0, place.unsqueeze(2).expand_as(inputs))
 
 
 def _mask(like: Tensor, shape: tuple[int, int], dropout: float) -> Tensor:
     """Zeros for what is dropped, and 1 / (1 - dropout) for the rest."""
     keep = 1.0 - dropout
     return like.new_empty(shape).bernoulli_(keep).div_(keep)
+
+
+def _onnx_weights(lstm: nn.LSTM) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights of input and state, and both biases behind each other, in ONNX's order."""
+    input_weight, state_weight, input_bias, state_bias = map(_onnx_gates, _weights(lstm))
+    return input_weight, state_weight, torch.cat([input_bias, state_bias])
 
 
 def _onnx_gates(weight: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ IR_VERSION = 8
 class GraphBuilder:
     """Collects nodes and weights; names them itself."""
 
-    INT64 = TensorProto.INT64
+    FLOAT, INT64 = TensorProto.FLOAT, TensorProto.INT64
 
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
@@ -32,13 +32,17 @@ class GraphBuilder:
         """Store int64 constants and return their name."""
         return self._store(np.array(values, dtype=np.int64))
 
+    def integer(self, value: int) -> str:
+        """Store one int64 without a dimension and return its name."""
+        return self._store(np.array(value, dtype=np.int64))
+
     def numbers(self, values: Sequence[float]) -> str:
         """Store float32 constants and return their name."""
         return self._store(np.array(values, dtype=np.float32))
 
     def _store(self, array: np.ndarray[Any, Any]) -> str:
         name = f"weight_{len(self._weights)}"
-        self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
     def nodes(self, kind: str, *inputs: str, outputs: int, **attributes: Any) -> list[str]:

@@ -62,12 +62,14 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--freeze-vectors", action="store_true", help="do not train them further", **given
     )
     model = parser.add_argument_group("model and training")
-    model.add_argument("--model", metavar="NAME", help="architecture: lstm", **given)
+    model.add_argument("--model", metavar="NAME", help="lstm (default) or cnn", **given)
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
         ("hidden-size", int, "width of the state (100)"),
-        ("dropout", float, "of the inputs (0.2)"),
-        ("recurrent-dropout", float, "of the state (0.2)"),
+        ("dropout", float, "of the LSTM's inputs (0.2)"),
+        ("recurrent-dropout", float, "of its state (0.2)"),
+        ("filters", int, "of each of the CNN's widths (100)"),
+        ("filter-dropout", float, "of the CNN's maxima (0.5)"),
         ("epochs", int, "at most (40)"),
         ("patience", int, "epochs without gain before it stops (4)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
@@ -76,6 +78,12 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     ):
         metavar = "N" if kind is int else "X"
         model.add_argument(f"--{name}", type=kind, metavar=metavar, help=text, **given)
+    model.add_argument(
+        "--bidirectional", action="store_true", help="the LSTM reads from the end, too", **given
+    )
+    model.add_argument(
+        "--device", metavar="WHERE", help="auto, cpu or cuda: where to train (auto)", **given
+    )
     model.add_argument(
         "--class-weights", metavar="HOW", help="none, or balanced: labels weigh alike", **given
     )

@@ -11,16 +11,18 @@ import torch
 from ..config import Config
 from ..data.corpus import Corpus, LabelledTexts
 from ..data.split import hash_of
-from ..models import build_model
-from ..models.lstm import LSTMClassifier
+from ..models import MODELS, build_model
+from ..models.reading import TextModel
 from ..text.encoder import TextEncoder
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
 from .checkpoints import Checkpoint
+from .devices import device_named
 from .history import Epoch
 from .loop import Trained, TrainingPlan, train_model
 from .progress import NoProgress, Progress
 from .shards import count_shards, cut, shard_of
+from .world import Alone
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Fitted:
 
     """
 
-    model: LSTMClassifier
+    model: TextModel
     encoder: TextEncoder
     architecture: dict[str, Any]
     trained: Trained
@@ -63,6 +65,7 @@ def fit(
 
     Raises:
         TableError: the word vectors cannot be read.
+        SettingsError: a GPU is asked for, and there is none.
 
     """
     progress = progress or NoProgress()
@@ -78,6 +81,7 @@ def fit(
         texts_of(corpus.train, encoder, classes, config.seed),
         texts_of(corpus.val, encoder, classes, config.seed),
         plan_of(config),
+        world=Alone(device_named(config.device)),
         on_epoch=after_epoch,
         on_step=progress.step,
         on_checkpoint=on_checkpoint,
@@ -88,7 +92,7 @@ def fit(
 
 def new_model(
     encoder: TextEncoder, config: Config, classes: int, progress: Progress
-) -> tuple[LSTMClassifier, dict[str, Any], WordVectors | None]:
+) -> tuple[TextModel, dict[str, Any], WordVectors | None]:
     """An untrained model, its name and sizes, and the word vectors it starts from, if any.
 
     Raises:
@@ -107,9 +111,7 @@ def new_model(
         "outputs": 1 if classes == 2 else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         "embedding_size": vectors.width if vectors else config.embedding_size,
-        "hidden_size": config.hidden_size,
-        "dropout": config.dropout,
-        "recurrent_dropout": config.recurrent_dropout,
+        **MODELS[config.model].sizes(config),
     }
     # Before the first weights: their last bit depends on how many threads make them.
     torch.set_num_threads(config.threads)

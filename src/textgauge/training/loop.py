@@ -15,6 +15,7 @@ from .adam import Adam
 from .batches import EncodedTexts, Texts, choose_batch_size
 from .chance import begin_epoch
 from .checkpoints import Checkpoint
+from .devices import half_where_it_pays
 from .history import Epoch, best_epoch
 from .loss import balanced_weights, correct_rows, row_losses, two_sided
 from .world import Alone, World
@@ -85,6 +86,7 @@ def train_model(
     """
     world = world or Alone()
     model.to(world.device)
+    mixed = bool(getattr(model, "takes_half", False))
     batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = Adam(parameters, plan.lr)
@@ -102,7 +104,7 @@ def train_model(
         number = len(history) + 1
         random = begin_epoch(plan.seed, number, world.rank)
         loss, accuracy = _one_epoch(
-            shared, train, batch_size, optimizer, weights, random, world, on_step
+            shared, train, batch_size, optimizer, weights, random, world, on_step, mixed
         )
         val_loss, val_accuracy = evaluate(model, val, world)
         epoch = Epoch(
@@ -126,7 +128,7 @@ def train_model(
             )
         )
         on_epoch(epoch)
-    model.load_state_dict(best)
+    model.to("cpu").load_state_dict(best)
     model.eval()
     return Trained(tuple(history), batch_size)
 
@@ -157,6 +159,7 @@ def _one_epoch(
     random: np.random.Generator,
     world: World,
     on_step: Callable[[int, int], None],
+    mixed: bool,
 ) -> tuple[float, float]:
     """One pass; returns loss and accuracy over rows."""
     model.train()
@@ -167,7 +170,9 @@ def _one_epoch(
     losses = correct = torch.zeros((), device=world.device)
     batches = train.shuffled(max(batch_size // world.size, 1), random)
     for step, (batch, texts) in enumerate(world.in_step(batches, train.classes), start=1):
-        logits = model(batch.ids, batch.positions, batch.lengths)
+        with half_where_it_pays(world.device, mixed):
+            logits = model(batch.ids, batch.positions, batch.lengths)
+        logits = logits.float()
         per_text = row_losses(logits, batch.targets * weights)
         optimizer.zero_grad()
         # The workers' gradients are averaged, and the loss is a mean over the texts of them all.

@@ -50,7 +50,9 @@ class Alone:
     """One worker; see `World`."""
 
     rank, size = 0, 1
-    device = torch.device("cpu")
+
+    def __init__(self, device: torch.device | None = None) -> None:
+        self.device = device or torch.device("cpu")
 
     def share(self, model: nn.Module) -> nn.Module:
         """See `World.share`."""

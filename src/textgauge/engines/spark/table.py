@@ -158,7 +158,7 @@ class ClusterTable:
                 val=val.to_json(),
                 plan=vars(plan_of(config)),
                 threads=config.threads,
-                gpu=has_gpus(self._spark),
+                gpu=config.device != "cpu" and has_gpus(self._spark),
                 identity=identity,
                 every=EVERY,
                 vectors=first_weights,

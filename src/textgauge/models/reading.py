@@ -1,0 +1,112 @@
+"""What all architectures have in common: how token ids and numbers become vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..text.vocabulary import NUMBER, PAD
+from .numbers import NumberEmbedding
+
+if TYPE_CHECKING:
+    import onnx
+
+    from .onnx_graph import GraphBuilder
+
+
+class TextModel(nn.Module):
+    """A classifier that reads a vector a token: that of its word, and for a number its magnitude.
+
+    An architecture adds what becomes of the vectors: `forward`, and `to_onnx` for the same as a
+    graph.
+
+    Args:
+        vocabulary_size: known words, the special ones included.
+        number_bins: bins of the number scale; 0 where numbers are words.
+        embedding_size: width of the word vectors.
+
+    """
+
+    takes_half = False
+    """Whether training learns as well with matrix products in bfloat16."""
+
+    def __init__(self, *, vocabulary_size: int, number_bins: int, embedding_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PAD)
+        self.numbers = NumberEmbedding(number_bins, embedding_size) if number_bins else None
+
+    def set_vectors(
+        self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
+    ) -> None:
+        """Start from pretrained vectors. Shapes: rows (n,), vectors (n, embedding_size).
+
+        Words without a vector start at random with the same spread. With `freeze` none is trained.
+        """
+        with torch.no_grad():
+            self.embedding.weight.mul_(float(vectors.std()))
+            self.embedding.weight[torch.from_numpy(rows)] = torch.from_numpy(vectors)
+        self.embedding.weight.requires_grad_(not freeze)
+
+    def vectors(self, ids: Tensor, positions: Tensor) -> Tensor:
+        """A vector for each token.
+
+        Args:
+            ids: Shape: any, int64.
+            positions: on the number scale, read where the token is a number. Shape: as `ids`.
+
+        Returns:
+            Shape: as `ids`, and `embedding_size` behind.
+
+        """
+        found: Tensor = self.embedding(ids)
+        if self.numbers is None:
+            return found
+        numeric = ids == NUMBER
+        return found.index_put(
+            numeric.nonzero(as_tuple=True), self.numbers(positions[numeric]), accumulate=True
+        )
+
+    def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
+        """Logits; what stands behind a text's end changes nothing.
+
+        Args:
+            ids: Shape: (texts, tokens), int64.
+            positions: on the number scale, 0 where the token is no number. Shape: as `ids`.
+            lengths: tokens of each text, at least 1. Shape: (texts,), int64.
+
+        Returns:
+            Shape: (texts, outputs).
+
+        """
+        raise NotImplementedError
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The same function as an ONNX graph.
+
+        Inputs `ids` (texts, tokens) int64, `positions` (texts, tokens) float32 and `lengths`
+        (texts,) int32; output `logits` (texts, outputs). Written by hand: it takes milliseconds,
+        needs no tracing, and the few nodes can be read.
+        """
+        raise NotImplementedError
+
+    def vector_nodes(self, graph: GraphBuilder) -> str:
+        """Nodes for `vectors`; gives their name. Shape: (texts, tokens, embedding_size)."""
+        found = graph.node("Gather", graph.weight(self.embedding.weight), "ids")
+        if self.numbers is None:
+            return found
+        # Interpolation between knots; position 0 gives the zero vector, so words get nothing.
+        knots = graph.weight(self.numbers.knots())
+        last = graph.numbers([len(self.numbers.weight) - 1.0])
+        below = graph.node("Min", graph.node("Floor", "positions"), last)
+        index = graph.node("Cast", below, to=graph.INT64)
+        fraction = graph.node(
+            "Unsqueeze", graph.node("Sub", "positions", below), graph.integers([-1])
+        )
+        low = graph.node("Gather", knots, index)
+        high = graph.node("Gather", knots, graph.node("Add", index, graph.integers([1])))
+        rise = graph.node("Mul", graph.node("Sub", high, low), fraction)
+        return graph.node("Add", found, graph.node("Add", low, rise))

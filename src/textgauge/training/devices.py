@@ -1,0 +1,41 @@
+"""Where a training computes."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import AbstractContextManager
+
+import torch
+
+from ..errors import SettingsError
+
+CPU = torch.device("cpu")
+
+
+def device_named(name: str) -> torch.device:
+    """The device of `Config.device`: "cpu", "cuda", or "auto" for a GPU where torch sees one.
+
+    Raises:
+        SettingsError: a GPU is asked for, and torch sees none.
+
+    """
+    if name == "cpu":
+        return CPU
+    if torch.cuda.is_available():
+        return torch.device("cuda", torch.cuda.current_device())
+    if name == "auto":
+        return CPU
+    built = torch.version.cuda
+    reason = (
+        f"torch {torch.__version__} is built for CUDA {built} and sees no GPU: look at its driver"
+        if built
+        else f"torch {torch.__version__} is built without CUDA: install a build with it"
+    )
+    raise SettingsError(f"device is 'cuda', but {reason}, or pass --device cpu.")
+
+
+def half_where_it_pays(device: torch.device, mixed: bool) -> AbstractContextManager[object]:
+    """Matrix products in bfloat16 on a GPU, if the model can take it; else nothing changes."""
+    if device.type == "cuda" and mixed:
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
