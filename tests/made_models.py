@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from textgauge.models import build_model
+from textgauge.models.bag import BagClassifier
 from textgauge.text.vocabulary import NUMBER
 
 SIZES = {
@@ -21,20 +22,27 @@ OWN = {
         "bidirectional": True,
     },
     "cnn": {"filters": 6, "dropout": 0.0},
+    "bag": {"pairs": 12, "buckets": 64},
 }
 """What each takes besides."""
 
-DROPPING = {
+DROPPING: dict[str, dict[str, float]] = {
     "lstm": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "lstm, both ways": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "cnn": {"dropout": 0.5},
 }
+"""Those that drop something in training."""
 
 
 def make_model(name, seed=0, **sizes):
     """A new model of the architecture `name`, a key of `OWN`."""
     torch.manual_seed(seed)
-    return build_model(name.partition(",")[0], SIZES | OWN[name] | sizes)
+    model = build_model(name.partition(",")[0], SIZES | OWN[name] | sizes)
+    if isinstance(model, BagClassifier):  # Some pairs have vectors, and they are not zero.
+        model.place[:] = torch.randint(-40, 13, model.place.shape).clamp(min=0)
+        with torch.no_grad():
+            model.pairs.weight[1:].normal_()
+    return model
 
 
 def make_batch(texts=9, longest=8, seed=0):

@@ -33,6 +33,11 @@ OTHER_VALUES = {
     "hidden_size": 60,
     "dropout": 0.0,
     "recurrent_dropout": 0.5,
+    "bidirectional": True,
+    "filters": 40,
+    "filter_dropout": 0.25,
+    "device": "cpu",
+    "model": "cnn",
     "epochs": 3,
     "patience": 2,
     "batch_size": 32,
@@ -56,6 +61,8 @@ BOUNDS = [  # setting, smallest and largest that fit, the nearest that do not, w
     ("hidden_size", 1, 8192, [0, 8193], "from 1 to 8192"),
     ("dropout", 0.0, 0.999, [-0.001, 1.0], "at least 0 and less than 1"),
     ("recurrent_dropout", 0.0, 0.999, [-0.001, 1.0], "at least 0 and less than 1"),
+    ("filters", 1, 8192, [0, 8193], "from 1 to 8192"),
+    ("filter_dropout", 0.0, 0.999, [-0.001, 1.0], "at least 0 and less than 1"),
     ("epochs", 1, 10**6, [0, 10**6 + 1], "1 or more"),
     ("patience", 1, 10**6, [0, 10**6 + 1], "1 or more"),
     ("batch_size", 1, 10**6, [0, 10**6 + 1], "1 or more"),
@@ -93,6 +100,11 @@ def test_every_setting_has_a_docstring():
         and after.value.value.strip()
     }
     assert documented == {field.name for field in dataclasses.fields(Config)}
+
+
+def test_the_learning_rate_is_the_architectures_where_none_is_given():
+    assert [Config(model=name).lr for name in ("bag", "cnn", "lstm")] == [0.01, 0.001, 0.001]
+    assert Config(model="bag", lr=0.5).lr == 0.5
 
 
 def test_every_setting_has_a_default_and_the_defaults_are_sound():
@@ -196,7 +208,9 @@ def test_a_mistyped_choice_names_the_nearest():
     assert refused(class_weights="balance") == [
         "class_weights must be one of 'none', 'balanced', was 'balance'. Did you mean 'balanced'?"
     ]
-    assert refused(model=["lstm"])[0].startswith("model must be one of 'lstm', was ['lstm'].")
+    assert refused(model=["lstm"])[0].startswith(
+        "model must be one of 'bag', 'cnn', 'lstm', was ['lstm']."
+    )
 
 
 # ---- types
@@ -306,7 +320,7 @@ def test_an_unknown_setting_names_the_nearest_and_does_not_hide_other_problems()
 def test_the_other_values_of_these_tests_differ_from_every_default():
     changed = Config(**OTHER_VALUES).to_json()
     assert {name for name, value in Config().to_json().items() if changed[name] == value} == {
-        "model", "group_column", "time_column", "review_rate",
+        "group_column", "time_column", "review_rate",
     }  # fmt: skip
 
 

@@ -29,6 +29,7 @@ Y = NOTES["label"].cast(pl.Int64).to_numpy()
 QUICK = {"epochs": 2, "lr": 0.01}
 
 PARAMETERS = {
+    "model": "cnn",
     "vectors": "glove.txt",
     "freeze_vectors": True,
     "numbers": False,

@@ -43,11 +43,15 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "max_tokens": (["--max-tokens", "12"], 12),
     "vectors": (["--vectors", "glove.txt"], "glove.txt"),
     "freeze_vectors": (["--freeze-vectors"], True),
-    "model": (["--model", "lstm"], "lstm"),
+    "model": (["--model", "cnn"], "cnn"),
     "embedding_size": (["--embedding-size", "50"], 50),
     "hidden_size": (["--hidden-size", "60"], 60),
     "dropout": (["--dropout", "0"], 0.0),
     "recurrent_dropout": (["--recurrent-dropout=0.5"], 0.5),
+    "bidirectional": (["--bidirectional"], True),
+    "filters": (["--filters", "40"], 40),
+    "filter_dropout": (["--filter-dropout", "0.25"], 0.25),
+    "device": (["--device", "cpu"], "cpu"),
     "epochs": (["--epochs", "3"], 3),
     "patience": (["--patience", "2"], 2),
     "batch_size": (["--batch-size", "32"], 32),
@@ -327,7 +331,7 @@ def test_all_that_is_wrong_with_a_file_is_told_at_once(command: Command, workpla
     assert done.error.splitlines() == [
         "train.toml has no setting 'epoch'. Did you mean 'epochs'?",
         "train.toml has no setting 'lable'. Did you mean 'label'?",
-        "lr must be of type float, was 'fast'.",
+        "lr must be of type float or nothing, was 'fast'.",
         "seed must be 0 or more, was -1.",
         "dropout must be at least 0 and less than 1, was 2.0.",
     ]
@@ -359,7 +363,7 @@ def test_several_bad_values_are_told_at_once(command: Command, workplace: Path) 
     done = command("train", "notes.csv", *bad)
     assert done.status == 2
     assert done.error.splitlines() == [
-        "model must be one of 'lstm', was 'lsmt'. Did you mean 'lstm'?",
+        "model must be one of 'bag', 'cnn', 'lstm', was 'lsmt'. Did you mean 'lstm'?",
         "class_weights must be one of 'none', 'balanced', was 'balance'. Did you mean 'balanced'?",
         "epochs must be 1 or more, was 0.",
         "lr must be more than 0 and at most 10, was -1.0.",

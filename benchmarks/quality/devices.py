@@ -31,6 +31,7 @@ MODELS = {
 
 
 def main() -> None:
+    """Train each model on each device, and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--sets", default="trec6,newsgroups20")

@@ -17,9 +17,12 @@ from typing import Any, Literal
 
 from .errors import SettingsError, did_you_mean
 
-ModelName = Literal["lstm", "cnn"]
+ModelName = Literal["bag", "cnn", "lstm"]
 Device = Literal["auto", "cpu", "cuda"]
 ClassWeights = Literal["none", "balanced"]
+
+LEARNING_RATES: Mapping[ModelName, float] = {"bag": 0.01, "cnn": 0.001, "lstm": 0.001}
+"""Where none is given; a mean of many vectors moves by little with each of them."""
 
 FALSE = "false-"
 """How the keys of `Config.cost` begin; the label follows, by its value or its name."""
@@ -94,8 +97,8 @@ class Config:
     """Stop after so many epochs without a better validation loss."""
     batch_size: int | None = None
     """Texts a step; None chooses by the number of training texts."""
-    lr: float = 0.001
-    """Learning rate of Adam."""
+    lr: float | None = None
+    """Learning rate of Adam; None becomes the architecture's in `LEARNING_RATES`."""
     class_weights: ClassWeights = "none"
     """"balanced" gives every label the same total weight in the loss."""
     distinct: bool = True
@@ -118,6 +121,8 @@ class Config:
         problems = [*wrong.values(), *_value_problems(self, sound=_names() - wrong.keys())]
         if problems:
             raise SettingsError("\n".join(problems))
+        if self.lr is None:
+            object.__setattr__(self, "lr", LEARNING_RATES[self.model])
 
     @property
     def fractions(self) -> tuple[float, float, float]:

@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .bundle.predictor import Predictor
-from .config import FALSE, ClassWeights, Config
+from .config import FALSE, ClassWeights, Config, ModelName
 from .data.corpus import Corpus, build_corpus
 
 if TYPE_CHECKING:
@@ -30,13 +30,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     kept for early stopping; nothing is tracked (for that there is `textgauge.train`).
 
     Args:
+        model: the architecture: "lstm", "cnn" or "bag".
         vectors: word vectors, as in `Config.vectors`.
         freeze_vectors: do not train them further.
         numbers: read numbers as magnitudes.
         epochs: passes at most.
         patience: epochs without a better validation loss before it stops.
         batch_size: texts a step; None chooses.
-        lr: learning rate of Adam.
+        lr: learning rate of Adam; None takes the architecture's.
         class_weight: None or "balanced", as scikit-learn calls it.
         val_fraction: share of the texts to stop by, in (0, 1).
         random_state: the seed.
@@ -56,18 +57,20 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         *,
+        model: ModelName = "lstm",
         vectors: str | None = None,
         freeze_vectors: bool = False,
         numbers: bool = True,
         epochs: int = 40,
         patience: int = 4,
         batch_size: int | None = None,
-        lr: float = 0.001,
+        lr: float | None = None,
         class_weight: str | None = None,
         val_fraction: float = 0.2,
         random_state: int = 0,
         cost: Mapping[Any, float] | None = None,
     ) -> None:
+        self.model = model
         self.vectors = vectors
         self.freeze_vectors = freeze_vectors
         self.numbers = numbers
@@ -154,6 +157,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f'class_weight must be None or "balanced", was {self.class_weight!r}.')
         values = {
+            "model": self.model,
             "vectors": self.vectors,
             "freeze_vectors": self.freeze_vectors,
             "numbers": self.numbers,

@@ -36,7 +36,7 @@ def test_logits_have_a_row_a_text_and_a_column_an_output(name, outputs):
 @pytest.mark.parametrize("dropping", [False, True])
 def test_padding_does_not_change_the_logits(name, dropping):
     # With dropout, however small, the training mode of an LSTM goes its own way through the steps.
-    dropout = {"dropout": 1e-9} if dropping else {}
+    dropout = {"dropout": 1e-9} if dropping and name in DROPPING else {}
     model = make_model(name, outputs=3, **dropout).train()
     ids, positions, lengths = make_batch()
     together = model(ids, positions, lengths)
@@ -61,7 +61,7 @@ def test_tokens_up_to_the_end_change_the_logits(name):
             after[row] = before[row]
             assert torch.equal(after, before), "another text changed"
     # A maximum over time does not hear every single token.
-    assert changed == tried if name.startswith("lstm") else changed > 0.8 * tried
+    assert changed == tried if name != "cnn" else changed > 0.8 * tried
 
 
 def test_the_order_of_the_texts_plays_no_role(name):
@@ -100,13 +100,16 @@ def test_positions_of_words_and_of_models_without_numbers_are_not_read(name):
 
 
 def test_texts_without_any_number_can_be_read_and_learned_from(name):
-    model = make_model(name, dropout=0.2).train()
+    model = make_model(name, **DROPPING.get(name, {})).train()
     ids = torch.tensor([[4, 5], [6, 7]])
     model(ids, torch.zeros(2, 2), torch.tensor([2, 2])).sum().backward()
     assert model.embedding.weight.grad[4:8].abs().sum() > 0
 
 
 def test_nothing_is_dropped_outside_training(name):
+    if name not in DROPPING:
+        assert "dropout" not in OWN[name]
+        return
     model = make_model(name, **DROPPING[name])
     batch = make_batch()
     assert not torch.equal(model.train()(*batch), model(*batch))

@@ -3,10 +3,11 @@
 import subprocess
 import sys
 
+import pytest
 import torch
 from torch import nn
 
-from textgauge.training.adam import Adam
+from textgauge.training.adam import Adam, shorten
 
 
 def make_model():
@@ -62,3 +63,59 @@ TextClassifier(epochs=1).fit([f"part {n}" for n in range(20)], [0, 1] * 10)
 assert "torch._dynamo" not in sys.modules, "torch's compiler was loaded"
 """
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+# ---- tables of which a batch uses few rows
+
+
+def table_after(optimizer_of, *, sparse, batches):
+    torch.manual_seed(0)
+    table = nn.Embedding(50, 3, sparse=sparse)
+    optimizer = optimizer_of(table)
+    for ids in batches:
+        table.weight.grad = None
+        (table(torch.tensor(ids)).sum(1).sin().sum()).backward()
+        optimizer.step()
+    return table.weight.detach()
+
+
+BATCHES = [[1, 2, 2, 7], [3], [2, 40], [1, 1, 1], [7, 9]] * 4
+
+
+def test_a_sparse_step_is_torchs_and_touches_only_the_rows_of_the_batch():
+    ours = table_after(
+        lambda table: Adam({"t": table.weight}, lr=0.01), sparse=True, batches=BATCHES
+    )
+    theirs = table_after(
+        lambda table: torch.optim.SparseAdam([table.weight], lr=0.01), sparse=True, batches=BATCHES
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+    torch.manual_seed(0)
+    first = nn.Embedding(50, 3).weight
+    untouched = sorted(set(range(50)) - {row for batch in BATCHES for row in batch})
+    assert torch.equal(ours[untouched], first[untouched])
+
+
+def test_the_same_rows_each_step_are_a_dense_table():
+    every = [list(range(50))] * 6
+    sparse, dense = (
+        table_after(lambda table: Adam({"t": table.weight}, lr=0.01), sparse=kind, batches=every)
+        for kind in (True, False)
+    )
+    torch.testing.assert_close(sparse, dense, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("longest", [0.01, 100.0])
+def test_gradients_are_shortened_together_as_torch_does(longest):
+    def gradients(sparse):
+        torch.manual_seed(0)
+        table, linear = nn.Embedding(50, 3, sparse=sparse), nn.Linear(3, 2)
+        linear(table(torch.tensor([1, 2, 2, 7]))).square().sum().backward()
+        return [table.weight, *linear.parameters()]
+
+    ours, theirs = gradients(True), gradients(False)
+    shorten(ours, longest)
+    nn.utils.clip_grad_norm_(theirs, longest)
+    for mine, other in zip(ours, theirs, strict=True):
+        grad = mine.grad.to_dense() if mine.grad.is_sparse else mine.grad
+        torch.testing.assert_close(grad, other.grad)

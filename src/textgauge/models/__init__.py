@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from .bag import BagClassifier
 from .cnn import CNNClassifier
 from .lstm import LSTMClassifier
 from .reading import TextModel
 
-MODELS: dict[str, type[LSTMClassifier] | type[CNNClassifier]] = {
-    "lstm": LSTMClassifier,
+MODELS: dict[str, type[BagClassifier] | type[CNNClassifier] | type[LSTMClassifier]] = {
+    "bag": BagClassifier,
     "cnn": CNNClassifier,
+    "lstm": LSTMClassifier,
 }
 """Every architecture by its name in `Config.model`."""
 

@@ -79,7 +79,7 @@ class CNNClassifier(TextModel):
         from .onnx_graph import GraphBuilder
 
         graph = GraphBuilder()
-        tokens = graph.node("Gather", graph.node("Shape", "ids"), graph.integers([1]))
+        tokens = graph.columns("ids")
         lengths = graph.node("Cast", "lengths", to=graph.INT64)
         inside = _inside(graph, tokens, lengths, more=0)
         inputs = graph.node(
@@ -123,14 +123,8 @@ def _over_time(found: Tensor, lengths: Tensor) -> Tensor:
 
 def _inside(graph: GraphBuilder, tokens: str, lengths: str, *, more: int) -> str:
     """1 at the places of a text and at `more` behind it, 0 at others. Shape: (texts, places)."""
-    places = graph.node("Add", tokens, graph.integers([more]))
-    index = graph.node(
-        "Range",
-        graph.integer(0),
-        graph.node("Squeeze", places),
-        graph.integer(1),
-    )
-    ends = graph.node(
-        "Unsqueeze", graph.node("Add", lengths, graph.integers([more])), graph.integers([1])
-    )
-    return graph.node("Cast", graph.node("Less", index, ends), to=graph.FLOAT)
+    places = graph.node("Add", tokens, graph.integer(more))
+    index = graph.node("Range", graph.integer(0), places, graph.integer(1))
+    ends = graph.node("Add", lengths, graph.integer(more))
+    inside = graph.node("Less", index, graph.node("Unsqueeze", ends, graph.integers([1])))
+    return graph.node("Cast", inside, to=graph.FLOAT)

@@ -57,6 +57,11 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
+    def columns(self, name: str) -> str:
+        """How many columns a matrix has, a number without a dimension."""
+        shape = self.node("Gather", self.node("Shape", name), self.integers([1]))
+        return self.node("Squeeze", shape)
+
     def model(self, outputs: int) -> onnx.ModelProto:
         """The checked model. Its output `logits` has shape (texts, outputs)."""
 

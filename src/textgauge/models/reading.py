@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,14 @@ from .numbers import NumberEmbedding
 if TYPE_CHECKING:
     import onnx
 
+    from ..config import Config
+    from ..text.encoder import Encoded
     from .onnx_graph import GraphBuilder
+
+
+SPARSE_FROM = 2_000
+"""Words from which on a step of training touches only those that its batch has. With fewer, a
+whole table is through sooner."""
 
 
 class TextModel(nn.Module):
@@ -33,11 +41,23 @@ class TextModel(nn.Module):
 
     takes_half = False
     """Whether training learns as well with matrix products in bfloat16."""
+    looks_at_texts = False
+    """Whether `learned_sizes` and `learn_from` look at the training texts."""
 
     def __init__(self, *, vocabulary_size: int, number_bins: int, embedding_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocabulary_size, embedding_size, padding_idx=PAD)
+        self.embedding = nn.Embedding(
+            vocabulary_size, embedding_size, padding_idx=PAD, sparse=vocabulary_size > SPARSE_FROM
+        )
         self.numbers = NumberEmbedding(number_bins, embedding_size) if number_bins else None
+
+    @classmethod
+    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
+        """The arguments that the training texts decide, besides vocabulary and numbers."""
+        return {}
+
+    def learn_from(self, train: Encoded, config: Config) -> None:
+        """Take over from the training texts what no step of the training changes."""
 
     def set_vectors(
         self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
@@ -93,18 +113,35 @@ class TextModel(nn.Module):
         """
         raise NotImplementedError
 
-    def vector_nodes(self, graph: GraphBuilder) -> str:
-        """Nodes for `vectors`; gives their name. Shape: (texts, tokens, embedding_size)."""
-        found = graph.node("Gather", graph.weight(self.embedding.weight), "ids")
+    def vector_nodes(
+        self,
+        graph: GraphBuilder,
+        ids: str = "ids",
+        positions: str = "positions",
+        table: Callable[[Tensor], Tensor] = lambda vectors: vectors,
+    ) -> str:
+        """Nodes for `vectors`; gives their name.
+
+        Args:
+            graph: to add them to.
+            ids: the name of the token ids.
+            positions: the name of their positions on the number scale.
+            table: a linear function of vectors, which is stored in their place.
+
+        Returns:
+            Of shape (texts, tokens, width).
+
+        """
+        found = graph.node("Gather", graph.weight(table(self.embedding.weight)), ids)
         if self.numbers is None:
             return found
         # Interpolation between knots; position 0 gives the zero vector, so words get nothing.
-        knots = graph.weight(self.numbers.knots())
+        knots = graph.weight(table(self.numbers.knots()))
         last = graph.numbers([len(self.numbers.weight) - 1.0])
-        below = graph.node("Min", graph.node("Floor", "positions"), last)
+        below = graph.node("Min", graph.node("Floor", positions), last)
         index = graph.node("Cast", below, to=graph.INT64)
         fraction = graph.node(
-            "Unsqueeze", graph.node("Sub", "positions", below), graph.integers([-1])
+            "Unsqueeze", graph.node("Sub", positions, below), graph.integers([-1])
         )
         low = graph.node("Gather", knots, index)
         high = graph.node("Gather", knots, graph.node("Add", index, graph.integers([1])))

@@ -62,7 +62,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--freeze-vectors", action="store_true", help="do not train them further", **given
     )
     model = parser.add_argument_group("model and training")
-    model.add_argument("--model", metavar="NAME", help="lstm (default) or cnn", **given)
+    model.add_argument("--model", metavar="NAME", help="bag, cnn or lstm (default)", **given)
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
         ("hidden-size", int, "width of the state (100)"),
@@ -73,7 +73,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         ("epochs", int, "at most (40)"),
         ("patience", int, "epochs without gain before it stops (4)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
-        ("lr", float, "learning rate of Adam (0.001)"),
+        ("lr", float, "learning rate of Adam (0.001; bag: 0.01)"),
         ("threads", int, "of the training (1)"),
     ):
         metavar = "N" if kind is int else "X"

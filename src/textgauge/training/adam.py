@@ -3,17 +3,39 @@
 Kingma and Ba, "Adam: A Method for Stochastic Optimization" (ICLR 2015), algorithm 1: the same sums
 as `torch.optim.Adam`, which a test compares it with. Making the first optimizer of `torch.optim`
 loads torch's compiler, 800 modules that nothing here uses, which takes longer than many trainings.
+
+Where a gradient is sparse (of a table of which a batch uses few rows), only those rows and their
+moments are touched, as `torch.optim.SparseAdam` does: a step costs what the batch has, not what the
+table has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
 BETA_1, BETA_2 = 0.9, 0.999
 EPSILON = 1e-8
+
+
+def shorten(parameters: Iterable[nn.Parameter], longest: float) -> None:
+    """Scale all gradients down together, so that their common length is `longest` at most.
+
+    As `torch.nn.utils.clip_grad_norm_`, for sparse gradients, too; those are coalesced.
+    """
+    found = []
+    for parameter in parameters:
+        if parameter.grad is not None and parameter.grad.is_sparse:
+            parameter.grad = parameter.grad.coalesce()
+            found.append(parameter.grad.values())
+        elif parameter.grad is not None:
+            found.append(parameter.grad)
+    norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in found]))
+    scale = (longest / (norm + 1e-6)).clamp(max=1.0)
+    for gradient in found:
+        gradient.mul_(scale)
 
 
 class Adam:
@@ -44,11 +66,20 @@ class Adam:
             gradient = parameter.grad
             if gradient is None:
                 continue
-            mean = self._mean[name].lerp_(gradient, 1 - BETA_1)
-            square = self._square[name].mul_(BETA_2)
-            square.addcmul_(gradient, gradient, value=1 - BETA_2)
+            mean, square = self._mean[name], self._square[name]
+            rows = None
+            if gradient.is_sparse:
+                gradient = gradient.coalesce()
+                rows, gradient = gradient.indices()[0], gradient.values()
+                mean, square = mean[rows], square[rows]
+            mean.lerp_(gradient, 1 - BETA_1)
+            square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
             size = (square.sqrt() / square_bias**0.5).add_(EPSILON)
-            parameter.addcdiv_(mean, size, value=-self._lr / mean_bias)
+            if rows is None:
+                parameter.addcdiv_(mean, size, value=-self._lr / mean_bias)
+                continue
+            self._mean[name][rows], self._square[name][rows] = mean, square
+            parameter.index_add_(0, rows, mean / size, alpha=-self._lr / mean_bias)
 
     def state(self) -> dict[str, Tensor]:
         """A copy, in the main memory, of all that the next step depends on but the parameters."""

@@ -11,9 +11,10 @@ import torch
 from ..config import Config
 from ..data.corpus import Corpus, LabelledTexts
 from ..data.split import hash_of
+from ..errors import EngineError
 from ..models import MODELS, build_model
 from ..models.reading import TextModel
-from ..text.encoder import TextEncoder
+from ..text.encoder import Encoded, TextEncoder
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
 from .checkpoints import Checkpoint
@@ -70,7 +71,11 @@ def fit(
     """
     progress = progress or NoProgress()
     classes = len(corpus.classes)
-    model, architecture, vectors = new_model(encoder, config, classes, progress)
+    train, val = (
+        EncodedTexts(encoder.encode_normalised(part.texts), part, classes)
+        for part in (corpus.train, corpus.val)
+    )
+    model, architecture, vectors = new_model(encoder, config, classes, progress, train.encoded)
 
     def after_epoch(epoch: Epoch) -> None:
         progress.epoch(epoch)
@@ -78,8 +83,8 @@ def fit(
 
     trained = train_model(
         model,
-        texts_of(corpus.train, encoder, classes, config.seed),
-        texts_of(corpus.val, encoder, classes, config.seed),
+        in_shards(train, config.seed),
+        in_shards(val, config.seed),
         plan_of(config),
         world=Alone(device_named(config.device)),
         on_epoch=after_epoch,
@@ -91,15 +96,32 @@ def fit(
 
 
 def new_model(
-    encoder: TextEncoder, config: Config, classes: int, progress: Progress
+    encoder: TextEncoder,
+    config: Config,
+    classes: int,
+    progress: Progress,
+    train: Encoded | None = None,
 ) -> tuple[TextModel, dict[str, Any], WordVectors | None]:
     """An untrained model, its name and sizes, and the word vectors it starts from, if any.
 
+    Args:
+        encoder: what reads its texts.
+        config: the settings.
+        classes: number of labels.
+        progress: is told about the word vectors.
+        train: the training texts; None where they are not in one place.
+
     Raises:
+        EngineError: the architecture has to look at the training texts, and they are not here.
         TableError: the word vectors cannot be read.
 
     """
-    vectors = None
+    kind, vectors = MODELS[config.model], None
+    if train is None and kind.looks_at_texts:
+        raise EngineError(
+            f"the model '{config.model}' is trained in one process; pass --engine local or "
+            "another --model."
+        )
     if config.vectors is not None:
         vectors = read_vectors(config.vectors, encoder.vocabulary.words)
         progress.note(
@@ -111,12 +133,15 @@ def new_model(
         "outputs": 1 if classes == 2 else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         "embedding_size": vectors.width if vectors else config.embedding_size,
-        **MODELS[config.model].sizes(config),
+        **kind.sizes(config),
+        **({} if train is None else kind.learned_sizes(train, config)),
     }
     # Before the first weights: their last bit depends on how many threads make them.
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, sizes)
+    if train is not None:
+        model.learn_from(train, config)
     if vectors is not None:
         model.set_vectors(vectors.rows, vectors.vectors, freeze=config.freeze_vectors)
     return model, {"name": config.model, **sizes}, vectors
@@ -124,6 +149,7 @@ def new_model(
 
 def plan_of(config: Config) -> TrainingPlan:
     """What the loop needs to know of the settings."""
+    assert config.lr is not None
     return TrainingPlan(
         epochs=config.epochs,
         patience=config.patience,
@@ -134,10 +160,9 @@ def plan_of(config: Config) -> TrainingPlan:
     )
 
 
-def texts_of(texts: LabelledTexts, encoder: TextEncoder, classes: int, seed: int) -> Texts:
+def in_shards(texts: EncodedTexts, seed: int) -> Texts:
     """Texts in memory as the loop takes them: in shards, as every engine makes them."""
-    encoded = EncodedTexts(encoder.encode_normalised(texts.texts), texts, classes)
-    shards = count_shards(len(texts))
+    shards = count_shards(len(texts.encoded))
     if shards == 1:
-        return encoded
-    return cut(encoded, shard_of(hash_of(texts.texts, seed), shards), shards)
+        return texts
+    return cut(texts, shard_of(hash_of(texts.labelled.texts, seed), shards), shards)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from .adam import Adam
+from .adam import Adam, shorten
 from .batches import EncodedTexts, Texts, choose_batch_size
 from .chance import begin_epoch
 from .checkpoints import Checkpoint
@@ -178,7 +178,7 @@ def _one_epoch(
         # The workers' gradients are averaged, and the loss is a mean over the texts of them all.
         loss = per_text.sum() * world.size / (mean_weight * texts)
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+        shorten(model.parameters(), GRADIENT_NORM)
         optimizer.step()
         losses = losses + per_text.detach().sum()
         correct = correct + correct_rows(logits.detach(), batch.targets).sum()
