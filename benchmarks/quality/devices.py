@@ -42,15 +42,14 @@ def main() -> None:
         print("torch sees no GPU here: the processor alone is measured\n")
     else:
         print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n")
-    print("| table | model | device | threads | seconds an epoch | val accuracy | test accuracy |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| table | model | device | seconds an epoch | val accuracy | test accuracy |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for name in options.sets.split(","):
         table = read_table(options.data / f"{name}.parquet", Columns("text", "label"))
         corpus = build_corpus(table.frame, seed=0, fractions=(0.6, 0.2, 0.2))
         for label, settings in MODELS.items():
             for device in devices:
-                threads = torch.get_num_threads() if device == "cpu" else 1
-                config = Config(epochs=options.epochs, device=device, threads=threads, **settings)
+                config = Config(epochs=options.epochs, device=device, **settings)
                 encoder = learn_encoder(corpus.train.texts, config)
                 begin = time.perf_counter()
                 fitted = fit(corpus, encoder, config)
@@ -61,7 +60,7 @@ def main() -> None:
                 ).mean()
                 best = fitted.trained.best
                 print(
-                    f"| {name} | {label} | {device} | {threads} | {seconds:.2f} "
+                    f"| {name} | {label} | {device} | {seconds:.2f} "
                     f"| {best.val_accuracy:.3f} | {right:.3f} |",
                     flush=True,
                 )
