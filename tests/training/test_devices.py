@@ -36,13 +36,15 @@ def test_half_precision_is_for_gpus_and_for_models_that_can_take_it():
 
 
 @GPU
-@pytest.mark.parametrize("model", ["lstm", "cnn"])
+@pytest.mark.parametrize("model", ["lstm", "cnn", "bag"])
 def test_a_gpu_trains_as_well_as_the_processor(model):
     corpus = build_corpus(make_component_notes(20_000), seed=0, fractions=(0.6, 0.2, 0.2))
     assert half_where_it_pays(torch.device("cuda"), True).fast_dtype is torch.bfloat16
     losses, logits = {}, {}
     for device in ("cpu", "cuda", "cuda again"):
-        config = Config(model=model, epochs=8, lr=0.005, device=device.split()[0])
+        config = Config(
+            model=model, epochs=8, lr=0.02 if model == "bag" else 0.005, device=device.split()[0]
+        )
         fitted = fit(corpus, learn_encoder(corpus.train.texts, config), config)
         assert {p.device.type for p in fitted.model.parameters()} == {"cpu"}
         losses[device] = min(epoch.val_loss for epoch in fitted.trained.history)

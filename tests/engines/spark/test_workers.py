@@ -79,3 +79,47 @@ def test_a_gpu_that_is_promised_and_not_there_is_told(monkeypatch: pytest.Monkey
     assert workers.device_of(True, 0) == torch.device("cuda", 0)
     with pytest.raises(EngineError, match=r"gives each task a GPU, and torch .* sees 1 of them on"):
         workers.device_of(True, 1)
+
+
+ON_A_GPU = """
+import sys
+import torch
+import torch.distributed as dist
+from textgauge.engines.spark.workers import Together, device_of
+from textgauge.training.batches import Batch
+
+device = device_of(True, 0)
+torch.cuda.set_device(device)
+dist.init_process_group("nccl", init_method=sys.argv[1], rank=0, world_size=1)
+world = Together(0, 2, device)  # Of two, the other of which is not asked: a GPU takes one worker.
+torch.manual_seed(0)
+model = torch.nn.Linear(1, 2).to(device)
+shared = world.share(model)
+assert isinstance(shared, torch.nn.parallel.DistributedDataParallel)
+mine = [Batch(torch.ones(2, 1, dtype=torch.int64), torch.full((2, 1), float(number)),
+              torch.ones(2, dtype=torch.int64), torch.ones(2, 2)) for number in (1, 2)]
+seen = []
+for batch, texts in world.in_step(mine, 2):
+    assert batch.positions.device == device
+    model.zero_grad()
+    (shared(batch.positions) * batch.targets).sum().backward()
+    seen.append([texts, model.weight.grad[0, 0].item()])
+assert seen == [[2, 2.0], [2, 4.0]], seen
+total = world.sum(torch.tensor([1.5, 2.0], dtype=torch.float64))
+assert (total.device.type, total.tolist()) == ("cpu", [1.5, 2.0])
+assert [world.any(False), world.any(True)] == [False, True]
+dist.destroy_process_group()
+print("as it should be")
+"""
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
+def test_a_worker_on_a_gpu_shares_gradients_and_sums_by_nccl() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ON_A_GPU, f"tcp://127.0.0.1:{free_ports(1)[0]}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "as it should be" in done.stdout, done.stderr
