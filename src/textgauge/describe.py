@@ -131,6 +131,7 @@ def training_facts(fitted: Fitted) -> dict[str, Any]:
     return {
         "best_epoch": trained.best.epoch,
         "batch_size": trained.batch_size,
+        "temperature": fitted.temperature,
         "epoch": {str(epoch.epoch): epoch.metrics() for epoch in trained.history},
     }
 

@@ -39,6 +39,8 @@ class TextModel(nn.Module):
 
     """
 
+    output: nn.Linear
+    """The last layer, which gives the logits."""
     takes_half = False
     """Whether training learns as well with matrix products in bfloat16."""
     looks_at_texts = False

@@ -132,6 +132,10 @@ class EncodedTexts:
             torch.from_numpy(self._targets(rows)),
         )
 
+    def targets(self) -> npt.NDArray[np.float32]:
+        """Rows of each text with each label. Shape: (texts, classes)."""
+        return self._targets(np.arange(len(self.encoded)))
+
     def _targets(self, rows: Index) -> npt.NDArray[np.float32]:
         begin, end = self._triples[rows], self._triples[rows + 1]
         text = np.repeat(np.arange(len(rows)), end - begin)

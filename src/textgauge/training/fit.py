@@ -17,6 +17,7 @@ from ..models.reading import TextModel
 from ..text.encoder import Encoded, TextEncoder
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
+from .calibration import calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
@@ -37,6 +38,7 @@ class Fitted:
         trained: history and batch size.
         vectors: the word vectors it started from, if any.
         classes: number of labels.
+        temperature: that its logits were divided by (see `calibration`).
 
     """
 
@@ -46,6 +48,7 @@ class Fitted:
     trained: Trained
     vectors: WordVectors | None
     classes: int
+    temperature: float
 
     def encode(self, texts: LabelledTexts) -> EncodedTexts:
         """Texts of the corpus as the model reads them."""
@@ -92,7 +95,8 @@ def fit(
         on_checkpoint=on_checkpoint,
         start_from=start_from,
     )
-    return Fitted(model, encoder, architecture, trained, vectors, classes)
+    temperature = calibrate(model, val)
+    return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
 
 def new_model(

@@ -114,6 +114,8 @@ class ClusterTable:
         start_from: Checkpoint | None,
     ) -> Fitted:
         """See `Prepared.fit`."""
+        from ...training.batches import EncodedTexts
+        from ...training.calibration import calibrate
         from ...training.fit import Fitted, new_model, plan_of
         from ...training.loop import Trained
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
@@ -173,7 +175,10 @@ class ClusterTable:
         model.load_state_dict(dict(state.best_weights))
         model.eval()
         trained = Trained(state.history, batch_size)
-        return Fitted(model, encoder, architecture, trained, vectors, classes)
+        held = self.corpus.val
+        encoded = EncodedTexts(encoder.encode_normalised(held.texts), held, classes)
+        temperature = calibrate(model, encoded)
+        return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
     def _write(self, part: int, encoder: TextEncoder) -> ShardsOnDisk:
         name = ("train", "val", "test")[part]

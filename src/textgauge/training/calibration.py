@@ -1,0 +1,82 @@
+"""Probabilities that come true: one temperature for all logits, found on the validation texts.
+
+Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), section 4.2: logits are divided
+by the number that gives the validation labels the least loss. No decision between labels changes.
+The number is worked into the last layer, so that whoever computes the logits has the right ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from .loop import predict_logits
+
+if TYPE_CHECKING:
+    from ..models.reading import TextModel
+    from .batches import EncodedTexts
+
+COLDEST, HOTTEST = 0.1, 10.0
+"""Bounds of the temperature."""
+
+STEPS = 60
+"""Halvings of what is left between the bounds."""
+
+
+def calibrate(model: TextModel, val: EncodedTexts) -> float:
+    """Give `model` the temperature that suits these texts, and return it.
+
+    Args:
+        model: on the processor; its last layer is changed in place.
+        val: texts that it was not trained on.
+
+    """
+    logits, rows = predict_logits(model, val), val.targets()
+    temperature = find_temperature(logits, rows)
+    with torch.no_grad():
+        model.output.weight.div_(temperature)
+        model.output.bias.div_(temperature)
+    return temperature
+
+
+def find_temperature(logits: npt.NDArray[np.float32], rows: npt.NDArray[np.float32]) -> float:
+    """The temperature of least cross-entropy.
+
+    The loss is convex in 1 / temperature, so its slope is halved in. Labels are softened by one
+    part in the number of texts and two, as Platt ("Probabilistic Outputs for Support Vector
+    Machines", 1999, section 2.2) does for a sigmoid: else, where every label is right, no
+    temperature would be cold enough.
+
+    Args:
+        logits: Shape: (texts, classes).
+        rows: how many rows of each label a text stands for. Shape: (texts, classes).
+
+    Returns:
+        Between `COLDEST` and `HOTTEST`; 1 where there are no texts.
+
+    >>> sure, labels = np.array([[0.0, 4.0]] * 4, dtype=np.float32), np.eye(2, dtype=np.float32)
+    >>> round(find_temperature(sure, labels[[1, 1, 1, 0]]), 2)
+    4.51
+    """
+    weight = rows.sum(1, keepdims=True).astype(np.float64)
+    if not weight.sum():
+        return 1.0
+    softened = 1.0 / (len(rows) + 2)
+    share = rows / np.maximum(weight, 1)
+    targets = share * (1 - softened) + softened / rows.shape[1]
+    scores = logits.astype(np.float64)
+    wanted = (targets * scores).sum(1, keepdims=True)
+
+    def slope(inverse: float) -> float:
+        powers = np.exp((scores - scores.max(1, keepdims=True)) * inverse)
+        expected = (powers * scores).sum(1, keepdims=True) / powers.sum(1, keepdims=True)
+        return float((weight * (expected - wanted)).sum())
+
+    low, high = 1 / HOTTEST, 1 / COLDEST
+    for _ in range(STEPS):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if slope(middle) < 0 else (low, middle)
+    return float(1 / middle)
