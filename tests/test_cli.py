@@ -204,11 +204,20 @@ def test_check_corrects_labels_and_checks_what_came_of_it(
         (["--fix", "a.csv", "--out", "b.csv", "--tracking"], "pass --fix or --tracking, not both"),
         (
             ["--fix", "a.csv", "--out", "b.csv", "--show-encoding", "x"],
-            "pass --fix or --show-encoding, not both",
+            "pass --fix or --show-encoding, not both; run check once with each",
         ),
+        (
+            ["--fix", "a.csv", "--out", "b.csv", "--against", "model"],
+            "pass --fix or --against, not both; correct the table first, then: textgauge check "
+            "b.csv --against ...",
+        ),
+        (["--tracking", "--against", "model"], "pass --tracking or --against, not both"),
+        (["--tracking"], "pass --tracking or TABLE, not both; run check once with each"),
+        (["--tracking", "--show-encoding", ""], "pass --tracking or --show-encoding, not both"),
+        (["--against", "model", "--show-encoding", "x"], "pass --against or --show-encoding, not"),
     ],
 )
-def test_options_that_do_not_go_with_fix(
+def test_check_does_one_thing_at_a_time(
     command: Command, finished: FinishedRun, more: list[str], message: str
 ) -> None:
     done = command("check", finished.table, *more)

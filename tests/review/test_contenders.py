@@ -79,4 +79,4 @@ def test_the_verdict_compares_the_model_with_the_best_baseline():
         (best.name, best.evaluation.rows),
     )
     assert "better" in review.verdict
-    assert "gains 6 and loses 0" in review.verdict
+    assert "it gets 6 right that the other gets wrong, and 0 the" in review.verdict
