@@ -21,8 +21,10 @@ from ..errors import BundleError
 from . import files
 
 PICKLE_SUFFIXES = frozenset(
-    (".bin", ".ckpt", ".cloudpickle", ".dill", ".joblib", ".npy", ".npz")
-    + (".pickle", ".pkl", ".pt", ".pth")
+    (
+        *(".bin", ".ckpt", ".cloudpickle", ".dill", ".joblib", ".npy", ".npz"),
+        *(".pickle", ".pkl", ".pt", ".pth"),
+    )
 )
 """Of files that Python's libraries unpickle, numpy's arrays of objects among them."""
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
-
 from ..registered import Judged, Registered
 from .tables import table
 
@@ -85,7 +83,8 @@ def _values(recorded: object, now: object) -> tuple[str, str]:
     both = _value(recorded), _value(now)
     if max(map(len, both)) <= _WIDTH:
         return both
-    same = len(commonprefix(both))
+    pairs = enumerate(zip(*both, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(map(len, both)))
     begin = max(same - _BEFORE, 0)
     begin += both[0][begin:same].find(" ") + 1 if begin else 0
     return _part(both[0], begin), _part(both[1], begin)
