@@ -84,18 +84,18 @@ def _refuse_what_excludes(options: argparse.Namespace) -> None:
     if (options.fix is None) != (options.out is None):
         given, lacking = ("--fix", "--out") if options.out is None else ("--out", "--fix")
         options.parser.error(f"{given} needs {lacking} FILE")
-    given = [
+    asked = [
         f"--{name.replace('_', '-')}"
         for name in _ALONE
         if getattr(options, name) not in (None, False)
     ]
     advice = "run check once with each"
-    if given == ["--fix", "--against"]:
+    if asked == ["--fix", "--against"]:
         advice = f"correct the table first, then: textgauge check {options.out} --against ..."
-    if given == ["--tracking"] and options.table is not None:
-        given.append("TABLE")
-    if len(given) > 1:
-        options.parser.error(f"pass {given[0]} or {given[1]}, not both; {advice}")
+    if asked == ["--tracking"] and options.table is not None:
+        asked.append("TABLE")
+    if len(asked) > 1:
+        options.parser.error(f"pass {asked[0]} or {asked[1]}, not both; {advice}")
 
 
 def _fix(options: argparse.Namespace, config: Config, how: dict[str, Any]) -> dict[str, Any]:
