@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from textgauge.review.explanation import Explainer
 from textgauge.scoring import load_predictor, score_table
+from textgauge.serving.model import ServedModel
 
 NOTES = [
     "iron component manufactured in 1979",
@@ -303,6 +305,8 @@ def test_it_tells_that_it_lives_and_which_model_is_at_work(here, deciding):
     assert ready["ready"] is True
     assert ready["problem"] is None
     assert ready["model"]["address"] == str(deciding.folder)
+    assert ready["model"]["title"] == "Text classifier trained on notes.csv"
+    assert ready["model"]["text_column"] == "text"
     assert ready["model"]["review_below"] == deciding.settings["decision"]["review_below"]
     assert ready["limits"]["texts"] == 20
 
@@ -331,3 +335,23 @@ def test_the_page_asks_nobody_else(here):
         assert "https://" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("card", "title"),
+    [
+        ("some words\n\n#  Screws\tof 2024 \n# More\n", "Screws of 2024"),
+        ("# " + "a" * 500, "a" * 120),
+        ("# \n", None),
+        ("## Use\n", None),
+        (b"# \xff\n", "\ufffd"),
+        (None, None),
+    ],
+)
+def test_the_title_is_the_card_s_first_heading(deciding, tmp_path, card, title):
+    folder = shutil.copytree(deciding.folder, tmp_path / "model")
+    if card is None:
+        (folder / "README.md").unlink()
+    else:
+        (folder / "README.md").write_bytes(card if isinstance(card, bytes) else card.encode())
+    assert ServedModel.load(folder).describe()["title"] == title

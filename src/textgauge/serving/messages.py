@@ -203,10 +203,12 @@ READY_SCHEMA = _object(
         "ready": {"const": True},
         "model": _object(
             {
+                "title": _MAYBE,
                 "address": _STRING,
                 "version": _MAYBE,
                 "loaded": _STRING,
                 "trained": _MAYBE,
+                "text_column": _STRING,
                 "classes": {"type": "array", "items": _STRING},
                 "label_names": {"type": "object", "additionalProperties": _STRING},
                 "threshold": _OPTIONAL_SHARE,
