@@ -40,7 +40,9 @@ def check(options: argparse.Namespace) -> int:
         told["fix"] = _fix(options, config, how)
         source, how = options.out, {}
     table = read_table(source, columns_of(config), **how)
-    report = check_table(table, label_names=config.label_names, fractions=config.fractions)
+    report = check_table(
+        table, label_names=config.label_names, fractions=config.fractions, seed=config.seed
+    )
     if options.json:
         print_json({**report.to_json(), **told})
     else:

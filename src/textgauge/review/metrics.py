@@ -71,6 +71,11 @@ class Metrics:
     intervals: Intervals | None = None
 
     @property
+    def called(self) -> tuple[int, ...]:
+        """How many rows (or texts) are called each label; of none, it has no precision."""
+        return tuple(map(sum, zip(*self.confusion, strict=True)))
+
+    @property
     def roc_auc(self) -> float | None:
         """Mean over the labels that have one."""
         return _mean(label.roc_auc for label in self.labels)

@@ -15,7 +15,7 @@ from ..review.rule_summary import RuleSummary
 from ..review.slices import Slice, SliceGroup
 from ..tracking.protocol import RunRecord
 from .decision import decision_text
-from .tables import named, printable, table
+from .tables import DASH, named, printable, table
 
 if TYPE_CHECKING:
     from ..result import TrainResult
@@ -121,22 +121,26 @@ def certainty_text(name: str, metrics: Metrics) -> str:
 
 def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:
     """Precision, recall and F1 of each label; of many labels the worst."""
-    shown = list(metrics.labels)
+    shown = list(zip(metrics.labels, metrics.called, strict=True))
     rest = ""
     if len(shown) > _MOST_LABELS:
         rest = f"\n(the {_MOST_LABELS} labels with the lowest F1 of {len(shown)})"
-        shown = sorted(shown, key=lambda label: label.f1)[:_MOST_LABELS]
+        shown = sorted(shown, key=lambda each: each[0].f1)[:_MOST_LABELS]
     rows = [
         [
             named(label.label, label_names),
-            f"{label.precision:.4f}",
-            f"{label.recall:.4f}",
-            f"{label.f1:.4f}",
+            _known(label.precision, called),
+            _known(label.recall, label.support),
+            _known(label.f1, label.support + called),
             f"{label.support:,}",
         ]
-        for label in shown
+        for label, called in shown
     ]
     return table(["label", "precision", "recall", "F1", "rows"], rows) + rest
+
+
+def _known(share: float, of: int) -> str:
+    return f"{share:.4f}" if of else DASH
 
 
 def rules_text(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+DASH = "\N{EN DASH}"
+"""Stands where there is nothing to take a share of."""
+
 
 def printable(text: str, longest: int | None = None) -> str:
     r"""What a terminal shows of a text as it is: quoted where it would obey it; cut if too long.
