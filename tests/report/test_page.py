@@ -112,7 +112,7 @@ def test_the_figures_are_those_of_the_review(html, report_facts):
         for cell in line:
             assert f"{cell:,}" in words
     found = hundredth(rows.labels[0].recall)
-    assert f"Of 100 texts that are compliant, it finds {found} (" in words
+    assert f"Of 100 rows that are compliant, it finds {found} (" in words
     assert report_facts.corpus.digest in words
 
 
@@ -187,8 +187,8 @@ def test_a_label_without_test_rows_is_told():
     )
     read = Reader(report(facts))
     assert read.faults == []
-    assert "No test text is “2”: how many it finds cannot be said." in read.words
-    assert "It called no test text “2”." in read.words
+    assert "No test row is “2”: how many it finds cannot be said." in read.words
+    assert "It called no test row “2”." in read.words
 
 
 def test_a_page_that_cannot_be_written_is_told(report_facts, tmp_path):

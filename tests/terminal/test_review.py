@@ -75,6 +75,7 @@ def result(trained):
             decision=measure(
                 trained.corpus.test, trained.probabilities, trained.corpus.classes, ChosenRule()
             ),
+            decided=EVALUATION.rows,
         ),
         label_issues=LabelIssues(
             frame=pl.DataFrame(),
