@@ -30,6 +30,8 @@ from textgauge.serving.model import ServedModel
 from textgauge.tracking.model_folder import make_model_folder
 from textgauge.tracking.ui import free_port
 
+pytest_plugins = ["e2e_fixtures"]
+
 PREDICTED = ["predicted_label", "probability", "decision"]
 
 Way = Callable[[Path, pl.DataFrame, Path], pl.DataFrame]
@@ -243,20 +245,36 @@ def test_every_way_predicts_and_decides_the_same(
 # ---- over HTTP -----------------------------------------------------------------------------------
 
 
+REGISTERED = """
+import sys
+from mlflow import MlflowClient
+folder, store = sys.argv[1:]
+client = MlflowClient(store, store)
+client.create_registered_model("odd")
+version = client.create_model_version("odd", folder).version
+client.set_registered_model_alias("odd", "champion", version)
+"""
+
+
 @pytest.fixture(scope="module")
-def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`mlflow models serve` of the model, in the environment that runs the tests."""
+def served(
+    folder: Path, new_store: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """`mlflow models serve` of a registered model, in the environment that runs the tests."""
     port, place = free_port("127.0.0.1", 5600), tmp_path_factory.mktemp("served")
+    store = f"sqlite:///{new_store(place)}"
+    child(REGISTERED, folder, store)
     command = [
-        *(sys.executable, "-W", "ignore", "-m", "mlflow", "models", "serve", "-m", str(folder)),
-        *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *(sys.executable, "-W", "ignore", "-m", "mlflow", "models", "serve"),
+        *("-m", "models:/odd@champion", "--env-manager", "local"),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
     ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (place / "log").open("w") as log:
         process = subprocess.Popen(
             command,
             cwd=place,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": store},
             stdout=log,
             stderr=log,
             start_new_session=True,
