@@ -354,10 +354,16 @@ def test_where_nothing_can_be_written_it_is_told(predictor, tmp_path):
 
 def test_what_a_format_cannot_hold_is_told(predictor, tmp_path):
     nested = TABLE.with_columns(words=pl.col("text").str.split(" "))
-    with pytest.raises(
-        StorageError, match="cannot be written as csv: CSV format does not support nested"
+    for form, table, what, formats in (
+        ("csv", nested, "words' holds List(String)", ".jsonl or .parquet or .arrow"),
+        ("jsonl", TABLE.cast({"text": pl.Binary}), "text' holds Binary", ".parquet or .arrow"),
     ):
-        score_table(predictor, nested, tmp_path / "scored.csv")
+        for out in (tmp_path / f"scored.{form}", "-"):
+            with pytest.raises(StorageError) as error:
+                score_table(predictor, table, out, form=form)
+            assert str(error.value) == (
+                f"column '{what}, which a .{form} file cannot hold. Write {formats}."
+            )
     assert names_in(tmp_path) == []
     score_table(predictor, nested, tmp_path / "scored.parquet")
     assert pl.read_parquet(tmp_path / "scored.parquet")["words"].to_list()[3][0] == "iron"

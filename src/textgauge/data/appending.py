@@ -12,7 +12,7 @@ import base64
 import io
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
@@ -108,3 +108,36 @@ FORMATS: Mapping[str, Callable[[], Format]] = {
     ".parquet": Parquet,
 }
 """The formats that can be written piece by piece, by the ending of the file's name."""
+
+
+def not_held(schema: Mapping[str, pl.DataType], ending: str) -> tuple[str, pl.DataType] | None:
+    """The first column that a format cannot hold, and what it holds; None where there is none."""
+    wrong = (each for each in schema.items() if ending not in endings_that_hold(each[1]))
+    return next(wrong, None)
+
+
+def endings_that_hold(dtype: pl.DataType) -> list[str]:
+    """The formats, with Arrow, that can hold values of this type."""
+    inner = _kinds_in(dtype)
+    if pl.Object in inner:
+        return []
+    endings = [".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".arrow"]
+    if dtype.is_nested() or inner & {pl.Binary, pl.Duration}:
+        endings = endings[2:]
+    if pl.Binary in inner:
+        endings = [each for each in endings if each not in (".jsonl", ".ndjson")]
+    if None in inner:  # Arrow is made of Parquet.
+        endings = [each for each in endings if each not in (".parquet", ".arrow")]
+    return endings
+
+
+def _kinds_in(dtype: pl.DataType) -> set[Any]:
+    """The types of values within, its own too; None for a struct without fields."""
+    if isinstance(dtype, pl.List | pl.Array):
+        parts = [_kinds_in(dtype.inner)]  # type: ignore[arg-type]
+    elif isinstance(dtype, pl.Struct):
+        parts = [_kinds_in(field.dtype) for field in dtype.fields]  # type: ignore[arg-type]
+        parts = parts or [{None}]
+    else:
+        parts = []
+    return set[Any]({dtype.base_type()}).union(*parts)
