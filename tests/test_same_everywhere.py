@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from odd_texts import odd_table
@@ -26,6 +27,7 @@ from served import application
 from waiting import wait_until
 
 import textgauge
+from textgauge.bundle.pyfunc import _load_pyfunc
 from textgauge.serving.model import ServedModel
 from textgauge.tracking.model_folder import make_model_folder
 from textgauge.tracking.ui import free_port
@@ -240,6 +242,53 @@ def test_every_way_predicts_and_decides_the_same(
     way: Way, folder: Path, table: pl.DataFrame, expected: pl.DataFrame, tmp_path: Path
 ) -> None:
     assert_same(way(folder, table, tmp_path), expected, table)
+
+
+# ---- values that are no strings ------------------------------------------------------------------
+
+VALUES = {
+    "whole numbers": (["1979", "0", None, "-7"], pl.Int64),
+    "numbers": (["1979.0", "0.1", None, "100000.5", "inf"], pl.Float64),
+    "short numbers": (["0.1", None, "1979.5"], pl.Float32),
+    "truths": (["true", "false", None], pl.Boolean),
+}
+
+
+@pytest.mark.parametrize(("texts", "kind"), VALUES.values(), ids=VALUES.keys())
+def test_every_way_reads_numbers_as_texts_and_nan_as_missing(
+    texts: list[str | None], kind: Any, folder: Path, tmp_path: Path
+) -> None:
+    written = pl.Series("text", texts)
+    column = written == "true" if kind == pl.Boolean else written.cast(kind)
+    table = column.to_frame()
+    expected = python(folder, written.to_frame(), tmp_path)
+    model, served = textgauge.load(folder), _load_pyfunc(str(folder))
+    if kind in (pl.Float32, pl.Float64):
+        column = column.fill_null(float("nan"))
+    ways = {
+        "a column": model.predict_frame(column),
+        "a list": model.predict_frame(column.to_list()),
+        "numpy": model.predict_frame(column.to_numpy()),
+        "pandas": model.predict_frame(pd.Series(column.to_list())),
+        "score to Parquet": score_to_parquet(folder, column.to_frame(), tmp_path),
+        "score to JSON Lines": score_to_json_lines(folder, column.to_frame(), tmp_path),
+        "pyfunc, a list": pl.from_pandas(served.predict(column.to_list())),
+        "pyfunc, a table": pl.from_pandas(
+            served.predict(pd.DataFrame({"text": pd.Series(column.to_list(), dtype=object)}))
+        ),
+    }
+    if kind == pl.Float32:  # Python has no short numbers.
+        del ways["a list"], ways["pandas"], ways["pyfunc, a list"], ways["pyfunc, a table"]
+    for found in ways.values():
+        assert_same(found, expected, table)
+
+
+def test_every_way_in_python_refuses_what_is_no_text(folder: Path, tmp_path: Path) -> None:
+    model, served = textgauge.load(folder), _load_pyfunc(str(folder))
+    for value in (b"steel", ["steel"], {"a": "steel"}):
+        for predict in (model.predict, model.predict_frame, served.predict):
+            with pytest.raises(TypeError, match=r"texts must be texts or numbers; texts\[1\] is"):
+                predict(["iron", value])
 
 
 # ---- over HTTP -----------------------------------------------------------------------------------
