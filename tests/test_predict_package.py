@@ -178,6 +178,9 @@ def test_its_commands_work_on_a_saved_model(run: Any, trained: Any, tmp_path: Pa
     assert {"words", "contributions"} & json.loads(told.stdout).keys()
     told = run("textgauge", "evaluate", trained.folder, "notes.csv", "--json")
     assert json.loads(told.stdout)["rows"] == len(texts)
+    run("textgauge", "export", trained.folder, "out")
+    told = run("python", "out/predict.py", "iron component of 1979")
+    assert json.loads(told.stdout)["predicted_label"] in trained.corpus.classes
     run("textgauge", "explain", trained.folder, "iron component of 1979")
     run("textgauge", "evaluate", trained.folder, "notes.csv")
 
@@ -208,6 +211,17 @@ def test_with_its_extras_it_registers_exports_and_serves(
     ):
         assert (label, decision) == (expected.labels[0], expected.decision[0])
         assert probability == pytest.approx(float(expected.probability[0]), abs=1e-6)
+
+
+def test_without_an_extra_it_says_which_to_install(run: Any, trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").touch()
+    for extra, *command in (
+        ("serve", "serve", trained.folder),
+        ("mlflow", "register", "0123abcd", "notes"),
+        ("mlflow", "score", "models:/notes@champion", "notes.csv", "--out", "scored.csv"),
+    ):
+        told = run("textgauge", *command, status=1).stderr
+        assert f"pip install 'textgauge-predict[{extra}]'" in told
 
 
 def test_training_says_in_a_sentence_what_to_install(run: Any, tmp_path: Path) -> None:
