@@ -120,6 +120,22 @@ def test_demo_makes_its_notes_trains_and_leaves_foreign_files_alone(
     assert (workplace / "component_notes.csv").read_bytes() == before
 
 
+def test_a_training_tells_the_figures_of_each_label(finished: FinishedRun) -> None:
+    for over in ("over_rows", "over_texts"):
+        told = finished.result[over]
+        stored = json.loads((finished.bundle / "textgauge.json").read_text(encoding="utf-8"))
+        (model, *_) = stored["figures"].values()
+        assert told == model[over.removeprefix("over_")]
+        for label in told["labels"]:
+            assert {"precision", "recall", "f1", "support", "roc_auc", "average_precision"} < {
+                *label
+            }
+        for name in ("roc_auc", "average_precision", "ece"):
+            low, high = told["intervals"][name]
+            assert low <= told[name] <= high
+    assert finished.result["over_rows"] != finished.result["over_texts"]
+
+
 # ---- check ---------------------------------------------------------------------------------------
 
 

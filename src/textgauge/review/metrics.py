@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
+from .area_intervals import area_intervals
 from .calibration import reliability
 from .intervals import Intervals, intervals
 from .ranking import average_precision, roc_auc
@@ -156,11 +157,17 @@ def evaluate(
     )
     if not with_intervals:
         return found
+    areas: dict[str, Any] = dict(
+        zip(("rows", "texts"), area_intervals(texts, probabilities), strict=True)
+    )
     return Evaluation(
         **{
             over: replace(
                 getattr(found, over),
-                intervals=intervals(texts, probabilities, len(classes), over_rows=over == "rows"),
+                intervals=replace(
+                    intervals(texts, probabilities, len(classes), over_rows=over == "rows"),
+                    **areas[over],
+                ),
             )
             for over in ("rows", "texts")
         }
