@@ -213,11 +213,13 @@ def test_with_its_extras_it_registers_exports_and_serves(
         assert probability == pytest.approx(float(expected.probability[0]), abs=1e-6)
 
 
-def test_without_an_extra_it_says_which_to_install(run: Any, trained: Any, tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").touch()
+def test_without_an_extra_it_says_which_to_install(
+    run: Any, trained: Any, finished: FinishedRun, tmp_path: Path
+) -> None:
+    shutil.copy(finished.store, tmp_path / "mlflow.db")
     for extra, *command in (
         ("serve", "serve", trained.folder),
-        ("mlflow", "register", "0123abcd", "notes"),
+        ("mlflow", "register", finished.run_id, "notes"),
         ("mlflow", "score", "models:/notes@champion", "notes.csv", "--out", "scored.csv"),
     ):
         told = run("textgauge", *command, status=1).stderr
