@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,20 @@ import pandas as pd
 import polars as pl
 import pytest
 
+import textgauge
 from textgauge.bundle import pyfunc
 from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.predictor import Predictor
 from textgauge.data import unfinished
 from textgauge.data.corpus import gather_texts
 from textgauge.data.normal_form import normalise
-from textgauge.errors import BundleError, ColumnError, StorageError, TableError
+from textgauge.errors import (
+    BundleError,
+    ColumnError,
+    SettingsError,
+    StorageError,
+    TableError,
+)
 from textgauge.evaluating import evaluate_table
 from textgauge.review.deciding import ChosenRule
 from textgauge.review.decision import measure
@@ -232,6 +240,38 @@ def test_encoding_and_delimiter_of_the_table_can_be_given(predictor, tmp_path):
     score_table(predictor, source, tmp_path / "a.jsonl", encoding="latin-1", delimiter="~")
     (row,) = pl.read_ndjson(tmp_path / "a.jsonl").rows(named=True)
     assert (row["text"], row["maß"]) == ("stéel", "1")
+
+
+def test_json_lines_stay_as_they_stand_and_three_keys_are_added(predictor, tmp_path):
+    source = tmp_path / "notes.jsonl"
+    early = '{"text": "steel", "n": 5, "more": {"a": [1.50]}}'
+    late = ['{"text": "iron", "late": 1e2}', '{"text": "iron", "decision": "x"}']
+    source.write_text("\n".join([*[early] * 6_000, *late]) + "\n")
+    scored = score_table(predictor, source, tmp_path / "a.jsonl")
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert lines[0].startswith(f'{early[:-1]},"predicted_label":"')
+    assert lines[6_000].startswith(f'{late[0][:-1]},"predicted_label":"')
+    assert list(json.loads(lines[6_000])) == ["text", "late", *ADDED]
+    assert (scored.rows, scored.unreadable_rows) == (6_001, 1)
+
+    scored = score_table(predictor, source, tmp_path / "a.csv")
+    assert (scored.rows, scored.unreadable_rows) == (6_000, 2)
+    beside = (tmp_path / "a.csv.unreadable.jsonl").read_text().splitlines()
+    assert [json.loads(line)["content"] for line in beside] == late
+    assert pl.read_csv(tmp_path / "a.csv").row(0)[1:3] == (5, '{"a": [1.5]}')
+
+
+def test_the_format_and_standard_output_can_be_named_from_python(
+    trained, tmp_path, capsysbinary, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    score = partial(textgauge.score, trained.folder, TABLE, format="jsonl", quiet=True)
+    score("scored")
+    assert score("-").out == "standard output"
+    assert capsysbinary.readouterr().out == Path("scored").read_bytes()
+    assert pl.read_ndjson("scored").columns == [*TABLE.columns, *ADDED]
+    with pytest.raises(SettingsError, match="--format must be one of"):
+        textgauge.score(trained.folder, TABLE, "other", format="xlsx", quiet=True)
 
 
 def test_a_pandas_table_is_scored_too(predictor, tmp_path):

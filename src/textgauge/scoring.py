@@ -22,6 +22,7 @@ import polars as pl
 
 from .bundle.predictor import Predictor
 from .bundle.scorer import Scorer
+from .data.appending import AS_LINES
 from .data.outputs import Output, check_output, open_output, refuse_types
 from .data.predictions import ADDED, as_texts, refuse_columns
 from .data.streams import Piece, Stream, open_stream
@@ -87,7 +88,13 @@ def score_table(
     # Before a long query is asked.
     ending = check_output(out, "score", overwrite=overwrite, form=form)
     progress.stage("opening the table")
-    stream = open_stream(source, query=query, encoding=encoding, delimiter=delimiter)
+    stream = open_stream(
+        source,
+        query=query,
+        encoding=encoding,
+        delimiter=delimiter,
+        lines_without=tuple(ADDED) if ending in AS_LINES else None,
+    )
     refuse_columns(stream.schema.names(), text)
     refuse_types(stream.schema, ending)
     made_of = _made_of(predictor, stream, text)
@@ -170,8 +177,10 @@ class _Run:
                 begin=known if self._scorer.forgotten == forgotten else None,
                 counted=not _same(before.hashes, self.seen.hashes),
             )
+        # JSON lines stay as they stand: as columns, their numbers would be texts.
+        whole = piece.frame.hstack(predicted.get_columns()) if piece.lines is None else predicted
         self._output.write(
-            piece.frame.hstack(predicted.get_columns()),
+            whole,
             unreadable=_lines(piece),
             told={
                 "after": self.after,
@@ -184,6 +193,7 @@ class _Run:
             },
             files=state.files,
             drops=state.drops,
+            lines=piece.lines,
         )
 
     def _state(self, *, begin: int | None, counted: bool) -> _State:

@@ -50,8 +50,11 @@ class Output(Protocol):
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
         drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
         """Take a piece; see `Unfinished.step` for `told`, `files` and `drops`.
+
+        `lines`: JSON objects that the columns of `frame` are added to, for JSON lines alone.
 
         Raises StorageError where it cannot be written.
         """
@@ -189,13 +192,14 @@ class _File:
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
         drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
         head, rows, footer = b"", b"", None
         try:
             if not self._unfinished.size():
                 head = self._format.head(frame.clear())
             if len(frame):
-                rows, footer = self._format.rows(frame)
+                rows, footer = self._format.rows(frame, lines)
         except _REFUSED as error:
             raise _cannot_be_held(self.name, self._ending, error) from None
         begin = self._unfinished.size() + len(head)
@@ -265,12 +269,13 @@ class _Pipe:
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
         drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
         try:
             if not self._size:
                 self._put(self._format.head(frame.clear()))
             if len(frame):
-                rows, footer = self._format.rows(frame)
+                rows, footer = self._format.rows(frame, lines)
                 self._pieces.append((self._size, footer))
                 self._put(rows)
         except _REFUSED as error:
