@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from html.parser import HTMLParser
@@ -20,8 +21,9 @@ TINY = {"epochs": 1, "hidden_size": 8, "embedding_size": 8, "batch_size": 64}
 class Page(HTMLParser):
     """What a browser shows of a page, and what it would have to forgive."""
 
-    def __init__(self, html: str) -> None:
+    def __init__(self, html: str, result: Any) -> None:
         super().__init__()
+        self.result = result
         self.html, self.open, self.faults = html, list[str](), list[str]()
         self.shown, self.scripts = list[str](), 0
         self.feed(html)
@@ -49,9 +51,10 @@ def page_of(quick: Quick, rows: Sequence[tuple[str, ...]], **settings: Any) -> P
     """The report of a training, after one epoch, on rows of text, label and maybe part."""
     columns = ["text", "label", "part"][: len(rows[0])]
     how = {"split_column": "part"} if "part" in columns else {}
-    quick.train(pl.DataFrame(rows, schema=columns, orient="row"), **{**TINY, **how, **settings})
+    frame = pl.DataFrame(rows, schema=columns, orient="row")
+    result = quick.train(frame, **{**TINY, **how, **settings})
     files = dict(told for kind, told in quick.tracker.told if kind == "artifact")
-    page = Page(files["report.html"].decode("utf-8"))
+    page = Page(files["report.html"].decode("utf-8"), result)
     assert (page.faults, page.open, page.scripts) == ([], [], 1)
     assert len(page.html) < 2_000_000
     assert not re.search(r"\b(?:nan|inf|None)\b", page.words)
@@ -156,3 +159,12 @@ def test_costs_and_a_band(quick: Quick) -> None:
     assert "That is as it decides with these costs" in page.words
     assert "counts as it would have been decided" in page.words
     assert "Certainty tells how sure it is" in page.words
+    # The card and the rules that imitate the model tell of the same decisions.
+    review, rules = page.result.review, page.result.rules
+    assert review.decided.confusion != review.model.evaluation.rows.confusion
+    settings = json.loads((page.result.bundle / "textgauge.json").read_text(encoding="utf-8"))
+    assert len(settings["in_words"]) == 5
+    for sentence in settings["in_words"]:
+        assert sentence in page.words
+    called = [sum(column) for column in zip(*review.decided.confusion, strict=True)]
+    assert rules.agreement.most_frequent == pytest.approx(max(called) / sum(called))

@@ -223,7 +223,13 @@ def test_paper_holds_what_is_folded_on_the_screen(open_page, path, scripts):
     assert not folded.is_visible()
 
 
-def test_nothing_is_wider_than_the_paper_and_tables_are_no_larger_than_text(open_page, tmp_path):
+def test_nothing_is_wider_than_the_paper_and_tables_are_no_larger_than_text(
+    open_page, path, tmp_path
+):
+    page, _ = open_page(path, 720)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
     flipped = [(text, "1" if label == "0" else "0") for text, label in ROWS[:30]]
     long = [(f"{text} {'and more of it ' * 20}", label) for text, label in [*ROWS, *flipped]]
     path = tmp_path / "report.html"

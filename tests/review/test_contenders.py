@@ -10,6 +10,7 @@ from textgauge.review.baselines import MAJORITY, TFIDF_LR, Baseline
 from textgauge.review.contenders import judge
 from textgauge.review.deciding import ChosenRule
 from textgauge.review.metrics import evaluate
+from textgauge.review.slices import by_texts
 from textgauge.review.verdict import compare, verdict
 
 LABELS = np.array([0, 1] * 6)
@@ -123,3 +124,6 @@ def test_slices_are_of_what_is_decided():
     review = judge("LSTM", half, simple, TEST, CLASSES, chosen, ("half", counts))
     accuracy = {each.value: each.accuracy for each in review.slices[-1].slices}
     assert accuracy == {"0": 0.0, "1": 1.0}  # By the probabilities it would be the other way round.
+    by_decided = by_texts(TEST, half, CLASSES, np.ones(12, dtype=np.int64))
+    assert review.slices[:-1] == by_decided
+    assert by_decided != by_texts(TEST, half, CLASSES)

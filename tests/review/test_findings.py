@@ -165,6 +165,16 @@ def test_what_goes_to_a_person_is_told_apart_and_comes_last(trained, explainer, 
     for each in found.errors:
         assert each.review == (each.probability < 0.8)
         assert each.of_label == pytest.approx(1 - each.probability, abs=1e-6)
+    # With costs even what is called with a high probability may be too uncertain.
+    predictor.rule = DecisionRule((0.05, 0.95), 0.8, (1.0, 19.0))
+    found = find(Explainer(predictor, explainer._fills), test, sure, trained_texts=0)
+    marks = [each.review for each in found.errors]
+    assert marks == sorted(marks)
+    decided, sent = (
+        [each.of_label for each in found.errors if each.review is goes] for goes in (False, True)
+    )
+    assert min(sent) < max(decided)
+    assert decided == sorted(decided)
 
 
 def test_the_range_of_the_training_numbers_is_told(trained, explainer, wrong_often):
