@@ -68,12 +68,19 @@ def application(model: ServedModel, token: str | None = None, **limits: Any) -> 
 class Served:
     """`textgauge serve` as a process of its own, on a free port."""
 
-    def __init__(self, model: object, *options: object, cwd: Path, **environment: str) -> None:
+    def __init__(
+        self,
+        model: object,
+        *options: object,
+        cwd: Path,
+        python: Path | str = sys.executable,
+        **environment: str,
+    ) -> None:
         arguments = [str(each) for each in (model, "--port", 0, "--json", *options)]
         self._errors = cwd / "serve.err"
         with self._errors.open("wb") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "textgauge", "serve", *arguments],
+                [python, "-m", "textgauge", "serve", *arguments],
                 cwd=cwd,
                 env=clean_environment(**environment),
                 stdout=subprocess.PIPE,

@@ -120,6 +120,22 @@ def test_demo_makes_its_notes_trains_and_leaves_foreign_files_alone(
     assert (workplace / "component_notes.csv").read_bytes() == before
 
 
+def test_a_training_tells_the_figures_of_each_label(finished: FinishedRun) -> None:
+    for over in ("over_rows", "over_texts"):
+        told = finished.result[over]
+        stored = json.loads((finished.bundle / "textgauge.json").read_text(encoding="utf-8"))
+        (model, *_) = stored["figures"].values()
+        assert told == model[over.removeprefix("over_")]
+        for label in told["labels"]:
+            assert {"precision", "recall", "f1", "support", "roc_auc", "average_precision"} < {
+                *label
+            }
+        for name in ("roc_auc", "average_precision", "ece"):
+            low, high = told["intervals"][name]
+            assert low <= told[name] <= high
+    assert finished.result["over_rows"] != finished.result["over_texts"]
+
+
 # ---- check ---------------------------------------------------------------------------------------
 
 
@@ -204,11 +220,20 @@ def test_check_corrects_labels_and_checks_what_came_of_it(
         (["--fix", "a.csv", "--out", "b.csv", "--tracking"], "pass --fix or --tracking, not both"),
         (
             ["--fix", "a.csv", "--out", "b.csv", "--show-encoding", "x"],
-            "pass --fix or --show-encoding, not both",
+            "pass --fix or --show-encoding, not both; run check once with each",
         ),
+        (
+            ["--fix", "a.csv", "--out", "b.csv", "--against", "model"],
+            "pass --fix or --against, not both; correct the table first, then: textgauge check "
+            "b.csv --against ...",
+        ),
+        (["--tracking", "--against", "model"], "pass --tracking or --against, not both"),
+        (["--tracking"], "pass --tracking or TABLE, not both; run check once with each"),
+        (["--tracking", "--show-encoding", ""], "pass --tracking or --show-encoding, not both"),
+        (["--against", "model", "--show-encoding", "x"], "pass --against or --show-encoding, not"),
     ],
 )
-def test_options_that_do_not_go_with_fix(
+def test_check_does_one_thing_at_a_time(
     command: Command, finished: FinishedRun, more: list[str], message: str
 ) -> None:
     done = command("check", finished.table, *more)

@@ -38,6 +38,12 @@ def test_every_command_is_documented(command):
     assert f"textgauge {command}" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
+def test_the_readme_lists_each_thing_that_check_does():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for option in ("--against", "--fix", "--tracking"):
+        assert re.search(rf"^\| `textgauge check [^|]*{option}", readme, re.MULTILINE), option
+
+
 def test_every_option_has_a_help_text():
     for name, parser in COMMANDS.items():
         for action in parser._actions:

@@ -9,14 +9,21 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from typing import Any
 
+import httpx
 import polars as pl
 import pytest
+from e2e import FinishedRun
 from packaging.requirements import Requirement
+from served import Served
 
 import textgauge
+from textgauge.scoring import load_predictor
+
+pytest_plugins = ["e2e_fixtures"]
 
 ROOT = Path(__file__).parents[1]
 SLIM = ROOT / "packages" / "predict"
@@ -91,11 +98,45 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return python.parent
 
 
+@pytest.fixture(scope="module")
+def extras(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what `[mlflow,serve]` brings besides, for PYTHONPATH.
+
+    It holds links to the files that are installed here at the versions that are tested with, of
+    those packages alone that the extras need: to install them once more would take long.
+    """
+    place = tmp_path_factory.mktemp("extras")
+    (packages,) = environment.parent.glob("lib/python*/site-packages")
+    there = {each.name.lower() for each in distributions(path=[str(packages)])}
+    wanted = [Requirement(line) for e in PROJECT["optional-dependencies"].values() for line in e]
+    seen: set[tuple[str, str]] = set()
+    while wanted:
+        needed = wanted.pop()
+        name = needed.name.lower()
+        for extra in needed.extras or {""}:
+            if name in there or (name, extra) in seen:
+                continue
+            seen.add((name, extra))
+            found = distribution(name)
+            for line in found.requires or ():
+                each = Requirement(line)
+                if each.marker is None or each.marker.evaluate({"extra": extra}):
+                    wanted.append(each)
+            for file in found.files or ():
+                target = place / file
+                if ".." not in file.parts and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    target.symlink_to(Path(str(found.locate_file(file))))
+    return place
+
+
 @pytest.fixture
 def run(environment: Path, tmp_path: Path) -> Any:
     """Run a program of that environment in an empty folder."""
 
-    def run(program: str, *arguments: object, status: int = 0) -> subprocess.CompletedProcess[str]:
+    def run(
+        program: str, *arguments: object, status: int = 0, **variables: str
+    ) -> subprocess.CompletedProcess[str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "MLFLOW"))}
         done = subprocess.run(
             [environment / program, *map(str, arguments)],
@@ -103,7 +144,7 @@ def run(environment: Path, tmp_path: Path) -> Any:
             text=True,
             check=False,
             cwd=tmp_path,
-            env=kept,
+            env={**kept, **variables},
         )
         assert done.returncode == status, done.stderr
         assert "Traceback" not in done.stderr
@@ -127,17 +168,62 @@ def test_its_commands_work_on_a_saved_model(run: Any, trained: Any, tmp_path: Pa
     labels = [trained.corpus.classes[each] for each in trained.corpus.test.main_label]
     pl.DataFrame({"text": texts, "label": labels}).write_csv(tmp_path / "notes.csv")
     assert run("textgauge", "--version").stdout == f"textgauge {PROJECT['version']}\n"
+    expected = load_predictor(trained.folder).predict(texts.to_list())
     for out, read in (("s.csv", pl.read_csv), ("s.jsonl", pl.read_ndjson), ("s.parquet", None)):
         run("textgauge", "score", trained.folder, "notes.csv", "--out", out)
         found = (read or pl.read_parquet)(tmp_path / out)  # type: ignore[operator]
-        expected = pl.Series(trained.probabilities.max(1))
-        assert (found["probability"] - expected).abs().max() < 1e-4
+        assert [str(each) for each in found["predicted_label"]] == expected.labels
+        assert (found["probability"] - pl.Series(expected.probability)).abs().max() <= 1e-6
     told = run("textgauge", "explain", trained.folder, "iron component of 1979", "--json")
     assert {"words", "contributions"} & json.loads(told.stdout).keys()
     told = run("textgauge", "evaluate", trained.folder, "notes.csv", "--json")
     assert json.loads(told.stdout)["rows"] == len(texts)
+    run("textgauge", "export", trained.folder, "out")
+    told = run("python", "out/predict.py", "iron component of 1979")
+    assert json.loads(told.stdout)["predicted_label"] in trained.corpus.classes
     run("textgauge", "explain", trained.folder, "iron component of 1979")
     run("textgauge", "evaluate", trained.folder, "notes.csv")
+
+
+def test_with_its_extras_it_registers_exports_and_serves(
+    run: Any, extras: Path, environment: Path, finished: FinishedRun, tmp_path: Path
+) -> None:
+    text = "iron component manufactured in 1979 in poor condition"
+    shutil.copy(finished.store, tmp_path / "mlflow.db")
+    more, python = {"PYTHONPATH": str(extras)}, environment / "python"
+    registered = run("textgauge", "register", finished.run_id, "notes", "--json", **more)
+    assert json.loads(registered.stdout)["registered"]
+    run("textgauge", "export", "models:/notes@champion", "out", **more)
+    told = json.loads(run("python", "out/predict.py", text).stdout)
+    served = Served("models:/notes@champion", cwd=tmp_path, python=python, **more)
+    try:
+        answer = httpx.post(f"{served.url}/predict", json={"text": text, "explain": True})
+        page = httpx.get(served.url)
+    finally:
+        assert served.end() == 0, served.err
+    (found,) = answer.json()["predictions"]
+    assert "<h1" in page.text
+    store = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    expected = load_predictor("models:/notes@champion", store).predict([text])
+    for label, probability, decision in (
+        (told["predicted_label"], told["probability"], told["decision"]),
+        (found["label"], found["probability"], found["decision"]),
+    ):
+        assert (label, decision) == (expected.labels[0], expected.decision[0])
+        assert probability == pytest.approx(float(expected.probability[0]), abs=1e-6)
+
+
+def test_without_an_extra_it_says_which_to_install(
+    run: Any, trained: Any, finished: FinishedRun, tmp_path: Path
+) -> None:
+    shutil.copy(finished.store, tmp_path / "mlflow.db")
+    for extra, *command in (
+        ("serve", "serve", trained.folder),
+        ("mlflow", "register", finished.run_id, "notes"),
+        ("mlflow", "score", "models:/notes@champion", "notes.csv", "--out", "scored.csv"),
+    ):
+        told = run("textgauge", *command, status=1).stderr
+        assert f"pip install 'textgauge-predict[{extra}]'" in told
 
 
 def test_training_says_in_a_sentence_what_to_install(run: Any, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_the_artifacts_are_picture_history_report_labels_in_doubt_and_model(
     assert listed == {"model": True, **dict.fromkeys(files, False)}
     page = (finished.bundle.parent / "report.html").read_text(encoding="utf-8")
     assert f"Run <code>{finished.run_id}</code>" in page
-    assert "Of 100 texts that are non-compliant, it finds" in page
+    assert "Of 100 rows that are non-compliant, it finds" in page
     picture = (finished.bundle.parent / "training_results.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     width, height = (int.from_bytes(picture[at : at + 4], "big") for at in (16, 20))

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import polars as pl
 import pytest
 from odd_texts import odd_table
@@ -26,9 +27,12 @@ from served import application
 from waiting import wait_until
 
 import textgauge
+from textgauge.bundle.pyfunc import _load_pyfunc
 from textgauge.serving.model import ServedModel
 from textgauge.tracking.model_folder import make_model_folder
 from textgauge.tracking.ui import free_port
+
+pytest_plugins = ["e2e_fixtures"]
 
 PREDICTED = ["predicted_label", "probability", "decision"]
 
@@ -240,23 +244,86 @@ def test_every_way_predicts_and_decides_the_same(
     assert_same(way(folder, table, tmp_path), expected, table)
 
 
+# ---- values that are no strings ------------------------------------------------------------------
+
+VALUES = {
+    "whole numbers": (["1979", "0", None, "-7"], pl.Int64),
+    "numbers": (["1979.0", "0.1", None, "100000.5", "inf"], pl.Float64),
+    "short numbers": (["0.1", None, "1979.5"], pl.Float32),
+    "truths": (["true", "false", None], pl.Boolean),
+}
+
+
+@pytest.mark.parametrize(("texts", "kind"), VALUES.values(), ids=VALUES.keys())
+def test_every_way_reads_numbers_as_texts_and_nan_as_missing(
+    texts: list[str | None], kind: Any, folder: Path, tmp_path: Path
+) -> None:
+    written = pl.Series("text", texts)
+    column = written == "true" if kind == pl.Boolean else written.cast(kind)
+    table = column.to_frame()
+    expected = python(folder, written.to_frame(), tmp_path)
+    model, served = textgauge.load(folder), _load_pyfunc(str(folder))
+    if kind in (pl.Float32, pl.Float64):
+        column = column.fill_null(float("nan"))
+    ways = {
+        "a column": model.predict_frame(column),
+        "a list": model.predict_frame(column.to_list()),
+        "numpy": model.predict_frame(column.to_numpy()),
+        "pandas": model.predict_frame(pd.Series(column.to_list())),
+        "score to Parquet": score_to_parquet(folder, column.to_frame(), tmp_path),
+        "score to JSON Lines": score_to_json_lines(folder, column.to_frame(), tmp_path),
+        "pyfunc, a list": pl.from_pandas(served.predict(column.to_list())),
+        "pyfunc, a table": pl.from_pandas(
+            served.predict(pd.DataFrame({"text": pd.Series(column.to_list(), dtype=object)}))
+        ),
+    }
+    if kind == pl.Float32:  # Python has no short numbers.
+        del ways["a list"], ways["pandas"], ways["pyfunc, a list"], ways["pyfunc, a table"]
+    for found in ways.values():
+        assert_same(found, expected, table)
+
+
+def test_every_way_in_python_refuses_what_is_no_text(folder: Path, tmp_path: Path) -> None:
+    model, served = textgauge.load(folder), _load_pyfunc(str(folder))
+    for value in (b"steel", ["steel"], {"a": "steel"}):
+        for predict in (model.predict, model.predict_frame, served.predict):
+            with pytest.raises(TypeError, match=r"texts must be texts or numbers; texts\[1\] is"):
+                predict(["iron", value])
+
+
 # ---- over HTTP -----------------------------------------------------------------------------------
 
 
+REGISTERED = """
+import sys
+from mlflow import MlflowClient
+folder, store = sys.argv[1:]
+client = MlflowClient(store, store)
+client.create_registered_model("odd")
+version = client.create_model_version("odd", folder).version
+client.set_registered_model_alias("odd", "champion", version)
+"""
+
+
 @pytest.fixture(scope="module")
-def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`mlflow models serve` of the model, in the environment that runs the tests."""
+def served(
+    folder: Path, new_store: Callable[[Path], Path], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """`mlflow models serve` of a registered model, in the environment that runs the tests."""
     port, place = free_port("127.0.0.1", 5600), tmp_path_factory.mktemp("served")
+    store = f"sqlite:///{new_store(place)}"
+    child(REGISTERED, folder, store)
     command = [
-        *(sys.executable, "-W", "ignore", "-m", "mlflow", "models", "serve", "-m", str(folder)),
-        *("--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+        *(sys.executable, "-W", "ignore", "-m", "mlflow", "models", "serve"),
+        *("-m", "models:/odd@champion", "--env-manager", "local"),
+        *("--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
     ]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     with (place / "log").open("w") as log:
         process = subprocess.Popen(
             command,
             cwd=place,
-            env={**os.environ, "PATH": path},
+            env={**os.environ, "PATH": path, "MLFLOW_TRACKING_URI": store},
             stdout=log,
             stderr=log,
             start_new_session=True,

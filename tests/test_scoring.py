@@ -3,6 +3,7 @@
 import errno
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +11,20 @@ import pandas as pd
 import polars as pl
 import pytest
 
+import textgauge
 from textgauge.bundle import pyfunc
 from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.predictor import Predictor
 from textgauge.data import unfinished
 from textgauge.data.corpus import gather_texts
 from textgauge.data.normal_form import normalise
-from textgauge.errors import BundleError, ColumnError, StorageError, TableError
+from textgauge.errors import (
+    BundleError,
+    ColumnError,
+    SettingsError,
+    StorageError,
+    TableError,
+)
 from textgauge.evaluating import evaluate_table
 from textgauge.review.deciding import ChosenRule
 from textgauge.review.decision import measure
@@ -234,6 +242,38 @@ def test_encoding_and_delimiter_of_the_table_can_be_given(predictor, tmp_path):
     assert (row["text"], row["maß"]) == ("stéel", "1")
 
 
+def test_json_lines_stay_as_they_stand_and_three_keys_are_added(predictor, tmp_path):
+    source = tmp_path / "notes.jsonl"
+    early = '{"text": "steel", "n": 5, "more": {"a": [1.50]}}'
+    late = ['{"text": "iron", "late": 1e2}', '{"text": "iron", "decision": "x"}']
+    source.write_text("\n".join([*[early] * 6_000, *late]) + "\n")
+    scored = score_table(predictor, source, tmp_path / "a.jsonl")
+    lines = (tmp_path / "a.jsonl").read_text().splitlines()
+    assert lines[0].startswith(f'{early[:-1]},"predicted_label":"')
+    assert lines[6_000].startswith(f'{late[0][:-1]},"predicted_label":"')
+    assert list(json.loads(lines[6_000])) == ["text", "late", *ADDED]
+    assert (scored.rows, scored.unreadable_rows) == (6_001, 1)
+
+    scored = score_table(predictor, source, tmp_path / "a.csv")
+    assert (scored.rows, scored.unreadable_rows) == (6_000, 2)
+    beside = (tmp_path / "a.csv.unreadable.jsonl").read_text().splitlines()
+    assert [json.loads(line)["content"] for line in beside] == late
+    assert pl.read_csv(tmp_path / "a.csv").row(0)[1:3] == (5, '{"a": [1.5]}')
+
+
+def test_the_format_and_standard_output_can_be_named_from_python(
+    trained, tmp_path, capsysbinary, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    score = partial(textgauge.score, trained.folder, TABLE, format="jsonl", quiet=True)
+    score("scored")
+    assert score("-").out == "standard output"
+    assert capsysbinary.readouterr().out == Path("scored").read_bytes()
+    assert pl.read_ndjson("scored").columns == [*TABLE.columns, *ADDED]
+    with pytest.raises(SettingsError, match="--format must be one of"):
+        textgauge.score(trained.folder, TABLE, "other", format="xlsx", quiet=True)
+
+
 def test_a_pandas_table_is_scored_too(predictor, tmp_path):
     frame = pd.DataFrame({"text": ["steel", None], "n": [1, 2]})
     score_table(predictor, frame, tmp_path / "scored.csv")
@@ -354,10 +394,16 @@ def test_where_nothing_can_be_written_it_is_told(predictor, tmp_path):
 
 def test_what_a_format_cannot_hold_is_told(predictor, tmp_path):
     nested = TABLE.with_columns(words=pl.col("text").str.split(" "))
-    with pytest.raises(
-        StorageError, match="cannot be written as csv: CSV format does not support nested"
+    for form, table, what, formats in (
+        ("csv", nested, "words' holds List(String)", ".jsonl or .parquet or .arrow"),
+        ("jsonl", TABLE.cast({"text": pl.Binary}), "text' holds Binary", ".parquet or .arrow"),
     ):
-        score_table(predictor, nested, tmp_path / "scored.csv")
+        for out in (tmp_path / f"scored.{form}", "-"):
+            with pytest.raises(StorageError) as error:
+                score_table(predictor, table, out, form=form)
+            assert str(error.value) == (
+                f"column '{what}, which a .{form} file cannot hold. Write {formats}."
+            )
     assert names_in(tmp_path) == []
     score_table(predictor, nested, tmp_path / "scored.parquet")
     assert pl.read_parquet(tmp_path / "scored.parquet")["words"].to_list()[3][0] == "iron"

@@ -112,6 +112,23 @@ def test_it_goes_on_and_ends_byte_for_byte(
     )
 
 
+def test_json_lines_too_end_byte_for_byte(
+    predictor: Predictor, tmp_path: Path, monkeypatch: Any
+) -> None:
+    table, whole, out = (tmp_path / f"{name}.jsonl" for name in ("notes", "whole", "scored"))
+    notes = make_component_notes(1_000, seed=3)["text"].to_list()
+    lines = [json.dumps({"text": note, "n": n}) for n, note in enumerate(notes)]
+    table.write_text("\n".join([*lines[:400], "[1]", "", *lines[400:]]))
+    score_table(predictor, table, whole)
+    for steps in (1, 2):
+        with monkeypatch.context() as patch, pytest.raises(Stopped):
+            patch.setattr(Unfinished, "step", stopping_after(steps))
+            score_table(predictor, table, out)
+    assert score_table(predictor, table, out).continued_from > 0
+    assert out.read_bytes() == whole.read_bytes()
+    assert [json.loads(line)["n"] for line in out.read_text().splitlines()] == list(range(1_000))
+
+
 def test_what_was_scored_is_not_scored_again(
     predictor: Predictor, table: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:

@@ -126,7 +126,7 @@ def test_a_changed_label_is_told_before_anything_is_trained(
     assert "epoch" not in done.err
     assert done.out.startswith("Not the same: changed.csv is not the table that run ")
     assert "of the table" in done.out
-    assert "labels in" in done.out
+    assert "rows of the " in done.out
     assert "\ndigest" in done.out
     found = command("verify", finished.bundle, "--table", "changed.csv", "--json").json
     assert (found["same"], found["outcome"], found["figures"]) == (False, "other data", None)
@@ -160,7 +160,7 @@ def test_another_training_is_told_by_what_differs(
     assert done.status == 1
     assert done.out.startswith("Not the same: run model on notes.parquet.")
     assert "are decided otherwise" in done.out
-    assert "rows loss" in done.out
+    assert "\nloss, over rows  " in done.out
     assert "Versions and machine are those of the run." in done.out
     found = command("verify", "model", "--json").json
     assert found["outcome"] == "differs"

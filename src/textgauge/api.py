@@ -131,6 +131,7 @@ def score(
     tracking_uri: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    format: str | None = None,  # noqa: A002 - as the option is named
     overwrite: bool = False,
     cores: int | None = None,
     engine: str = "local",
@@ -142,15 +143,17 @@ def score(
     Args:
         model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
         table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), a glob or a folder of these,
-            a Delta table's folder, an SQL address, or a pandas or Polars DataFrame; with
-            `engine="spark"` also a Spark table.
-        out: a file that ends in .csv, .tsv, .jsonl, .parquet or .arrow; with Spark a folder or a
-            table's name.
+            a Delta table's folder, an SQL address, "-" for standard input, or a pandas or Polars
+            DataFrame; with `engine="spark"` also a Spark table.
+        out: a file that ends in .csv, .tsv, .jsonl, .parquet or .arrow, or "-" for standard
+            output; with Spark a folder or a table's name.
         text: the column with the texts; default the one that the model was trained with.
         query: what to ask the database that `table` names.
         tracking_uri: where to look for an address; default as in `train`.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
+        format: of the output, as "jsonl"; default by the file's name, for standard output CSV;
+            not with Spark.
         overwrite: replace a file that is there.
         cores: that the model uses at most; default all.
         engine: "local" or "spark".
@@ -164,7 +167,8 @@ def score(
         BundleError: there is no model, or it is damaged.
         TrackingError: the address cannot be found.
         TableError: the table cannot be read.
-        StorageError: the output is there already, or cannot be written.
+        SettingsError: an unknown `format`, encoding or delimiter.
+        StorageError: the output is there already, cannot be written, or cannot hold a column.
 
     """
     from .scoring import score_model
@@ -181,6 +185,7 @@ def score(
             tracking_uri=tracking_uri,
             encoding=encoding,
             delimiter=delimiter,
+            form=format,
             overwrite=overwrite,
             cores=cores,
             engine=engine,

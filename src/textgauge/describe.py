@@ -14,7 +14,7 @@ import numpy.typing as npt
 from .config import Config
 from .data.corpus import Corpus
 from .engines.prepared import TableFacts
-from .report.wording import IN_SENTENCES, labels_in_words, spoken
+from .report.wording import IN_SENTENCES, as_it_decides, labels_in_words, spoken
 from .review.contenders import Review
 from .review.decision import DecisionFigures
 from .review.label_issues import LabelIssues
@@ -95,11 +95,13 @@ def _in_words(review: Review, config: Config, corpus: Corpus) -> list[str]:
     if len(corpus.classes) > IN_SENTENCES:
         return []
     names = spoken(corpus.classes, config.label_names)
-    return [
+    told = [
         told.sentence
-        for label in labels_in_words(review.model.evaluation.rows, names)
+        for label in labels_in_words(review.decided, names)
         for told in (label.found, label.right)
     ]
+    how = as_it_decides(review.decision.rule)
+    return [*told, how] if how else told
 
 
 def data_facts(table: TableFacts, corpus: Corpus) -> dict[str, Any]:

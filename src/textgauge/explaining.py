@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from .errors import BundleError, SettingsError, TableError
 from .review.explanation import Explainer, Explanation
 from .review.overall import NumberCurve, WordShare, number_curve, words_overall
 from .review.rule_summary import RuleSummary, measure_agreement, rule_of
+from .text.tokens import is_number
+from .text.vocabulary import UNKNOWN
 from .tracking.addresses import resolve_model
 
 
@@ -33,6 +36,7 @@ class Explained:
         curve: where it was asked, how the decision follows a number; None where texts have none.
         rules: where it was asked, the model's rule summary with its agreement on these texts; None
             where the model was saved without.
+        unknown: words of the explanations that the model does not know: it reads them all alike.
 
     """
 
@@ -43,10 +47,14 @@ class Explained:
     words: dict[str, list[WordShare]] | None = None
     curve: NumberCurve | None = None
     rules: RuleSummary | None = None
+    unknown: frozenset[str] = frozenset()
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
         found = [each.to_json() for each in self.explanations]
+        for explanation in found:
+            for word in explanation["words"]:
+                word["known"] = word["word"] not in self.unknown
         if self.left_out is None:
             return found[0]
         if self.words is not None:
@@ -98,7 +106,8 @@ def explain_model(
             raise SettingsError(
                 f"--overall needs a table, and {what!r} is taken for a text; give a file."
             )
-        return Explained(tuple(explainer.explain([what])), None, names)
+        alone = tuple(explainer.explain([what]))
+        return Explained(alone, None, names, unknown=_unknown(explainer.predictor, alone))
     column = text or str(explainer.predictor.settings["config"]["text"])
     table = read_table(what, Columns(column, None), **how)
     texts = table.frame["text"].drop_nulls().unique(maintain_order=True)
@@ -114,7 +123,18 @@ def explain_model(
         words_overall(found) if overall else None,
         number_curve(explainer.predictor, chosen) if overall else None,
         _rules(explainer.predictor, table.frame["text"], chosen) if overall else None,
+        _unknown(explainer.predictor, found),
     )
+
+
+def _unknown(predictor: Predictor, found: Iterable[Explanation]) -> frozenset[str]:
+    """The words that the model has no id for."""
+    words = pl.Series(sorted({word for each in found for word in each.words}), dtype=pl.String)
+    encoder = predictor.encoder
+    has_none = encoder.vocabulary.ids(words) == UNKNOWN
+    if encoder.numbers is not None:
+        has_none &= ~is_number(words)
+    return frozenset(words.filter(has_none))
 
 
 def _rules(predictor: Predictor, rows: pl.Series, chosen: pl.Series) -> RuleSummary | None:

@@ -86,6 +86,8 @@ class TrainResult:
             "intervals": None
             if figures.rows.intervals is None
             else figures.rows.intervals.to_json(),
+            "over_rows": figures.rows.to_json(),
+            "over_texts": figures.texts.to_json(),
             "baseline": {
                 "name": best.name,
                 "eval_accuracy": best.evaluation.rows.accuracy,

@@ -50,12 +50,12 @@ def review_model(
         choose_rule(asked, corpus.val, on_val),
         _column(config, corpus),
     )
-    some = texts_to_imitate(corpus.train)
+    some, rule = texts_to_imitate(corpus.train), review.decision.rule
     rules = summarise(
         some,
-        _probabilities(fitted, some).argmax(1),
+        rule.decide(_probabilities(fitted, some)).label,
         corpus.test,
-        on_test.argmax(1),
+        rule.decide(on_test).label,
         corpus.classes,
         config.max_tokens,
     )

@@ -12,8 +12,8 @@ from __future__ import annotations
 import io
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,8 @@ import polars as pl
 
 from .bundle.predictor import Predictor
 from .bundle.scorer import Scorer
-from .data.outputs import Output, check_output, open_output
+from .data.appending import AS_LINES
+from .data.outputs import Output, check_output, open_output, refuse_types
 from .data.predictions import ADDED, as_texts, refuse_columns
 from .data.streams import Piece, Stream, open_stream
 from .errors import TableError
@@ -84,10 +85,18 @@ def score_table(
 
     """
     begin, progress = time.perf_counter(), progress or NoProgress()
-    check_output(out, "score", overwrite=overwrite, form=form)  # Before a long query is asked.
+    # Before a long query is asked.
+    ending = check_output(out, "score", overwrite=overwrite, form=form)
     progress.stage("opening the table")
-    stream = open_stream(source, query=query, encoding=encoding, delimiter=delimiter)
+    stream = open_stream(
+        source,
+        query=query,
+        encoding=encoding,
+        delimiter=delimiter,
+        lines_without=tuple(ADDED) if ending in AS_LINES else None,
+    )
     refuse_columns(stream.schema.names(), text)
+    refuse_types(stream.schema, ending)
     made_of = _made_of(predictor, stream, text)
     with open_output(out, "score", made_of=made_of, form=form, overwrite=overwrite) as output:
         progress.stage("scoring")
@@ -126,19 +135,33 @@ def _made_of(predictor: Predictor, stream: Stream, text: str) -> dict[str, Any] 
     }
 
 
+@dataclass
+class _State:
+    """What the next piece, or the next process, needs of what a piece taught.
+
+    `files` are new ones by name, and `learned` names the one with new texts; `drops` are those
+    that are not needed any more, all with texts if they were `forgot`.
+    """
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    drops: list[str] = field(default_factory=list)
+    learned: str | None = None
+    forgot: bool = False
+
+
 class _Run:
     """A scoring on its way: what it has seen, and what the next piece needs."""
 
     def __init__(self, predictor: Predictor, stream: Stream, text: str, output: Output) -> None:
         self._stream, self._text, self._output = stream, text, output
         self._scorer = Scorer(predictor)
-        self._memory: list[str] = []  # files with what the scorer remembers
+        self._memory: list[str] = []  # files with what the scorer remembers, in their order
         self._hashes: str | None = None  # file with the hashes of the tally
         self.after: dict[str, Any] | None = None
         self.seen = Tally()
         self._unreadable = self.continued_from = 0
         if output.steps:
-            self._take_up(output.steps[-1])
+            self._take_up(output.steps)
 
     def score(self, piece: Piece) -> None:
         """Score a piece; it is in the output when this returns."""
@@ -148,44 +171,58 @@ class _Run:
         before, self.seen = self.seen, self.seen.plus(seen)
         self._unreadable += len(piece.unreadable)
         self.after = piece.after
-        files = {}
+        state = _State()
         if self._output.kept:
-            files = self._state(
+            state = self._state(
                 begin=known if self._scorer.forgotten == forgotten else None,
                 counted=not _same(before.hashes, self.seen.hashes),
             )
+        # JSON lines stay as they stand: as columns, their numbers would be texts.
+        whole = piece.frame.hstack(predicted.get_columns()) if piece.lines is None else predicted
         self._output.write(
-            piece.frame.hstack(predicted.get_columns()),
+            whole,
             unreadable=_lines(piece),
             told={
                 "after": self.after,
                 "rows": self.seen.rows,
                 "read": asdict(self.seen.read),
                 "unreadable": self._unreadable,
-                "memory": self._memory,
+                "learned": state.learned,
+                "forgot": state.forgot,
                 "hashes": self._hashes,
-                "keeps": [*self._memory, *([self._hashes] if self._hashes else [])],
             },
-            files=files,
+            files=state.files,
+            drops=state.drops,
+            lines=piece.lines,
         )
 
-    def _state(self, *, begin: int | None, counted: bool) -> dict[str, bytes]:
-        """What was learned with a piece, as files; `begin` None: texts were forgotten."""
-        step, files = len(self._output.steps) + 1, {}
+    def _state(self, *, begin: int | None, counted: bool) -> _State:
+        """What was learned with a piece; `begin` None: texts were forgotten."""
+        number, state = len(self._output.steps) + 1, _State()
         if begin is None:
+            state.forgot, state.drops = True, self._memory
             self._memory, begin = [], 0
         if len(self._scorer) > begin:
-            self._memory = [*self._memory, f"memory-{step}"]
-            files[self._memory[-1]] = _as_bytes(self._scorer.remembered(begin))
+            state.learned = f"memory-{number}"
+            state.files[state.learned] = _as_bytes(self._scorer.remembered(begin))
+            self._memory.append(state.learned)
         if counted:
             assert self.seen.hashes is not None
-            self._hashes = f"hashes-{step}"
-            files[self._hashes] = self.seen.hashes.tobytes()
-        return files
+            if self._hashes is not None:
+                state.drops = [*state.drops, self._hashes]
+            self._hashes = f"hashes-{number}"
+            state.files[self._hashes] = self.seen.hashes.tobytes()
+        return state
 
-    def _take_up(self, step: Mapping[str, Any]) -> None:
+    def _take_up(self, steps: Sequence[Mapping[str, Any]]) -> None:
         """Go on where an earlier process stopped."""
-        self._memory, self._hashes = list(step["memory"]), step["hashes"]
+        for step in steps:
+            if step["forgot"]:
+                self._memory = []
+            if step["learned"] is not None:
+                self._memory.append(step["learned"])
+        step = steps[-1]
+        self._hashes = step["hashes"]
         for name in self._memory:
             self._scorer.remember(pl.read_ipc(io.BytesIO(self._output.read(name))))
         hashes = None

@@ -2,10 +2,18 @@
 
 import copy
 import re
+import shlex
+from dataclasses import replace
+from html.parser import HTMLParser
 
 import pytest
+from markdown_it import MarkdownIt
 
 from textgauge.bundle.card import model_card
+from textgauge.bundle.decision import DecisionRule
+from textgauge.cli import make_parser
+from textgauge.review.deciding import ChosenRule
+from textgauge.review.decision import measure
 
 
 @pytest.fixture
@@ -32,6 +40,7 @@ def test_the_headings_are_those_of_a_model_card(settings):
         "## Use",
         "## Data",
         "## How good it is on the test texts",
+        "## Repeat it",
         "## Limits",
     ]
     assert card.endswith("calibrated.\n")
@@ -85,82 +94,161 @@ def test_it_tells_how_the_model_decides(settings):
         "`compliant` 1, `non-compliant` 10. So `non-compliant` is decided where its probability is "
         "more than 0.7500. Where the certainty is less than 0.9000, the decision is `review`.\n"
     ) in card
+    assert "test part" not in card
 
 
-def test_the_code_that_it_shows_is_python(settings):
-    (code,) = re.findall(r"```python\n(.*?)```", model_card(settings), flags=re.DOTALL)
-    compile(code, "the card", "exec")
-    assert "textgauge.load(" in code
+RULE = {"weights": [0.25, 0.75], "costs": [1.0, 10.0], "threshold": 0.75, "review_below": 0.9}
 
 
-def test_every_row_of_a_table_has_the_columns_of_its_header(settings):
-    figures = settings["figures"]["LSTM, epoch 2"]["rows"]["labels"]
-    figures[0]["label"], figures[1]["label"] = "a | b", "line\nbreak  |"
-    settings["label_names"] = {}
-    settings["figures"]["with | a bar"] = settings["figures"]["LSTM, epoch 2"]
-    tables = tables_of(model_card(settings))
-    assert len(tables) == 3
-    for table in tables:
-        assert {len(row) for row in table} == {len(table[0])}
-        assert table[1] == ["---"] * len(table[0])
-    assert [row[0] for row in tables[2][2:]] == [r"a \| b", r"line break \|"]
+def measured(trained, settings, rule):
+    figures = measure(
+        trained.corpus.test, trained.probabilities, settings["classes"], ChosenRule(rule)
+    )
+    told = {"decision": figures.chosen.to_json(), "decision_on_test": figures.to_json()}
+    return figures, model_card({**settings, **told})
 
 
-def test_of_many_labels_the_first_20_are_listed_and_the_rest_counted(settings):
-    settings["classes"] = [f"part {number}" for number in range(150)]
+def test_it_tells_what_the_rule_comes_to_on_the_test_part(trained, settings):
+    rule = DecisionRule((0.25, 0.75), 0.6, (1.0, 10.0))
+    figures, card = measured(trained, settings, rule)
+    band = figures.band
+    assert 0 < band.coverage < 1
+    assert (
+        "Of the rows of the test part:\n\n"
+        f"- 100 cost {100 * figures.cost:.4g}, were none sent to a person; deciding the most "
+        f"probable label they would cost {100 * figures.most_probable_cost:.4g}.\n"
+        f"- {band.coverage:.1%} are decided without a person.\n"
+        f"- Of these {band.error:.2%} are wrong ({band.interval.low:.1%} to "
+        f"{band.interval.high:.1%}).\n"
+        f"- Of those that go to a person {band.sent_error:.2%} would be wrong.\n"
+    ) in card
+    figures, card = measured(trained, settings, replace(rule, review_below=None))
+    low, high = figures.interval.to_json()
+    assert f"- {figures.error:.2%} are decided wrongly ({low:.1%} to {high:.1%}).\n" in card
+    assert "a person" not in card
+    _, card = measured(trained, settings, replace(rule, costs=None, weights=None))
+    assert "cost" not in card
+    _, card = measured(trained, settings, replace(rule, review_below=1.0))
+    assert "- 0.0% are decided without a person.\n- Of those that go" in card
+
+
+def test_it_tells_what_was_found_in_the_table(settings):
+    assert "found in" not in model_card(settings).lower()
+    problems = [
+        {"severity": "warning", "message": "no row has '<b>'", "advice": "Put it *in*."},
+        {"severity": "note", "message": "rows repeat", "advice": ""},
+    ]
+    data = {**settings["data"], "problems": problems}
+    assert (
+        "Found in the table:\n\n- warning: no row has '&lt;b>'. Put it \\*in\\*.\n"
+        "- note: rows repeat.\n\n## How good"
+    ) in model_card({**settings, "data": data})
+    sound = {**settings["data"], "problems": []}
+    assert "No problem was found in it.\n" in model_card({**settings, "data": sound})
+
+
+def test_it_tells_how_to_repeat_and_explain_it(settings):
     card = model_card(settings)
-    assert "gives one of 150 labels: `part 0`, `part 1`, " in card
-    assert "`part 19` and 130 more. Trained by" in card
-    assert "`part 20`" not in card
+    commands = re.findall(r"textgauge (?:verify|explain) [^`#\n]*", card)
+    assert len(commands) == 3
+    for command in commands:
+        make_parser().parse_args(shlex.split(command)[1:])
 
 
-def test_20_labels_are_listed_without_a_rest(settings):
-    settings["classes"] = [f"part {number}" for number in range(20)]
-    assert "`part 19`. Trained by" in model_card(settings)
+def test_the_words_that_move_it_are_told_where_they_are_known(settings):
+    words = [{"word": f"w{n}", "share": 0.5 - n / 100, "texts": 9} for n in range(20)]
+    card = model_card(
+        {**settings, "moves": {"1": [{"word": "a`b", "share": 0.6}, *words], "0": []}}
+    )
+    (line,) = re.findall(r"^- non-compliant: .*$", card, flags=re.MULTILINE)
+    assert line.startswith("- non-compliant: ``a`b`` +0.600, `w0` +0.500, ")
+    assert line.endswith(", `w6` +0.440")
+    assert "## What it goes by\n\nWhat a word adds" in card
+    assert "- compliant:" not in card
 
 
-def test_rules_that_may_stand_for_the_model_are_listed(settings):
-    rules = {
-        "agreement": {"rows": 0.98},
-        "stands": True,
-        "sentences": {"1": 'number < 1995, or\n"iron"', "0": "all else"},
-        "leaves": [{}, {}],
-    }
-    settings = {**settings, "label_names": {"1": "bad"}}
-    card = model_card({**settings, "rules": rules})
-    assert "## What it goes by\n\nOn 98.0% of the test rows it decides" in card
-    assert '- bad: number < 1995, or "iron"\n- 0: all else\n' in card
-    for others in ({**rules, "stands": False}, {**rules, "leaves": [{}]}, None):
-        assert "What it goes by" not in model_card({**settings, "rules": others})
-    assert "What it goes by" not in model_card(settings)
+def test_what_is_not_there_has_a_dash_and_no_share(settings):
+    rows = settings["figures"]["LSTM, epoch 2"]["rows"]
+    rows["confusion"] = [[5, 0], [0, 0]]
+    rows["labels"][1]["support"] = 0
+    last = tables_of(model_card(settings))[2][-1]
+    assert last[1:] == ["\N{EN DASH}"] * 3 + ["0"]
 
 
-def test_the_review_is_told_in_plain_words(settings):
-    rows = next(iter(settings["figures"].values()))["rows"]
-    side = [[0.9, 1.0]] * 2
-    rows["intervals"] = {
-        "accuracy": [0.91, 0.97], "macro_f1": [0.9, 0.96], "precision": side, "recall": side,
-    }  # fmt: skip
+ODD = [
+    'rare "x" <i>',
+    "<script>alert(1)</script>",
+    "a|b`c``d",
+    "*a* _b_ __c__ ~~d~~ [e](f) ![g](h)",
+    "# head",
+    "> said",
+    "- item",
+    "12. point",
+    "&lt;tag&gt; &amp; <!-- gone -->",
+    "back\\slash \\| bar",
+    "part_no_5",
+    "`",
+]
+
+
+@pytest.mark.parametrize("label", ODD)
+def test_what_comes_from_the_table_is_shown_as_it_is(settings, label):
+    rows = settings["figures"]["LSTM, epoch 2"]["rows"]
+    rows["labels"][0]["label"] = label
     settings |= {
-        "verdict": "The deep model is worth it.",
-        "in_words": ["Of 100 texts that are compliant, it finds 98 (97.1 to 98.9)."],
-        "label_issues": {"rows": 1234},
+        "classes": [label, "1"],
+        "label_names": {"1": label},
+        "data": {
+            **settings["data"],
+            "name": label,
+            "problems": [{"severity": "note", "message": label, "advice": label}],
+        },
+        "verdict": label,
+        "in_words": [label],
+        "rules": {
+            "agreement": {"rows": 0.98},
+            "stands": True,
+            "sentences": {label: label},
+            "leaves": [{}, {}],
+        },
+        "moves": {label: [{"word": label, "share": 0.5}]},
         "slices": [
-            {
-                "what": "length",
-                "slices": [
-                    {"value": "1 to\n5 words", "accuracy": 0.5, "interval": [0.4, 0.6],
-                     "rows": 900, "than_all": "lower"},
-                    {"value": "6 words", "accuracy": 0.9, "interval": [0.8, 1.0],
-                     "rows": 900, "than_all": ""},
-                ],
-            }
+            {"what": label, "slices": [{"value": label, "accuracy": 0.5, "interval": [0.4, 0.6],
+                                        "rows": 9, "than_all": "lower"}]}
         ],
+        "decision": {**RULE},
     }  # fmt: skip
-    card = model_card(settings)
-    assert "## In plain words\n\nThe deep model is worth it.\n\n- Of 100 texts that are" in card
-    assert "The labels of 1,234 rows are in doubt" in card
-    assert "accuracy lies between 91.0% and 97.0%, its macro F1 between 90.0% and 96.0%" in card
-    assert "- length 1 to 5 words: accuracy 50.0% (40.0% to 60.0%) in 900 rows\n" in card
-    assert "6 words" not in card
-    assert "(0.900 to 1.000)" in tables_of(card)[2][2][1]
+    page = Page(
+        MarkdownIt("commonmark").enable(["table", "strikethrough"]).render(model_card(settings))
+    )
+    assert page.tags <= {
+        "h1", "h2", "p", "ul", "li", "pre", "code", "table", "thead", "tbody", "tr", "th", "td",
+    }  # fmt: skip
+    assert page.texts[0] == f"Text classifier trained on {label}"
+    assert page.cells.count(label) == 2
+    assert page.text.count(label) >= 15
+
+
+class Page(HTMLParser):
+    """What a reader sees of HTML: its tags, its text, its cells."""
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.texts, self.cells, self.inside = set(), [], [], False
+        self.feed(html)
+        self.text = "".join(self.texts)
+
+    def handle_starttag(self, tag, attrs):
+        assert not attrs or tag == "code"
+        self.tags.add(tag)
+        if tag == "td":
+            self.cells.append("")
+        self.inside |= tag == "td"
+
+    def handle_endtag(self, tag):
+        self.inside &= tag != "td"
+
+    def handle_data(self, data):
+        self.texts.append(data)
+        if self.inside:
+            self.cells[-1] += data

@@ -7,6 +7,7 @@ import threading
 import time
 
 import numpy as np
+import pandas as pd
 import polars as pl
 import pytest
 import torch
@@ -171,6 +172,42 @@ def test_no_texts_give_no_predictions(loaded):
 def test_texts_may_come_in_any_sequence(loaded, kind):
     expected = loaded.predict(TEXTS).probabilities
     np.testing.assert_array_equal(loaded.predict(kind(TEXTS)).probabilities, expected)
+
+
+def test_numbers_are_read_as_texts_and_what_is_missing_as_an_empty_one(loaded):
+    given = [1979, 2.5, float("nan"), None, "steel", True, np.float32(0.1), pd.NA, pd.NaT, 10**60]
+    texts = ["1979", "2.5", "", "", "steel", "true", "0.1", "", "", "1" + "0" * 60]
+    expected = loaded.predict(texts).probabilities
+    for kind in (list, tuple, iter, lambda values: np.array(values, object)):
+        np.testing.assert_array_equal(loaded.predict(kind(given)).probabilities, expected)
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ([b"x"], "texts must be texts or numbers; texts[0] is of the type bytes: b'x'."),
+        (["a", 5, ["b"]], "texts must be texts or numbers; texts[2] is of the type list: ['b']."),
+        ([{"a": "b" * 100}], "is of the type dict: {'a': 'bbbb"),
+        (np.array([b"x"]), "texts[0] is of the type bytes: b'x'."),
+        (pl.Series([["a"]]), "texts must be texts or numbers, was a column of List(String)."),
+        (pl.Series([b"\xff"]), "texts must be texts or numbers, was a column of Binary."),
+        (np.array([["a"]]), "texts must have one dimension, had the shape (1, 1)."),
+        (None, "texts must be a sequence of texts, was NoneType."),
+        (5, "texts must be a sequence of texts, was int."),
+        (b"steel", "texts must be a sequence of texts, was bytes."),
+        ({"a": 1}, "texts must be a sequence of texts, was dict."),
+        ({"a"}, "texts must be a sequence of texts, was set."),
+        (pl.DataFrame({"text": ["a"]}), "was a table; pass one of its columns."),
+        (pd.DataFrame({"text": ["a"]}), "was a table; pass one of its columns."),
+    ],
+    ids=str,
+)
+def test_what_is_no_text_is_refused_in_one_sentence(loaded, texts, told):
+    with pytest.raises(TypeError) as error:
+        loaded.predict(texts)
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 150
 
 
 def test_a_single_string_is_refused_not_read_letter_by_letter(loaded):

@@ -81,7 +81,8 @@ def test_digests_that_are_none_are_told(copied, content):
 
 
 @pytest.mark.parametrize(
-    "name", ["a.pkl", "a.PICKLE", "pytorch_model.bin", "b.pt", "c.joblib", "data/deep/a.pth"]
+    "name",
+    ["a.pkl", "a.PICKLE", "pytorch_model.bin", "b.pt", "c.joblib", "data/deep/a.pth", "d.npz"],
 )
 def test_a_file_named_like_a_pickle_is_refused(copied, name):
     (copied / name).parent.mkdir(parents=True, exist_ok=True)

@@ -59,3 +59,19 @@ def test_text_is_what_polars_writes_at_once(ending: str) -> None:
 @pytest.mark.parametrize("ending", [".csv", ".tsv", ".parquet"])
 def test_a_table_without_rows_has_its_columns(ending: str) -> None:
     assert READERS[ending](io.BytesIO(written(ending, []))).columns == TABLE.columns
+
+
+def test_columns_are_added_behind_the_keys_of_json_lines() -> None:
+    added = pl.DataFrame({"label": ['a "b"\n', None, "c", "d"], "p": [0.5, None, 1.0, 0.0]})
+    lines = pl.Series(
+        ['{"n": 5, "o": {"a": [1.0]}}', ' {"n":1e2 , "n": "}"\t} \r', "{ }", "{}\x1a"]
+    )
+    written, _ = FORMATS[".jsonl"]().rows(added, lines)
+    assert written.decode().split("\n") == [
+        r'{"n": 5, "o": {"a": [1.0]},"label":"a \"b\"\n","p":0.5}',
+        '{"n":1e2 , "n": "}","label":null,"p":null}',
+        '{"label":"c","p":1.0}',
+        '{"label":"d","p":0.0}',
+        "",
+    ]
+    assert FORMATS[".jsonl"]().rows(added.clear(), lines.clear()) == (b"", "")

@@ -1,11 +1,13 @@
 """Every check: what it finds, with which rows and words, and what it leaves alone."""
 
 import json
+from datetime import date
 
 import polars as pl
 import pytest
 
 from textgauge.data.checks import CheckReport, check_table
+from textgauge.data.label_checks import lacking_labels
 from textgauge.data.problems import Problem
 from textgauge.data.profile import Profile, Quantiles
 from textgauge.data.tables import Columns, Table, read_table
@@ -225,6 +227,74 @@ def test_a_part_without_a_share_may_be_empty():
 def test_no_part_is_called_empty_where_a_row_may_have_been_meant_for_it(name):
     found = codes(check_split([*["test"] * 11, name]))
     assert found == ["missing-split" if name is None else "unknown-part"]
+
+
+# ---- parts of the split
+
+
+def test_labels_that_a_part_of_the_split_column_lacks_are_told():
+    names = ["train"] * 8 + ["val"] * 2 + ["test"] * 2
+    labels = ["0", "1"] * 5 + ["0", "0"]
+    report = check_split(names, labels=labels, seed=0)
+    found = problem(report, "label-not-in-test")
+    assert (found.severity, codes(report)) == ("warning", ["label-not-in-test"])
+    assert found.message == (
+        "no row of the test part has the label '1': how well such texts are found "
+        "cannot be measured"
+    )
+    assert found.advice == "Put such rows into the test part, or split in another way."
+    assert codes(check_split(names, labels=LABELS, seed=0)) == []
+    labels = [*["0", "1"] * 4, "2", "3", "0", "1"]
+    found = problem(check_split(names, labels=labels, seed=0), "label-not-in-train")
+    assert found.message == (
+        "no row of the train part has the labels '2', '3': what such texts are "
+        "like cannot be learned"
+    )
+
+
+def test_of_many_lacking_labels_ten_are_named():
+    labels = [f"l{n:02}" for n in range(12)]
+    (found,) = lacking_labels(labels, {"test": set()})
+    assert found.message.startswith("no row of the test part has the labels 'l00', 'l01'")
+    assert "'l09' and 2 more: how" in found.message
+    assert lacking_labels(labels, {"val": set(), "train": set(labels)}) == []
+
+
+def test_a_test_part_that_is_cut_from_train_has_the_labels_that_it_can_have():
+    texts = [f"text {n}" for n in range(21)]
+    labels = ["0", "1"] * 10 + ["rare"]
+    report = check(texts, labels, columns={"split": ["train"] * 21}, seed=0)
+    assert problem(report, "label-not-in-test").message.startswith(
+        "no row of the test part has the label 'rare':"
+    )
+
+
+@pytest.mark.parametrize("column", ["group", "time"])
+def test_a_split_by_groups_or_time_is_tried(column):
+    texts = [f"text {n}" for n in range(20)]
+    labels = ["1"] * 4 + ["0"] * 16
+    values = {
+        "group": ["the only one"] * 4 + [f"g{n % 5}" for n in range(16)],
+        "time": [date(2024, 1, 1 + n) for n in range(20)],
+    }[column]
+    report = check(texts, labels, columns={column: values}, seed=0)
+    assert "label-not-in-test" in codes(report)
+    assert "label-not-in-test" not in codes(check(texts, labels, columns={column: values}))
+
+
+def test_a_split_that_leaves_a_part_empty_is_an_error():
+    report = check(TEXTS, LABELS, columns={"group": ["a"] * 12}, seed=0)
+    found = problem(report, "empty-part")
+    assert (found.severity, report.ok) == ("error", False)
+    assert found.message == "no text is left for val and test"
+    assert found.advice.startswith("The table has 12 different texts; give it more")
+
+
+def test_problems_that_are_found_later_stand_where_they_belong():
+    report = check([*TEXTS, *TEXTS[:4]], [*LABELS, *LABELS[:4]])
+    later = report.with_problems([Problem("warning", "later", "late"), Problem("error", "x", "y")])
+    assert codes(later) == ["x", "later", "duplicate-texts"]
+    assert codes(report) == ["duplicate-texts"]
 
 
 # ---- characters

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import sys
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from textgauge.data.outputs import check_output, open_output
+from textgauge.data.outputs import check_output, open_output, refuse_types
 from textgauge.errors import SettingsError, StorageError
 
 TABLE = pl.DataFrame({"text": ["steel", "iron"], "n": [1, 2]})
@@ -91,14 +94,66 @@ def test_a_pipe_gets_what_a_file_gets(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdout", Standard())
+    (tmp_path / "unreadable.jsonl").write_text("of an earlier command")
     file = tmp_path / f"s.{form or 'csv'}"
     for out, how in (("-", form), (file, None)):
         with open_output(out, "score", made_of={}, form=how) as output:
             output.write(TABLE, BROKEN, {}, {})
-            output.write(TABLE, b"", {}, {})
+            output.write(TABLE, BROKEN, {}, {})
             output.finish(TABLE.clear())
     assert sys.stdout.buffer.getvalue() == file.read_bytes()  # type: ignore[attr-defined]
-    assert (tmp_path / "unreadable.jsonl").read_bytes() == BROKEN
+    assert (tmp_path / "unreadable.jsonl").read_bytes() == BROKEN * 2
+
+
+TYPES = {
+    "Binary": pl.Series([b"x"]),
+    "List(Binary)": pl.Series([[b"x"]]),
+    "Array(Binary, shape=(1,))": pl.Series([[b"x"]], dtype=pl.Array(pl.Binary, 1)),
+    "Struct({'a': Binary})": pl.Series([{"a": b"x"}]),
+    "List(String)": pl.Series([["x"]]),
+    "Struct({'a': Int64})": pl.Series([{"a": 1}]),
+    "Struct({})": pl.Series([{}], dtype=pl.Struct([])),
+    "Duration(time_unit='us')": pl.Series([timedelta(1)]),
+    "Object": pl.Series([object()], dtype=pl.Object),
+    "Date": pl.Series([date(2020, 1, 1)]),
+    "Datetime": pl.Series([datetime(2020, 1, 1)]),
+    "Time": pl.Series([time(1)]),
+    "Decimal": pl.Series([Decimal("1.5")]),
+    "Categorical": pl.Series(["x"], dtype=pl.Categorical),
+    "Null": pl.Series([None]),
+    "Boolean": pl.Series([True]),
+}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet", "arrow"])
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_type_is_refused_before_anything_is_written_or_can_be_written(
+    kind: str, ending: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    frame = TYPES[kind].alias("c").to_frame()
+    told = None
+    try:
+        refuse_types(frame.schema, f".{ending}")
+    except StorageError as error:
+        told = str(error)
+        assert told.startswith(f"column 'c' holds {kind}, which a .{ending} file cannot hold. ")
+    if told is None or kind == "Object":  # Polars refuses these itself, without a panic.
+        raised: Any = pytest.raises(StorageError) if told else contextlib.nullcontext()
+        with raised, open_output(tmp_path / f"s.{ending}", "score", made_of={}) as output:
+            output.write(frame, b"", {}, {})
+            output.finish(frame.clear())
+    assert not capfd.readouterr().err
+
+
+def test_the_formats_that_can_hold_a_type_are_named() -> None:
+    for dtype, told in (
+        (pl.Binary(), "Write .parquet or .arrow."),
+        (pl.List(pl.String()), "Write .jsonl or .parquet or .arrow."),
+        (pl.Object(), "Make texts or numbers of it."),
+    ):
+        with pytest.raises(StorageError) as error:
+            refuse_types({"c": dtype}, ".csv")
+        assert str(error.value).endswith(f" which a .csv file cannot hold. {told}")
 
 
 def test_parquet_is_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

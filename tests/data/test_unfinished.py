@@ -29,8 +29,9 @@ def steps(output: Unfinished, numbers: range) -> None:
         name = f"state-{number}"
         output.step(
             {ROWS: f"row {number}\n".encode(), "beside": b"x" if number % 2 else b""},
-            {"number": number, "keeps": [name]},
+            {"number": number},
             {name: f"state {number}".encode()},
+            [f"state-{number - 1}"] if number else [],
         )
 
 
@@ -157,6 +158,27 @@ def test_two_processes_do_not_write_one_file(target: Path) -> None:
     Unfinished.open(target, {}).__exit__(None, None, None)
 
 
+def test_a_folder_that_lost_a_file_begins_anew(target: Path) -> None:
+    with Unfinished.open(target, MADE_OF) as output:
+        steps(output, range(3))
+    (output.folder / "state-2").unlink()
+    with Unfinished.open(target, MADE_OF) as output:
+        assert output.steps == []
+
+
+def test_a_step_costs_the_same_however_many_came_before(target: Path, monkeypatch) -> None:
+    with Unfinished.open(target, MADE_OF) as output:
+        journal, sizes = output.folder / "journal.jsonl", []
+        monkeypatch.setattr(module.os, "fsync", lambda _: None)
+        monkeypatch.setattr(Path, "iterdir", lambda _: pytest.fail("looked through the folder"))
+        for number in range(1_000):
+            output.step({ROWS: b"x"}, {"number": number}, {f"state-{number}": b"x"})
+            sizes.append(journal.stat().st_size)
+        monkeypatch.undo()
+        assert sizes[-1] - sizes[-2] <= sizes[1] - sizes[0] + 10
+        output.discard()
+
+
 def test_a_full_disk_is_told_and_the_steps_before_are_kept(target: Path, monkeypatch) -> None:
     with Unfinished.open(target, MADE_OF) as output:
         steps(output, range(2))
@@ -170,6 +192,30 @@ def test_a_full_disk_is_told_and_the_steps_before_are_kept(target: Path, monkeyp
     monkeypatch.undo()
     with Unfinished.open(target, MADE_OF) as output:
         assert len(output.steps) == 2
+
+
+@pytest.mark.parametrize(("made_of", "done"), [(MADE_OF, 0), (None, 2)])
+def test_where_no_step_is_kept_a_full_disk_promises_nothing(
+    target: Path, monkeypatch, made_of, done
+) -> None:
+    with Unfinished.open(target, made_of) as output:
+        steps(output, range(done))
+
+        def full(file: object) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(module, "_settle", full)
+        with pytest.raises(StorageError, match=r"run the same command again\.$"):
+            steps(output, range(done, done + 1))
+
+
+def test_what_polars_tells_of_a_full_disk_in_words_is_understood() -> None:
+    error = OSError("No space left on device (os error 28)")
+    assert str(module.cannot_write(Path("s.arrow"), error, kept=True)) == (
+        "s.arrow cannot be written: No space left on device. Free some space, and run the same "
+        "command again: it goes on where it stopped."
+    )
+    assert str(module.cannot_write(Path("s"), OSError("odd"))) == "s cannot be written: odd."
 
 
 def test_a_folder_that_may_not_be_written_is_told(tmp_path: Path) -> None:

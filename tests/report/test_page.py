@@ -11,6 +11,7 @@ import pytest
 from made_up import ROWS, facts_of
 
 from textgauge.data.corpus import gather_texts
+from textgauge.data.problems import Problem
 from textgauge.engines.prepared import TableFacts
 from textgauge.errors import StorageError
 from textgauge.report.page import report, write_report
@@ -19,7 +20,10 @@ from textgauge.review import baselines
 from textgauge.review.contenders import judge
 from textgauge.review.deciding import Asked, choose_rule
 from textgauge.review.decision import measure
+from textgauge.review.explanation import Explanation
+from textgauge.review.findings import WrongText
 from textgauge.review.intervals import Interval
+from textgauge.review.overall import NUMBERS, WordShare
 from textgauge.review.rule_summary import Agreement, RuleSummary
 from textgauge.review.rules import Condition, Leaf, Split
 from textgauge.review.slices import Slice, SliceGroup
@@ -112,7 +116,7 @@ def test_the_figures_are_those_of_the_review(html, report_facts):
         for cell in line:
             assert f"{cell:,}" in words
     found = hundredth(rows.labels[0].recall)
-    assert f"Of 100 texts that are compliant, it finds {found} (" in words
+    assert f"Of 100 rows that are compliant, it finds {found} (" in words
     assert report_facts.corpus.digest in words
 
 
@@ -187,8 +191,8 @@ def test_a_label_without_test_rows_is_told():
     )
     read = Reader(report(facts))
     assert read.faults == []
-    assert "No test text is “2”: how many it finds cannot be said." in read.words
-    assert "It called no test text “2”." in read.words
+    assert "No test row is “2”: how many it finds cannot be said." in read.words
+    assert "It called no test row “2”." in read.words
 
 
 def test_a_page_that_cannot_be_written_is_told(report_facts, tmp_path):
@@ -197,6 +201,40 @@ def test_a_page_that_cannot_be_written_is_told(report_facts, tmp_path):
 
 
 # ---- what the review found -----------------------------------------------------------------------
+
+
+def with_costs(report_facts, **asked):
+    """The facts as they are where labels are decided by costs."""
+    corpus, model = report_facts.corpus, report_facts.review.model
+    chosen = choose_rule(Asked(**asked), corpus.test, model.probabilities)
+    majority = baselines.Baseline(
+        baselines.MAJORITY, report_facts.review.baselines[0].probabilities, 0.0, 1
+    )
+    review = judge("LSTM", model.probabilities, [majority], corpus.test, corpus.classes, chosen)
+    return replace(report_facts, review=review)
+
+
+def test_with_costs_the_page_tells_of_what_is_decided(report_facts):
+    facts = with_costs(report_facts, costs=(100.0, 1.0), review_below=0.6)
+    decided, probable = facts.review.decided, facts.review.model.evaluation.rows
+    assert decided.confusion != probable.confusion
+    read = Reader(report(facts))
+    assert read.faults == []
+    assert "That is as it decides with these costs" in read.words
+    assert "counts as it would have been decided" in read.words
+    found = hundredth(decided.labels[0].recall)
+    assert f"Of 100 rows that are compliant, it finds {found} (" in read.words
+    assert f"So {decided.accuracy:.1%} of the test rows are right (" in read.words
+    for line in decided.confusion:
+        for cell in line:
+            assert f" {cell:,} " in read.words
+    # The technical part is of the most probable labels, and says so.
+    assert "metrics, are of the most probable label" in read.words
+    assert f"accuracy is {decided.accuracy:.4f} and macro F1 {decided.macro_f1:.4f}" in read.words
+    assert f"{probable.accuracy:.4f}" in read.words
+    plain = Reader(report(report_facts)).words
+    assert "these costs" not in plain
+    assert "most probable label is judged" not in plain
 
 
 def test_costs_and_a_band_are_told_and_drawn(report_facts):
@@ -249,3 +287,106 @@ def test_labels_in_doubt_are_shown_worst_first(report_facts):
     assert facts.issues.frame["text"][0] in read.words
     none = replace(facts.issues, frame=facts.issues.frame.clear(), pairs={}, rows=0)
     assert "No label is in doubt." in Reader(report(replace(facts, issues=none))).words
+
+
+def test_the_command_for_corrected_labels_can_be_copied(report_facts):
+    config = replace(report_facts.config, text="the text", label="class")
+    table = TableFacts("my notes.csv", {}, 600)
+    rows = [*ROWS, *[(text, "1" if label == "0" else "0") for text, label in ROWS[:30]]]
+    facts = replace(facts_of(rows), config=config, table=table)
+    words = Reader(report(facts)).words
+    assert "textgauge check 'my notes.csv' \\ --text 'the text' \\ --label class \\ --fix" in words
+    assert "check TABLE" not in words
+
+
+def test_a_problem_and_its_advice_are_two_sentences(report_facts):
+    problems = (
+        Problem("warning", "a", "3 rows have no text", (), 3, "Look at them."),
+        Problem("note", "b", "It is small.", (), 0, "Add more."),
+    )
+    check = replace(report_facts.check, problems=problems)
+    words = Reader(report(replace(report_facts, check=check))).words
+    assert "3 rows have no text. Look at them." in words
+    assert "It is small. Add more." in words
+
+
+# ---- single texts --------------------------------------------------------------------------------
+
+
+def an_error(text, **changes):
+    return replace(WrongText(text, 0, 1, 0.61, 0.39, 2), **changes)
+
+
+def explained(text, shares):
+    words = tuple(text.split())
+    return Explanation(text, "1", 0.61, words, np.array(shares), 0.1, "1")
+
+
+def told_of(facts, **changes):
+    read = Reader(report(replace(facts, findings=replace(facts.findings, **changes))))
+    assert read.faults == []
+    return read.words
+
+
+def test_marks_are_told_in_words_with_what_the_strongest_add(report_facts):
+    text = "iron part of steel in 1990"
+    one = an_error(text, explanation=explained(text, [0.4, 0.0, 0.01, -0.25, 0.0, 0.1]))
+    words = told_of(report_facts, errors=(one,), wrong_texts=1)
+    assert "iron (for) part of steel (against) in 1990 (for)" in words
+    assert "for non-compliant: iron +0.40, 1990 +0.10; against non-compliant: steel -0.25" in words
+    assert "In the worst 1, words that spoke for what was called" in words
+    assert "1 distinct test text is decided wrongly." in words
+    assert 'title="' not in report(report_facts)
+
+
+def test_what_goes_to_a_person_is_marked_with_both_probabilities(report_facts):
+    errors = (an_error("decided so"), an_error("sent on", review=True, of_label=0.25))
+    words = told_of(report_facts, errors=errors, wrong_texts=1, sent_texts=1)
+    assert "1 distinct test text is decided wrongly, and 1 more would be, but goes to" in words
+    assert "those that go to a person come last" in words
+    assert "decided so compliant 39.0% non-compliant 61.0% 2" in words
+    assert "sent on compliant 25.0% non-compliant goes to a person 61.0% 2" in words
+    words = told_of(report_facts, errors=errors[:1], wrong_texts=1)
+    assert "come last" not in words
+
+
+def test_errors_too_long_to_be_explained_are_told(report_facts):
+    errors = tuple(an_error(f"text {n}") for n in range(30))
+    words = told_of(report_facts, errors=errors, wrong_texts=30)
+    assert "All 20 of the 20 worst are too long" in words
+    some = (an_error("a b", explanation=explained("a b", [0.5, 0.0])), *errors)
+    words = told_of(report_facts, errors=some, wrong_texts=31, together=True)
+    assert "In 1 of them, words that spoke for" in words
+    assert "The other 19 of the 20 worst are too long" in words
+    assert "neighbouring words were tried together" in words
+
+
+def test_words_stand_with_an_example_and_numbers_with_their_range(report_facts):
+    words = {"1": [WordShare("iron", 0.3, 9, "made of iron"), WordShare(NUMBERS, 0.2, 9, "in 7")]}
+    told = told_of(report_facts, words=words, explained=40, numbers=(1970.0, 2019.0))
+    assert "iron +0.300 9 as in: made of iron" in told
+    assert "a number (the training texts had 1970 to 2019) +0.200 9 as in: in 7" in told
+    assert "<number>" not in told
+    told = told_of(report_facts, words=words, explained=40, numbers=None)
+    assert "a number +0.200 9" in told
+
+
+def test_without_words_the_page_says_why(report_facts):
+    assert "they are so long that fewer than 30" in told_of(report_facts, words={}, explained=0)
+    assert "No words could be told" in told_of(report_facts, words={}, explained=40)
+    few = Reader(report(facts_of(ROWS[:50]))).words
+    assert "there are 10, and it takes 30" in few
+
+
+def test_labels_for_which_only_numbers_speak_share_a_sentence():
+    rows = [(f"part {n} of kind {n % 40} in box {n // 40}", f"label {n % 40}") for n in range(1200)]
+    words = {f"label {n}": [WordShare(NUMBERS, 0.1, 9, "in 7")] for n in range(40)}
+    words |= {f"label {n}": [WordShare("box", 0.1, 9, "a box")] for n in range(9)}
+    facts = facts_of(rows, words=words)
+    html = report(replace(facts, findings=replace(facts.findings, explained=90)))
+    assert html.count("<h3>speaks for") == 9
+    read = Reader(html)
+    assert read.faults == []
+    assert "3 more labels" in read.words
+    assert "No word, but a number speaks for " in read.words
+    assert read.words.count("(+0.100)") == 31

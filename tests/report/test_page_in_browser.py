@@ -10,6 +10,9 @@ from textgauge.report.page import report
 pytestmark = pytest.mark.browser
 
 
+CHOOSE = "(e, to) => { e.value = to; e.dispatchEvent(new Event('input', {bubbles: true})) }"
+
+
 @pytest.fixture(scope="module")
 def path(tmp_path_factory, report_facts):
     """The page of a real training, in a folder whose name needs care."""
@@ -102,6 +105,65 @@ def test_the_errors_can_be_filtered(open_page, many_errors):
     assert rows.count() == 0
 
 
+def test_labels_with_several_or_outer_blanks_can_be_filtered_by(open_page, tmp_path):
+    labels = ["two  blanks", " outer ", "two blanks", "<b>&amp;"]
+    rows = [(f"part {n} of {n % 9}", labels[n % 4]) for n in range(200)]
+    path = tmp_path / "report.html"
+    path.write_text(report(facts_of(rows, right=0.0)), encoding="utf-8")
+    page, _ = open_page(path)
+    rows = page.locator("table.errors tbody tr:visible")
+    for name in ("label", "predicted"):
+        for label in labels:
+            # Playwright's own way to choose takes two blanks for one.
+            page.locator(f".filter select[name={name}]").evaluate(CHOOSE, label)
+            told = rows.evaluate_all(f"rows => rows.map(row => row.dataset.{name})")
+            assert told, label
+            assert set(told) == {label}
+        page.locator(f".filter select[name={name}]").select_option("")
+
+
+def test_what_is_said_of_a_text_is_not_searched(open_page, path):
+    page, _ = open_page(path)
+    said = page.locator("table.errors .moved").first.inner_text()
+    assert said.startswith("for ")
+    page.locator(".filter input").fill("against")
+    assert page.locator("table.errors tbody tr:visible").count() == 0
+
+
+def test_what_scrolls_can_be_reached_and_what_does_not_is_no_stop(open_page, path):
+    page, _ = open_page(path, 360)
+    boxes = page.locator(".scroll:visible")
+    scrolling = 0
+    for number in range(boxes.count()):
+        box = boxes.nth(number)
+        wider = box.evaluate(
+            "e => e.scrollWidth > e.clientWidth || e.scrollHeight > e.clientHeight"
+        )
+        assert (box.get_attribute("tabindex") == "0") == wider
+        assert box.get_attribute("aria-label")
+        scrolling += wider
+    assert scrolling > 2
+    without, _ = open_page(path, java_script_enabled=False)
+    assert without.locator(".scroll:not([tabindex])").count() == 0
+
+
+def test_only_bars_with_an_interval_show_one(open_page, path):
+    page, _ = open_page(path)
+    drawn = page.locator("#figures .bar").evaluate_all(
+        "bars => bars.map(bar => getComputedStyle(bar, '::after').content)"
+    )
+    assert drawn[0] == '""'
+    assert set(drawn[1:]) == {"none"}
+
+
+def test_names_are_not_squeezed_on_a_phone(open_page, tmp_path):
+    rows = [(f"part {n} of {n % 9}", f"label number {n % 30}") for n in range(600)]
+    path = tmp_path / "report.html"
+    path.write_text(report(facts_of(rows, right=0.0)), encoding="utf-8")
+    page, _ = open_page(path, 360)
+    assert page.locator("#confusion td.name").first.bounding_box()["width"] >= 100
+
+
 def test_the_errors_can_be_sorted_with_the_keyboard(open_page, many_errors):
     page, _ = open_page(many_errors)
     heading = page.locator("table.errors thead th").nth(1)
@@ -143,3 +205,40 @@ def test_it_prints_in_black_on_white_without_what_only_a_screen_can_use(open_pag
     assert page.locator("nav").is_hidden()
     assert page.locator(".filter").count() == 0 or page.locator(".filter").is_hidden()
     assert page.pdf()[:4] == b"%PDF"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_paper_holds_what_is_folded_on_the_screen(open_page, path, scripts):
+    page, _ = open_page(path, java_script_enabled=scripts)
+    folded = page.locator("#figures details table")
+    assert not folded.is_visible()
+    if scripts:
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert folded.is_visible()
+    assert folded.bounding_box()["height"] > 100
+    page.emulate_media(media="screen")
+    if scripts:
+        page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert not folded.is_visible()
+
+
+def test_nothing_is_wider_than_the_paper_and_tables_are_no_larger_than_text(
+    open_page, path, tmp_path
+):
+    page, _ = open_page(path, 720)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+    flipped = [(text, "1" if label == "0" else "0") for text, label in ROWS[:30]]
+    long = [(f"{text} {'and more of it ' * 20}", label) for text, label in [*ROWS, *flipped]]
+    path = tmp_path / "report.html"
+    facts = facts_of(long, right=0.0, label_names={"0": "compliant", "1": "non-compliant"})
+    path.write_text(report(facts), encoding="utf-8")
+    page, _ = open_page(path, 720)
+    page.emulate_media(media="print")
+    assert page.locator("table.issues").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 720
+    size = "e => parseFloat(getComputedStyle(e).fontSize)"
+    body = page.locator("body").evaluate(size)
+    assert page.locator("table").first.evaluate(size) < body < 14

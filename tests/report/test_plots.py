@@ -9,7 +9,15 @@ from made_up import HISTORY, ROWS, facts_of
 from sklearn.metrics import precision_recall_curve
 
 from textgauge.data.corpus import gather_texts
-from textgauge.report.plots import learning_plots, number_plot, ranking_plot, reliability_plot
+from textgauge.report.plots import (
+    band_plot,
+    learning_plots,
+    number_plot,
+    ranking_plot,
+    reliability_plot,
+)
+from textgauge.review.decision import Band
+from textgauge.review.intervals import Interval
 from textgauge.review.metrics import evaluate
 from textgauge.review.overall import NumberCurve
 
@@ -92,3 +100,21 @@ def test_a_plot_of_many_rows_stays_small():
     model = facts.review.model
     found = ranking_plot(facts.corpus.test, model.probabilities, model.evaluation.rows, ["a", "b"])
     assert len(found.svg) < 20_000
+
+
+def band(below, coverage, error):
+    return Band(below, coverage, error, Interval(0.0, 1.0), 0.5, None)
+
+
+def test_a_band_is_told_that_leaves_the_model_half_of_the_rows():
+    curve = (band(0.5, 0.9, 0.3), band(0.6, 0.6, 0.2), band(0.7, 0.001, 0.0))
+    found = band_plot(curve, 0.4)
+    assert found.says == (
+        "Deciding all by itself it is wrong on 40.00% of the rows; leaving what is less certain "
+        "than 0.6 to a person, which is 40.0% of them, on 20.00% of the others."
+    )
+
+
+def test_of_a_weak_model_no_single_row_is_told():
+    found = band_plot((band(0.6, 0.4, 0.4), band(0.7, 0.001, 0.0)), 0.45)
+    assert found.says.endswith("to leave anything to a person is to leave more than 50% of them.")

@@ -1,6 +1,7 @@
 """Shares in words."""
 
-from textgauge.report.wording import hundredth, labels_in_words
+from textgauge.bundle.decision import DecisionRule
+from textgauge.report.wording import as_it_decides, hundredth, labels_in_words
 from textgauge.review.intervals import Interval, Intervals
 from textgauge.review.metrics import LabelMetrics, Metrics
 
@@ -22,12 +23,12 @@ def test_a_label_is_told_with_its_intervals():
         ),
         ["compliant", "“1”"],
     )
-    assert found[0].found.sentence == "Of 100 texts that are compliant, it finds 64 (50.0 to 75.0)."
+    assert found[0].found.sentence == "Of 100 rows that are compliant, it finds 64 (50.0 to 75.0)."
     assert (
         found[0].right.sentence
-        == "Of 100 texts that it calls compliant, 97 are right (95.1 to 99.3)."
+        == "Of 100 rows that it calls compliant, 97 are right (95.1 to 99.3)."
     )
-    assert found[1].right.sentence == "Of 100 texts that it calls “1”, 1 is right (50.0 to 75.0)."
+    assert found[1].right.sentence == "Of 100 rows that it calls “1”, 1 is right (50.0 to 75.0)."
     assert found[0].rows == 50
 
 
@@ -41,11 +42,19 @@ def test_what_cannot_be_said_is_not():
         ),
         ["a", "b", "c"],
     )
-    assert found[0].found.sentence == "Of 100 texts that are a, it finds all."
-    assert found[1].found.sentence == "Of 100 texts that are b, it finds none."
-    assert found[1].right.sentence == "It called no test text b."
-    assert found[2].found.sentence == "No test text is c: how many it finds cannot be said."
+    assert found[0].found.sentence == "Of 100 rows that are a, it finds all."
+    assert found[1].found.sentence == "Of 100 rows that are b, it finds none."
+    assert found[1].right.sentence == "It called no test row b."
+    assert found[2].found.sentence == "No test row is c: how many it finds cannot be said."
     assert (found[2].found.share, found[2].right.share) == (None, None)
+
+
+def test_of_which_decisions_figures_tell_is_said_in_a_sentence():
+    assert as_it_decides(DecisionRule()) == as_it_decides(DecisionRule(None, 0.9)) == ""
+    told = as_it_decides(DecisionRule((0.9, 0.1), None, (9.0, 1.0)))
+    assert told.startswith("That is as it decides with these costs")
+    assert "person" not in told
+    assert "goes to a person counts" in as_it_decides(DecisionRule((0.9, 0.1), 0.9, (9.0, 1.0)))
 
 
 def test_no_share_is_rounded_to_all_or_none():
@@ -54,4 +63,5 @@ def test_no_share_is_rounded_to_all_or_none():
         assert (told == "all") == (thousandth == 1000)
         assert (told == "none") == (thousandth == 0)
         if told.isdigit():
+            assert told != "0"
             assert abs(int(told) - thousandth / 10) <= 0.5

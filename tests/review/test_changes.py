@@ -13,7 +13,7 @@ def told(**other):
             "name": "notes.csv",
             "rows": 10,
             "distinct_texts": 8,
-            "digest": "ab",
+            "digest": "ab" * 32,
             "split": "s",
         },
         "config": {"lr": 0.1, "label_names": {"a": "good"}},
@@ -38,7 +38,13 @@ def test_each_kind_of_change_has_its_name():
     now = told(
         classes=["a", "b", "c"],
         decision=rule,
-        data={"name": "more.csv", "rows": 20, "distinct_texts": 8, "digest": "cd", "split": "s"},
+        data={
+            "name": "more.csv",
+            "rows": 20,
+            "distinct_texts": 8,
+            "digest": "c" * 64,
+            "split": "s",
+        },
         config={"lr": 0.2, "label_names": {"a": "fine"}},
         figures={"LSTM": {"rows": {"accuracy": 0.75, "macro_f1": 0.5, "loss": 1.0}}},
     )
@@ -50,9 +56,17 @@ def test_each_kind_of_change_has_its_name():
         "review below": (None, 0.9),
         "table": ("notes.csv", "more.csv"),
         "rows": (10, 20),
-        "digest": ("ab", "cd"),
+        "digest of train, val and test": ("ab" * 8, "c" * 16),
         "setting lr": (0.1, 0.2),
         "setting label_names a": ("good", "fine"),
+    }
+
+
+def test_another_split_of_the_same_table_is_not_told_as_other_data():
+    data = {**told()["data"], "digest": "cd" * 32, "split": "another"}
+    assert listed(told(), told(data=data)) == {
+        "split": ("s", "another"),
+        "digest of train, val and test": ("ab" * 8, "cd" * 8),
     }
 
 

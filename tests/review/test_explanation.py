@@ -1,6 +1,7 @@
 """Which words moved a decision: on a planted rule, and by what happens when they go."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,6 +16,7 @@ from textgauge.data.component_notes import FIRST_COMPLIANT_YEAR, make_component_
 from textgauge.data.corpus import build_corpus
 from textgauge.errors import BundleError
 from textgauge.review import explanation as module
+from textgauge.review.effort import FINEST
 from textgauge.review.explanation import Explainer
 from textgauge.review.overall import number_curve, words_overall
 from textgauge.text.fills import learn_fills
@@ -153,9 +155,9 @@ def test_no_texts_have_no_explanations(explainer):
     assert explainer.explain([]) == []
 
 
-def test_long_texts_exchange_neighbours_together(explainer, monkeypatch):
-    monkeypatch.setattr(module, "STEPS", 2)
-    (found,) = explainer.explain(["plastic component manufactured in 1980 in poor condition"])
+def test_long_texts_exchange_neighbours_together(explainer):
+    text = "plastic component manufactured in 1980 in poor condition"
+    (found,) = explainer.explain([text], replace(FINEST, steps=2))
     total = found.contributions.sum()
     assert total == pytest.approx(found.probability - found.reference, abs=1e-9)
 

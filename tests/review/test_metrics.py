@@ -48,6 +48,7 @@ def test_the_worked_example_over_rows():
     rows = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).rows
     assert rows.accuracy == 0.2
     assert rows.confusion == ((2, 6), (2, 0))
+    assert rows.called == (4, 6)
     losses = 2 * np.log(4 / 3) + np.log(4) + np.log(2) + 6 * np.log(4)
     assert rows.loss == pytest.approx(losses / 10, rel=1e-6)
     a, b = rows.labels

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import threading
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 from textgauge.review.explanation import Explainer
 from textgauge.scoring import load_predictor, score_table
+from textgauge.serving.model import ServedModel
 
 NOTES = [
     "iron component manufactured in 1979",
@@ -101,7 +103,7 @@ def test_what_is_remembered_is_answered_without_the_model(here, loaded):
         (b'{"text": "\xff"}', 400, "not JSON"),
         (b'{"text": "\\ud800"}', 400, "not JSON"),
         (b"[" * 3_000, 400, "not JSON"),
-        (b"[]", 422, "the body"),
+        (b"[]", 422, "the body: must be an object. Send {"),
         (b"null", 422, "the body"),
         (b"{}", 422, "neither"),
         (b'{"explain": true}', 422, "neither"),
@@ -109,12 +111,12 @@ def test_what_is_remembered_is_answered_without_the_model(here, loaded):
         (b'{"text": null}', 422, "null"),
         (b'{"texts": null}', 422, "null"),
         (b'{"texts": []}', 422, "empty"),
-        (b'{"texts": [1]}', 422, '"texts" at place 0'),
+        (b'{"texts": [1]}', 422, '"texts" at place 0: must be a text'),
         (b'{"texts": ["a", null]}', 422, '"texts" at place 1'),
-        (b'{"texts": "a"}', 422, '"texts"'),
+        (b'{"texts": "a"}', 422, '"texts": must be a list of texts'),
         (b'{"text": 7}', 422, '"text"'),
-        (b'{"text": "a", "explain": "yes"}', 422, '"explain"'),
-        (b'{"text": "a", "Text": "b"}', 422, '"Text"'),
+        (b'{"text": "a", "explain": "yes"}', 422, '"explain": must be true or false'),
+        (b'{"text": "a", "Text": "b"}', 422, '"Text": unknown key. Send {"text"'),
         (json.dumps({"text": "a" * 201}).encode(), 422, "201 characters; 200 are allowed"),
         (json.dumps({"texts": ["a"] * 21}).encode(), 422, "21 texts"),
         (json.dumps({"texts": ["a"] * 4, "explain": True}).encode(), 422, "3 are allowed"),
@@ -198,6 +200,7 @@ def test_a_table_comes_back_as_score_writes_it(here, deciding, tmp_path):
         (b'text\n"steel', "", []),
         (b"text" + b"," * 1_000 + b"\na\n", "", ["1,001 columns; 1,000 are allowed"]),
         (b'{"a":' * 3_000, "", ["nested too deep"]),
+        (b'{"text": "steel", "a": [1]}', "", ["'a' holds List(Int64)", "CSV that is answered"]),
     ],
 )
 def test_what_is_no_table_is_refused_with_a_reason(here, body, query, words):
@@ -303,6 +306,8 @@ def test_it_tells_that_it_lives_and_which_model_is_at_work(here, deciding):
     assert ready["ready"] is True
     assert ready["problem"] is None
     assert ready["model"]["address"] == str(deciding.folder)
+    assert ready["model"]["title"] == "Text classifier trained on notes.csv"
+    assert ready["model"]["text_column"] == "text"
     assert ready["model"]["review_below"] == deciding.settings["decision"]["review_below"]
     assert ready["limits"]["texts"] == 20
 
@@ -331,3 +336,23 @@ def test_the_page_asks_nobody_else(here):
         assert "https://" not in answer.text
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("card", "title"),
+    [
+        ("some words\n\n#  Screws\tof 2024 \n# More\n", "Screws of 2024"),
+        ("# " + "a" * 500, "a" * 120),
+        ("# \n", None),
+        ("## Use\n", None),
+        (b"# \xff\n", "\ufffd"),
+        (None, None),
+    ],
+)
+def test_the_title_is_the_card_s_first_heading(deciding, tmp_path, card, title):
+    folder = shutil.copytree(deciding.folder, tmp_path / "model")
+    if card is None:
+        (folder / "README.md").unlink()
+    else:
+        (folder / "README.md").write_bytes(card if isinstance(card, bytes) else card.encode())
+    assert ServedModel.load(folder).describe()["title"] == title

@@ -1,6 +1,7 @@
 """The page at / in a real browser: what it shows, and that nothing else is asked for."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -76,14 +77,53 @@ def test_a_note_is_decided_as_python_decides_it(open_page, server, deciding):
         decide(page, texts[at])
         verdict = page.locator("#verdict").inner_text()
         if decision == "review":
-            assert verdict.startswith("A person should decide.")
+            leaning = expected.labels[at]
+            named = f"“{leaning} {predictor.label_names[leaning]}”"
+            assert verdict.startswith(f"A person should decide. The model leans to {named}, with")
         else:
-            assert verdict.startswith(f"{decision} {predictor.label_names[decision]}, ")
+            assert verdict.startswith(f"“{decision} {predictor.label_names[decision]}”, ")
         shown = page.locator("#labels tr").count()
         assert shown == 2
     assert "the hatched part, a person decides" in page.locator("#band").inner_text()
-    band = page.locator("#certainty .person").bounding_box()["width"]
-    assert 0 < band < page.locator("#certainty").bounding_box()["width"]
+    whole, band = (
+        page.locator(f"#certainty .{name}").bounding_box() for name in ("certainty", "person")
+    )
+    assert 0 < band["width"] < whole["width"]
+    below = deciding.settings["decision"]["review_below"]
+    assert band["width"] == pytest.approx((below - 0.5) / 0.5 * whole["width"], abs=3)
+    # The band's end bears its figure.
+    limit = page.locator("#limit")
+    assert limit.inner_text() == f"{below:.1%}"
+    middle = limit.bounding_box()["x"] + limit.bounding_box()["width"] / 2
+    assert middle == pytest.approx(band["x"] + band["width"], abs=3)
+
+
+def test_it_is_headed_by_the_title_of_the_model_s_card(open_page, server, deciding):
+    page, _ = open_page(server)
+    page.locator("#about:not(:empty)").wait_for()
+    (title,) = (
+        line.removeprefix("# ")
+        for line in (deciding.folder / "README.md").read_text().splitlines()
+        if line.startswith("# ")
+    )
+    assert page.locator("h1").all_inner_texts() == [title]
+    assert page.locator("#address").text_content() == str(deciding.folder)
+    labels = [f"“{label} {name}”" for label, name in deciding.settings["label_names"].items()]
+    assert f"labels: {', '.join(labels)}" in page.locator("#about").inner_text()
+
+
+@pytest.mark.parametrize("text", ["", "  \n\t"])
+def test_without_a_note_it_asks_for_one(open_page, server, text):
+    page, heard = open_page(server)
+    decide(page, NOTE)
+    page.locator("#note").fill(text)
+    before = len(heard)
+    page.locator("#ask button").click()
+    page.locator("#told").wait_for()
+    assert page.locator("#told").inner_text() == "There is nothing to decide yet: paste a note."
+    assert page.locator("#answer").is_hidden()
+    assert page.evaluate("document.activeElement.id") == "note"
+    assert len(heard) == before
 
 
 def test_the_words_that_moved_it_are_marked_in_the_text_as_it_was_given(open_page, server):
@@ -132,6 +172,9 @@ def test_scripts_in_notes_and_tables_do_not_run(open_page, server, tmp_path):
 
 def test_a_table_comes_back_scored(open_page, server, deciding, tmp_path):
     page, _ = open_page(server)
+    page.locator("#about:not(:empty)").wait_for()
+    usual = page.locator("label[for=column]").inner_text()
+    assert usual == "Column with the notes, if it is not “text”"
     path = tmp_path / "my notes.csv"
     texts = [NOTE, "steel component in new condition", ""]
     with path.open("w", newline="") as file:
@@ -144,6 +187,20 @@ def test_a_table_comes_back_scored(open_page, server, deciding, tmp_path):
     page.locator("#score button").click()
     page.locator("#scored").wait_for()
     assert page.locator("#counts").inner_text().startswith("4 rows are scored")
+    assert page.locator("#preview th").all_inner_texts() == [
+        *("note", "predicted_label", "probability", "decision")
+    ]
+    shown = [row.split("\t") for row in page.locator("#preview tbody").inner_text().split("\n")]
+    told = load_predictor(deciding.folder).predict([*texts[:2], "", "a, b"])
+    names = deciding.settings["label_names"]
+    for (text, label, probability, decision), at in zip(shown, (0, 1, 2, 3), strict=True):
+        if text:  # An empty text is told as null.
+            assert text.split() == [*texts, "a, b"][at].split()
+            assert label == f"{told.labels[at]} {names[told.labels[at]]}"
+            assert float(probability.rstrip("%")) == pytest.approx(
+                100 * float(told.probability[at]), abs=0.051
+            )
+            assert decision.split()[0] == told.decision[at]
     with page.expect_download() as download:
         page.locator("#download").click()
     assert download.value.suggested_filename == "my notes-scored.csv"
@@ -152,6 +209,45 @@ def test_a_table_comes_back_scored(open_page, server, deciding, tmp_path):
     expected = load_predictor(deciding.folder).predict(texts[:2])
     assert [row["note"] for row in rows] == [*texts, "a, b"]
     assert [row["decision"] for row in rows[:2]] == expected.decision
+
+
+def test_while_a_table_is_scored_it_shows_for_how_long(open_page, server, tmp_path):
+    page, _ = open_page(server)
+    path = tmp_path / "notes.csv"
+    path.write_text('text\niron\n"a ""quoted"", one\nof two lines"\n')
+    held = []
+
+    def hold(route):
+        held.append(route)
+
+    page.route("**/score", hold)
+    page.locator("#file").set_input_files(path)
+    page.locator("#score button").click()
+    page.locator("#scoring").wait_for()
+    assert page.locator("#scoring progress").is_visible()
+    size = path.stat().st_size
+    assert page.locator("#sent").inner_text() == f"Scoring notes.csv ({size} bytes)"
+    page.locator("#seconds").filter(has_text=re.compile("[1-9]")).wait_for()
+    held[0].continue_()
+    page.locator("#scored").wait_for()
+    assert page.locator("#scoring").is_hidden()
+    notes = [
+        each.locator("td").first.text_content() for each in page.locator("#preview tbody tr").all()
+    ]
+    assert notes == ["iron", 'a "quoted", one\nof two lines']
+
+
+def test_of_a_long_table_the_first_rows_are_shown(open_page, server, tmp_path):
+    page, _ = open_page(server)
+    path = tmp_path / "notes.csv"
+    path.write_text("id,text\n" + "".join(f"{at},iron {at}\n" for at in range(100)))
+    page.locator("#file").set_input_files(path)
+    page.locator("#score button").click()
+    page.locator("#scored").wait_for()
+    notes = [
+        each.locator("td").first.text_content() for each in page.locator("#preview tbody tr").all()
+    ]
+    assert notes == [f"iron {at}" for at in range(5)]
 
 
 def test_a_table_that_is_too_large_is_not_even_sent(open_page, server, tmp_path):

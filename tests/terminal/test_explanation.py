@@ -1,10 +1,16 @@
 """Explanations as text: the decision, the marked words, and what each adds."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from textgauge.explaining import Explained
 from textgauge.review.explanation import Explanation
+from textgauge.review.intervals import Interval
 from textgauge.review.overall import NumberCurve, WordShare
+from textgauge.review.rule_summary import Agreement, RuleSummary
+from textgauge.review.rules import Condition, Leaf, Split
 from textgauge.terminal.explanation import (
     SHOWN,
     explained_text,
@@ -52,8 +58,60 @@ def test_where_no_word_matters_that_is_said():
     ]
 
 
-def test_a_text_without_words_is_shown():
-    assert explanation_text(explanation([], []), {}).split("\n\n")[1] == "  (no words)"
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "The text is empty, so no word moved it: every such text is decided so."),
+        (" \n", "The text is empty, so no word moved it: every such text is decided so."),
+        ("\u200b", "The text holds no word that is read, so no word moved it: every such text is "
+         "decided so."),
+    ],
+)  # fmt: skip
+def test_a_text_without_words_is_shown_as_that(text, told):
+    shown = explanation_text(explanation([], [], text=text), {})
+    assert shown.split("\n\n")[1:] == ["  (no words)", told]
+
+
+def test_words_that_the_model_does_not_know_are_named():
+    found = explanation(["zzz", "iron", "qq\x1b", "zzz"], [0.5, 0.3, 0.0, 0.1])
+    shown = explanation_text(found, {}, unknown={"zzz", "qq\x1b", "other"})
+    assert shown.split("\n\n")[3] == (
+        "Not known to the model, which reads all such words alike: zzz, 'qq\\x1b'."
+    )
+    assert "Not known" not in explanation_text(found, {}, unknown={"other"})
+    assert "Not known" in explained_text(Explained((found,), None, {}, unknown=frozenset({"zzz"})))
+    many = explanation([f"w{n}" for n in range(12)], [0.1] * 12)
+    assert explanation_text(many, {}, unknown=set(many.words)).endswith("w9 and 2 more.")
+
+
+@pytest.mark.parametrize("colour", [False, True])
+def test_a_terminal_is_shown_no_character_that_it_would_obey(colour):
+    odd = "\x1b[31mred\x07"
+    found = explanation([odd, "part", odd], [0.9, 0.0, -0.3], label=odd)
+    shown = explanation_text(found, {odd: "\x1b[2J"}, colour=colour)
+    for code in ("\x1b[1;44;97m", "\x1b[1;43;30m", "\x1b[0m") if colour else ():
+        shown = shown.replace(code, "")
+    assert shown.replace("\n", "").isprintable()
+    assert repr(odd) in shown
+    words = {odd: [WordShare(odd, 0.5, 12, f"an {odd} part")]}
+    overall = Explained((found,), 0, {odd: odd}, (odd, "0"), words)
+    assert overall_text(overall).replace("\n", "").isprintable()
+
+
+def test_of_all_texts_the_unknown_words_are_named_and_the_rules_begin_a_sentence():
+    words = {"1": [WordShare("zzz", 0.5, 12, "zzz"), WordShare("qqq", 0.001, 12, "qqq")]}
+    rules = RuleSummary(
+        Split(Condition("iron"), Leaf("1", 0.25, 1.0), Leaf("0", 0.75, 0.98)),
+        Agreement(0.62, Interval(0.6, 0.64), 0.6, 0.5, 400),
+    )
+    found = Explained((explanation(["a"], [0.1]),), 0, {}, ("0", "1"), words, None, rules,
+                      frozenset({"zzz", "qqq"}))  # fmt: skip
+    first, second, _ = overall_text(found).split("\n\n\n")
+    assert first.endswith("\n\nNot known to the model, which reads all such words alike: zzz.")
+    assert second.startswith("A short rule imitates the model on only 62.0% of the rows here")
+    good = replace(rules, agreement=replace(rules.agreement, rows=0.98))
+    shown = overall_text(replace(found, rules=good))
+    assert "\n\nThe model decides like these rules on 98.0%" in shown
 
 
 def test_of_many_words_those_that_matter_most_are_told():

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -43,7 +44,9 @@ def metrics_of(accuracy, classes=2, **changes):
         for index in range(classes)
     )
     values = {"loss": 0.25, "accuracy": accuracy, "macro_f1": 0.75}
-    rest = {"brier": 0.125, "ece": 0.0625, "labels": labels, "confusion": ()}
+    labels = changes.get("labels", labels)
+    confusion = tuple(np.eye(len(labels), dtype=int).tolist())
+    rest = {"brier": 0.125, "ece": 0.0625, "labels": labels, "confusion": confusion}
     return Metrics(**{**values, **rest, **changes})
 
 
@@ -72,6 +75,7 @@ def result(trained):
             decision=measure(
                 trained.corpus.test, trained.probabilities, trained.corpus.classes, ChosenRule()
             ),
+            decided=EVALUATION.rows,
         ),
         label_issues=LabelIssues(
             frame=pl.DataFrame(),
@@ -172,6 +176,20 @@ def test_labels_are_shown_with_their_names_where_they_have_one():
     assert lines[0].split() == ["label", "precision", "recall", "F1", "rows"]
     assert lines[2].split() == ["0", "0.5000", "0.2500", "0.1250", "1,000"]
     assert lines[3].split() == ["1", "non-compliant", "0.5000", "0.2500", "0.1260", "1,001"]
+
+
+def test_what_there_is_nothing_to_take_a_share_of_is_a_dash():
+    support = {"lacking": 0, "never called": 2, "all wrong": 3, "neither": 0}
+    labels = tuple(LabelMetrics(name, 0.0, 0.0, 0.0, rows) for name, rows in support.items())
+    confusion = ((0, 0, 0, 0), (0, 0, 2, 0), (3, 0, 0, 0), (0, 0, 0, 0))
+    lines = labels_text(metrics_of(0.0, labels=labels, confusion=confusion), {}).splitlines()[2:]
+    none = "\N{EN DASH}"
+    assert [line.split()[-4:] for line in lines] == [
+        ["0.0000", none, "0.0000", "0"],
+        [none, "0.0000", "0.0000", "2"],
+        ["0.0000", "0.0000", "0.0000", "3"],
+        [none, none, none, "0"],
+    ]
 
 
 def test_a_label_of_two_lines_is_quoted_so_that_the_table_stays_whole():

@@ -4,9 +4,11 @@ import doctest
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from textgauge.review.repetition import Compared, Decisions, Difference
 from textgauge.terminal import verify as module
-from textgauge.terminal.verify import verified_text
+from textgauge.terminal.verify import in_words, verified_text
 from textgauge.verifying import Verified
 
 SAME = Verified(
@@ -71,6 +73,35 @@ def test_a_difference_is_shown_with_texts():
     assert (found.outcome, found.same) == ("differs", False)
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("parts val rows", "rows of the validation part"),
+        ("labels in train rusty iron", "rows of the training part with the label 'rusty iron'"),
+        ("rows accuracy", "accuracy, over rows"),
+        ("texts labels a b c precision", "precision of the label 'a b c', each text once"),
+        ("rows intervals precision 2 2", "precision of label no. 2, high end of its interval, over "
+         "rows"),
+        ("rows confusion 1 2", "label no. 1 called label no. 2, over rows"),
+        ("epoch 12 train_accuracy", "training accuracy in epoch 12"),
+        ("best_epoch", "best epoch"),
+        ("scikit-learn", "scikit-learn"),
+        ("rows", "rows"),
+    ],
+)  # fmt: skip
+def test_figures_are_called_by_words(name, words):
+    assert in_words(name) == words
+
+
+def test_what_a_terminal_would_obey_is_quoted():
+    odd = (Difference("labels in test \x1b[2J", "\x07", "\x1b[31m"),)
+    found = replace(SAME, data=odd, figures=None, epochs=None, decisions=None)
+    assert "\x1b" not in verified_text(found)
+    others = (Difference("iron \x1b[2J", "\x1b[2J", "\x07"),)
+    shown = verified_text(replace(SAME, decisions=Decisions(480, 1, 0.9, others)))
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_another_table_is_told_with_what_differs():
     changed = (Difference("rows", 1200, 1300), Difference("digest", "a" * 64, "b" * 64))
     found = replace(SAME, data=changed, figures=None, epochs=None, decisions=None)
@@ -78,5 +109,10 @@ def test_another_table_is_told_with_what_differs():
     assert shown.startswith("Not the same: notes.csv is not the table that run abc recorded. ")
     rows = [line.split() for line in shown.splitlines()[4:]]
     assert rows == [["rows", "1,200", "1,300"], ["digest", "a" * 16 + "…", "b" * 16 + "…"]]
+    named = (Difference("distinct_texts", 798, 796), Difference("parts train texts", 478, 476))
+    shown = verified_text(replace(found, data=named))
+    assert [line.split("   ")[0] for line in shown.splitlines()[4:]] == [
+        "distinct texts", "distinct texts of the training part",
+    ]  # fmt: skip
     exchanged = verified_text(replace(found, data=changed[1:]))
     assert "as many as then, so texts or labels were exchanged" in exchanged

@@ -48,6 +48,17 @@ def test_what_a_run_stored_is_taken(folder: Path) -> None:
     refuse_foreign_contents(folder)
 
 
+def test_weights_whose_header_s_length_begins_like_a_pickle_are_taken(folder: Path) -> None:
+    weights = folder / "weights.safetensors"
+    content = weights.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = content[8:end].rstrip().ljust(640)
+    assert len(header) == 640
+    weights.write_bytes(len(header).to_bytes(8, "little") + header + content[end:])
+    assert weights.read_bytes()[:3] == b"\x80\x02\0"
+    refuse_foreign_contents(folder)
+
+
 def test_what_python_compiled_goes_and_nothing_else_does(folder: Path) -> None:
     before = sorted(folder.rglob("*"))
     assert compileall.compile_dir(folder / "code", quiet=2)

@@ -24,6 +24,7 @@ CARRIED_FILES = (
     "bundle/settings.py",
     "bundle/stored.py",
     "data/normal_form.py",
+    "data/texts.py",
     "errors.py",
     "text/encoder.py",
     "text/numbers.py",

@@ -20,6 +20,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..data.normal_form import normalise
+from ..data.texts import as_texts
 from ..errors import BundleError, SettingsError
 from ..text.encoder import Encoded, TextEncoder
 from ..text.reading import Reading
@@ -197,17 +198,19 @@ class Predictor:
         except Exception as error:
             raise damaged(folder / files.ONNX, error) from None
 
-    def predict(self, texts: Sequence[str | None] | pl.Series) -> Prediction:
-        """Predict raw texts; each distinct text is computed once. Null is read as an empty text.
+    def predict(self, texts: Sequence[Any] | pl.Series) -> Prediction:
+        """Predict raw texts; each distinct text is computed once.
+
+        Args:
+            texts: a sequence, or a Polars, pandas or NumPy column. Numbers are read as texts, and
+                what is missing (None, NaN) as an empty text.
 
         Raises:
             ValueError: `texts` is a single string.
+            TypeError: it is no sequence, or holds bytes, lists or the like.
 
         """
-        if isinstance(texts, str):
-            raise ValueError("texts must be a sequence of texts, was a single string; pass [text].")
-        column = pl.Series("text", texts, dtype=pl.String).fill_null("")
-        raw, at = distinct_texts(column)
+        raw, at = distinct_texts(as_texts(texts).fill_null(""))
         return self.predict_normalised(normalise(raw), at)
 
     def predict_normalised(
@@ -230,7 +233,7 @@ class Predictor:
             tuple(self.classes), probabilities.argmax(1), probabilities, self.rule, reading
         )
 
-    def predict_frame(self, texts: Sequence[str | None] | pl.Series) -> pl.DataFrame:
+    def predict_frame(self, texts: Sequence[Any] | pl.Series) -> pl.DataFrame:
         """As `predict`, as a table with `predicted_label`, `probability` and `decision`."""
         return self.predict(texts).frame()
 

@@ -24,7 +24,7 @@ class TextModel:
         Args:
             model_input: texts as a list, a pandas Series, one string, or a pandas DataFrame with
                 the column that the model was trained with, or a column `text`, or one column
-                without a name. A missing value is read as an empty text.
+                without a name. Numbers are read as texts, a missing value as an empty one.
 
         Returns:
             A pandas DataFrame with `predicted_label`, `probability` and `decision`, one row a text
@@ -32,16 +32,13 @@ class TextModel:
 
         Raises:
             ValueError: the table has no such column.
+            TypeError: a value is neither a text nor a number.
 
         """
         import pandas as pd
 
         column = _text_column(model_input, self.predictor.settings["config"]["text"])
-        texts = [
-            None if missing else str(text)
-            for text, missing in zip(column, column.isna(), strict=True)
-        ]
-        frame = self.predictor.predict(texts).frame()
+        frame = self.predictor.predict(column).frame()
         return pd.DataFrame(
             {name: frame[name].to_list() for name in frame.columns}, index=column.index
         )

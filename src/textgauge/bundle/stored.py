@@ -20,8 +20,13 @@ from typing import Any
 from ..errors import BundleError
 from . import files
 
-PICKLE_SUFFIXES = frozenset((".bin", ".ckpt", ".dill", ".joblib", ".pickle", ".pkl", ".pt", ".pth"))
-"""Of files that Python's own libraries unpickle."""
+PICKLE_SUFFIXES = frozenset(
+    (
+        *(".bin", ".ckpt", ".cloudpickle", ".dill", ".joblib", ".npy", ".npz"),
+        *(".pickle", ".pkl", ".pt", ".pth"),
+    )
+)
+"""Of files that Python's libraries unpickle, numpy's arrays of objects among them."""
 
 
 class StoredFiles:
@@ -171,7 +176,7 @@ def _refuse_strangers(folder: Path) -> None:
                     )
             for name in names:
                 path = Path(place, name)
-                if path.is_file() and _is_pickle(path):
+                if path.is_file() and is_pickle(path):
                     raise BundleError(
                         f"{path} is a pickle, which runs code when it is loaded; a saved model has "
                         "none. Remove it if you know where it is from, or copy the model again."
@@ -180,7 +185,13 @@ def _refuse_strangers(folder: Path) -> None:
         raise damaged(Path(error.filename or folder), error) from None
 
 
-def _is_pickle(path: Path) -> bool:
+def is_pickle(path: Path) -> bool:
+    """Whether a file is one by its name or its first bytes, or is a zip archive that holds one.
+
+    Raises:
+        OSError: it cannot be read.
+
+    """
     if path.suffix.lower() in PICKLE_SUFFIXES:
         return True
     with path.open("rb") as file:

@@ -40,7 +40,9 @@ def check(options: argparse.Namespace) -> int:
         told["fix"] = _fix(options, config, how)
         source, how = options.out, {}
     table = read_table(source, columns_of(config), **how)
-    report = check_table(table, label_names=config.label_names, fractions=config.fractions)
+    report = check_table(
+        table, label_names=config.label_names, fractions=config.fractions, seed=config.seed
+    )
     if options.json:
         print_json({**report.to_json(), **told})
     else:
@@ -54,8 +56,6 @@ def _compare(options: argparse.Namespace) -> int:
     from ..comparing import compare_table
     from ..config import Config
 
-    if options.show_encoding is not None:
-        options.parser.error("pass --against or --show-encoding, not both")
     config_of(options)  # What is wrong with the settings is told first.
     # Only what was named: the model knows its columns, and a table needs no labels.
     given = {**(Config.read_toml(options.config) if options.config else {}), **vars(options)}
@@ -77,14 +77,27 @@ def _compare(options: argparse.Namespace) -> int:
     return 0
 
 
+_ALONE = ("fix", "tracking", "against", "show_encoding")
+"""Options of which each asks for something else: only one of them at a time."""
+
+
 def _refuse_what_excludes(options: argparse.Namespace) -> None:
     """End with a wrong usage where options do not go together."""
     if (options.fix is None) != (options.out is None):
         given, lacking = ("--fix", "--out") if options.out is None else ("--out", "--fix")
         options.parser.error(f"{given} needs {lacking} FILE")
-    for other in ("tracking", "show_encoding"):
-        if options.fix is not None and getattr(options, other):
-            options.parser.error(f"pass --fix or --{other.replace('_', '-')}, not both")
+    asked = [
+        f"--{name.replace('_', '-')}"
+        for name in _ALONE
+        if getattr(options, name) not in (None, False)
+    ]
+    advice = "run check once with each"
+    if asked == ["--fix", "--against"]:
+        advice = f"correct the table first, then: textgauge check {options.out} --against ..."
+    if asked == ["--tracking"] and options.table is not None:
+        asked.append("TABLE")
+    if len(asked) > 1:
+        options.parser.error(f"pass {asked[0]} or {asked[1]}, not both; {advice}")
 
 
 def _fix(options: argparse.Namespace, config: Config, how: dict[str, Any]) -> dict[str, Any]:

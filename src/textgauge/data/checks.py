@@ -7,12 +7,13 @@ person would count, from 1 after the header.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from ..errors import TableError
 from . import label_checks
 from .normal_form import normalise
 from .problems import Problem
@@ -26,7 +27,16 @@ from .profile import (
     make_profile,
 )
 from .rows import Rows, RowsOfFrame, problem_of
-from .split import NOTHING_TO_TRAIN_ON, PARTS, TRAIN, empty_parts, named_parts, not_a_part
+from .split import (
+    NOTHING_TO_TRAIN_ON,
+    PARTS,
+    TRAIN,
+    Fractions,
+    empty_parts,
+    named_parts,
+    not_a_part,
+    split_rows,
+)
 
 if TYPE_CHECKING:
     from .columns import Columns
@@ -72,6 +82,10 @@ class CheckReport:
         """What is probably a mistake, but can be trained on."""
         return tuple(p for p in self.problems if p.severity == "warning")
 
+    def with_problems(self, found: Iterable[Problem]) -> CheckReport:
+        """The report with more problems, the gravest first."""
+        return replace(self, problems=_ordered((*self.problems, *found)))
+
     @property
     def ok(self) -> bool:
         """Whether the table can be trained on."""
@@ -90,14 +104,16 @@ def check_table(
     *,
     normalised: pl.Series | None = None,
     label_names: Mapping[str, str] | None = None,
-    fractions: Sequence[float] = (0.6, 0.2, 0.2),
+    fractions: Fractions = (0.6, 0.2, 0.2),
+    seed: int | None = None,
 ) -> CheckReport:
     """Return all problems of `table`, those found while reading it included, and its profile.
 
     `normalised` holds, for each row, the text as the split compares it (String, null where the text
     is missing); without it the texts are normalised here. `label_names` maps labels to names for
     people. A label needs as many distinct texts as there are `fractions` above 0, unless a column
-    of the table decides the split.
+    of the table decides the split. With the `seed` of the split, a table whose columns decide it is
+    split, too, to find what its parts lack; a hash gives every part each label that has enough.
     """
     if normalised is None:
         normalised = normalise(table.frame["text"])
@@ -110,15 +126,20 @@ def check_table(
         .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"))
         .collect()
     )
-    return report_on(
+    counted = count_pairs(pairs)
+    report = report_on(
         RowsOfFrame(frame),
-        count_pairs(pairs),
+        counted,
         table.name,
         table.columns,
         problems=table.problems,
         label_names=label_names,
         fractions=fractions,
     )
+    decides = {"split", "group", "time"} & set(frame.columns)
+    if seed is None or not decides or not report.ok or table.columns.label is None:
+        return report
+    return report.with_problems(_parts(frame, counted.labels["label"].to_list(), seed, fractions))
 
 
 def report_on(
@@ -161,10 +182,32 @@ def report_on(
         if columns.split is not None:
             advice = "Nothing to do where equal texts stand in one part of your split; see that."
         found.append(Problem("note", "duplicate-texts", message, (), count, advice))
-    found.sort(key=lambda problem: _SEVERITIES[problem.severity])
     if columns.label is None:
         profile = replace(profile, missing_labels=0)
-    return CheckReport(name, tuple(found), profile)
+    return CheckReport(name, _ordered(found), profile)
+
+
+def _ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda problem: _SEVERITIES[problem.severity]))
+
+
+def _parts(
+    frame: pl.DataFrame, labels: Sequence[str], seed: int, fractions: Fractions
+) -> list[Problem]:
+    """Split as a training would, and find parts without texts and parts without a label."""
+    usable = (pl.col("normalised") != "") & pl.col("label").is_not_null()
+    rows = frame.filter(usable).with_columns(key=pl.col("normalised"))
+    try:
+        parts = split_rows(rows, seed=seed, fractions=fractions).parts
+    except TableError as error:
+        message, _, advice = str(error).partition(". ")
+        return [Problem("error", "empty-part", message, (), 0, advice)]
+    held = {
+        name: set(rows["label"].filter(pl.Series(parts == part)))
+        for part, name in enumerate(PARTS)
+        if (parts == part).any()
+    }
+    return label_checks.lacking_labels(labels, held)
 
 
 # ---- checks --------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
@@ -49,6 +49,31 @@ def few_labels(labels: pl.DataFrame, parts: int, column: str) -> list[Problem]:
         message += f" ({most[1]:,} and {least[1]:,})"
         advice = "Judge by macro F1, not by accuracy; try --class-weights balanced."
         found.append(Problem("warning", "imbalance", message, (), 0, advice))
+    return found
+
+
+def lacking_labels(labels: Sequence[str], parts: Mapping[str, Collection[str]]) -> list[Problem]:
+    """Find labels that no row of a part of the split has.
+
+    Args:
+        labels: all labels of the table.
+        parts: the labels of the parts that are known; "train" and "test" are looked at.
+
+    """
+    found = []
+    for part, consequence in (
+        ("train", "what such texts are like cannot be learned"),
+        ("test", "how well such texts are found cannot be measured"),
+    ):
+        lacking = [label for label in labels if part in parts and label not in parts[part]]
+        if not lacking:
+            continue
+        named = ", ".join(map(repr, lacking[:10]))
+        named += f" and {len(lacking) - 10:,} more" if len(lacking) > 10 else ""
+        several = "s" if len(lacking) > 1 else ""
+        message = f"no row of the {part} part has the label{several} {named}: {consequence}"
+        advice = f"Put such rows into the {part} part, or split in another way."
+        found.append(Problem("warning", f"label-not-in-{part}", message, (), 0, advice))
     return found
 
 

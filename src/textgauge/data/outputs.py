@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import glob
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import polars as pl
 
 from ..errors import SettingsError, StorageError
-from .appending import FORMATS, Format
-from .unfinished import ROWS, Unfinished, cannot_write
+from .appending import FORMATS, Format, endings_that_hold, not_held
+from .unfinished import ROWS, Unfinished, cannot_write, clear_finished, was_placed
 
 ARROW = ".arrow"
 """Its footer can't be put together from pieces: written as Parquet, and made Arrow in the end."""
@@ -20,6 +21,8 @@ PIPE = "-"
 """Standard output."""
 
 _UNREADABLE = "unreadable"
+_REFUSED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+_LONGEST_TYPE = 80  # characters that are told of it
 
 
 class Output(Protocol):
@@ -46,8 +49,12 @@ class Output(Protocol):
         unreadable: bytes,
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
+        drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
-        """Take a piece; see `Unfinished.step` for `told` and `files`.
+        """Take a piece; see `Unfinished.step` for `told`, `files` and `drops`.
+
+        `lines`: JSON objects that the columns of `frame` are added to, for JSON lines alone.
 
         Raises StorageError where it cannot be written.
         """
@@ -100,7 +107,10 @@ def open_output(
 def check_output(
     out: Path | str, command: str, *, overwrite: bool = False, form: str | None = None
 ) -> str:
-    """The ending of the format that `open_output` will write. Raises as it does."""
+    """The ending of the format that `open_output` will write. Raises as it does.
+
+    What a kill left beside a file that was finished is cleared away.
+    """
     known = (*FORMATS, ARROW)
     if form is not None and f".{form}" not in known:
         listed = ", ".join(each[1:] for each in known)
@@ -120,16 +130,44 @@ def check_output(
         )
     if out.is_dir():
         raise StorageError(f"{out} is a folder. Name a file in it.")
-    if out.exists() and not overwrite:
-        raise StorageError(f"{out} is there already. Pass --overwrite to replace it.")
+    if out.exists():
+        clear_finished(out)
+        if not overwrite:
+            raise StorageError(f"{out} is there already. Pass --overwrite to replace it.")
+    unreadable = _unreadable_beside(out)
+    if unreadable.is_dir() or (
+        unreadable.exists() and not overwrite and not was_placed(unreadable, out)
+    ):
+        raise StorageError(
+            f"{unreadable} is there already, where rows go that cannot be read. Move it away"
+            f"{'.' if unreadable.is_dir() else ', or pass --overwrite to replace it.'}"
+        )
     return ending
+
+
+def refuse_types(schema: Mapping[str, pl.DataType], ending: str) -> None:
+    """Raise StorageError where the format cannot hold a column, before anything is written."""
+    found = not_held(schema, ending)
+    if found is None:
+        return
+    column, dtype = found
+    others = [each for each in endings_that_hold(dtype) if each not in (".tsv", ".ndjson")]
+    advice = f"Write {' or '.join(others)}." if others else "Make texts or numbers of it."
+    raise StorageError(
+        f"column {column!r} holds {str(dtype)[:_LONGEST_TYPE]}, which a {ending} file cannot hold. "
+        f"{advice}"
+    )
+
+
+def _unreadable_beside(target: Path) -> Path:
+    return target.with_name(f"{target.name}.unreadable.jsonl")
 
 
 def _format(ending: str) -> Format:
     return FORMATS[".parquet" if ending == ARROW else ending]()
 
 
-def _cannot_be_held(name: str, ending: str, error: Exception) -> StorageError:
+def _cannot_be_held(name: str, ending: str, error: BaseException) -> StorageError:
     reason = (str(error).splitlines() or ["it gave no reason"])[0].rstrip(".")
     return StorageError(
         f"{name} cannot be written as {ending[1:]}: {reason}. Parquet holds columns of any kind."
@@ -141,7 +179,7 @@ class _File:
         self._unfinished, self._ending, self.kept = unfinished, ending, kept
         self._format, self._target = _format(ending), unfinished.target
         self.name = str(self._target)
-        self.unreadable = self._target.with_name(f"{self._target.name}.unreadable.jsonl")
+        self.unreadable = _unreadable_beside(self._target)
 
     @property
     def steps(self) -> Sequence[Mapping[str, Any]]:
@@ -153,29 +191,32 @@ class _File:
         unreadable: bytes,
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
+        drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
         head, rows, footer = b"", b"", None
         try:
             if not self._unfinished.size():
                 head = self._format.head(frame.clear())
             if len(frame):
-                rows, footer = self._format.rows(frame)
-        except pl.exceptions.PolarsError as error:
+                rows, footer = self._format.rows(frame, lines)
+        except _REFUSED as error:
             raise _cannot_be_held(self.name, self._ending, error) from None
         begin = self._unfinished.size() + len(head)
         self._unfinished.step(
             {ROWS: head + rows, _UNREADABLE: unreadable},
             {**told, "piece": None if footer is None else [begin, footer]},
             files,
+            drops,
         )
 
     def read(self, name: str) -> bytes:
         return self._unfinished.read(name)
 
     def finish(self, empty: pl.DataFrame) -> None:
-        if not self._unfinished.steps:  # Not one piece: a table without rows.
-            self.write(empty, b"", {}, {})
         tail = self._format.tail(self._pieces(), empty)
+        if not self._unfinished.size():  # Not one piece: a table without rows.
+            tail = self._format.head(empty) + tail
         beside = {_UNREADABLE: self.unreadable}
         self._unfinished.finish(tail, beside, _to_arrow if self._ending == ARROW else None)
 
@@ -190,16 +231,17 @@ class _File:
         return self
 
     def __exit__(self, *raised: object) -> None:
-        if raised[0] is not None and not (self.kept and self._unfinished.steps):
+        if raised[0] is not None and not self._unfinished.kept:
             self._unfinished.discard()
         self._unfinished.__exit__(*raised)
 
 
-def _to_arrow(parquet: Path) -> None:
-    """Make an Arrow file of a Parquet file, in its place."""
-    arrow = parquet.with_name("arrow")
-    pl.scan_parquet(parquet).sink_ipc(arrow)
-    arrow.replace(parquet)
+def _to_arrow(parquet: Path, arrow: Path) -> None:
+    """Make an Arrow file of a Parquet file. Raises OSError where it cannot be written."""
+    try:
+        pl.scan_parquet(glob.escape(str(parquet))).sink_ipc(arrow)
+    except pl.exceptions.PolarsError as error:
+        raise OSError((str(error).splitlines() or ["no reason given"])[0].rstrip(".")) from None
 
 
 class _Pipe:
@@ -218,7 +260,7 @@ class _Pipe:
         self._format, self._ending = _format(ending), ending
         self.unreadable = Path("unreadable.jsonl")
         self._pieces: list[tuple[int, str]] = []
-        self._size = 0
+        self._size, self._unreadable_begun = 0, False
 
     def write(
         self,
@@ -226,20 +268,24 @@ class _Pipe:
         unreadable: bytes,
         told: Mapping[str, Any],
         files: Mapping[str, bytes],
+        drops: Iterable[str] = (),
+        lines: pl.Series | None = None,
     ) -> None:
         try:
             if not self._size:
                 self._put(self._format.head(frame.clear()))
             if len(frame):
-                rows, footer = self._format.rows(frame)
+                rows, footer = self._format.rows(frame, lines)
                 self._pieces.append((self._size, footer))
                 self._put(rows)
-        except pl.exceptions.PolarsError as error:
+        except _REFUSED as error:
             raise _cannot_be_held(self.name, self._ending, error) from None
         if unreadable:
             try:
-                with self.unreadable.open("ab") as file:
+                # What an earlier command left there are rows of another table.
+                with self.unreadable.open("ab" if self._unreadable_begun else "wb") as file:
                     file.write(unreadable)
+                self._unreadable_begun = True
             except OSError as error:
                 raise cannot_write(self.unreadable, error) from None
 

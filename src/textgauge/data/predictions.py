@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from ..errors import ColumnError, TableError, did_you_mean
+from .texts import column_as_texts
 
 ADDED = {"predicted_label": pl.String, "probability": pl.Float64, "decision": pl.String}
 """The columns that scoring adds, and what they hold."""
@@ -30,12 +31,8 @@ def as_texts(column: pl.Series, table: str = "the table") -> pl.Series:
 
     Raises ColumnError where they are no single values.
     """
-    if column.dtype.is_float():
-        column = column.fill_nan(None)
     try:
-        if column.dtype.is_nested() or column.dtype == pl.Object:
-            raise TypeError
-        return column.cast(pl.String)
+        return column_as_texts(column)
     except (TypeError, pl.exceptions.PolarsError):
         raise ColumnError(
             f"column {column.name!r} of {table} holds {column.dtype}, no texts. Pass --text NAME."

@@ -12,7 +12,7 @@ from ..data.tables import Columns, Table, read_table
 from ..text.encoder import TextEncoder
 from ..text.learn import learn_encoder
 from .prepared import TableFacts
-from .telling import tell_of_split, tell_problems
+from .telling import tell_lacking_labels, tell_of_split, tell_problems
 
 if TYPE_CHECKING:
     from ..training.checkpoints import Checkpoint
@@ -45,6 +45,7 @@ class LocalTable:
             table.frame, seed=config.seed, fractions=config.fractions, distinct=config.distinct
         )
         tell_of_split(self.corpus, progress)
+        self.check = tell_lacking_labels(self.corpus, self.check, progress)
 
     def learn_encoder(self) -> TextEncoder:
         """See `Prepared.learn_encoder`."""

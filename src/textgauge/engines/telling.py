@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from ..data.checks import CheckReport, Problem
 from ..data.corpus import Corpus
+from ..data.label_checks import lacking_labels
 from ..errors import TableError
 
 if TYPE_CHECKING:
@@ -32,6 +35,20 @@ def tell_of_split(corpus: Corpus, progress: Progress) -> None:
             f"{corpus.left_out_rows:,} rows were left out because their text already stands "
             "in an earlier part."
         )
+
+
+def tell_lacking_labels(corpus: Corpus, report: CheckReport, progress: Progress) -> CheckReport:
+    """Warn of labels that train or test lacks; gives the report with that."""
+    # In a sample a label may be lacking by chance.
+    held = {
+        name: {corpus.classes[label] for label in np.unique(part.label)}
+        for name, part in (("train", corpus.train), ("test", corpus.test))
+        if len(part) == corpus.sizes[name].texts > 0
+    }
+    found = lacking_labels(corpus.classes, held)
+    for problem in found:
+        progress.warn(_told(problem, report.table))
+    return report.with_problems(found)
 
 
 def _told(problem: Problem, table: str) -> str:

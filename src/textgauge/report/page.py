@@ -19,9 +19,8 @@ from ..engines.prepared import TableFacts
 from ..errors import StorageError
 from ..review.contenders import Review
 from ..review.decision import DecisionFigures
-from ..review.findings import Findings, WrongText
+from ..review.findings import FEWEST, Findings
 from ..review.label_issues import LabelIssues
-from ..review.overall import WordShare
 from ..review.rule_summary import RuleSummary
 from ..training.history import Epoch
 from .plots import (
@@ -32,11 +31,14 @@ from .plots import (
     ranking_plot,
     reliability_plot,
 )
-from .repeat import command_of
+from .repeat import command_of, fix_command
+from .single_texts import errors_shown, words_shown
 from .wording import (
     IN_SENTENCES,
+    as_it_decides,
     band_in_words,
     costs_in_words,
+    hundredth,
     labels_in_words,
     rules_in_words,
     spoken,
@@ -53,22 +55,8 @@ MATRIX = 20
 CONFUSIONS = 30
 """Confusions that are listed at most."""
 
-WORDS = 12
-"""Words that are shown of each label."""
-
-LABELS_OF_WORDS = 40
-"""Labels of which words are shown: those with the most test rows."""
-
 MOST_ISSUES = 20
 """Labels in doubt that are shown: the worst."""
-
-LEAST = 0.005
-"""Smaller shares of a word are not marked: they are chance."""
-
-LONGEST = 80
-"""Words of a text that are shown at once; the rest unfolds, up to `CUT`."""
-
-CUT = 600
 
 
 @dataclass(frozen=True)
@@ -134,7 +122,9 @@ def report(facts: ReportFacts) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(share=_share, count=lambda number: f"{number:,}")
+    environment.filters.update(
+        share=_share, count=lambda number: f"{number:,}", hundredth=hundredth
+    )
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("page.html").render(
@@ -160,14 +150,17 @@ def _told(facts: ReportFacts) -> dict[str, Any]:
     named = facts.config.label_names
     names = [named.get(label) or _visible(label) for label in corpus.classes]
     called = dict(zip(corpus.classes, names, strict=True))
-    rows = review.model.evaluation.rows
+    rows, probable = review.decided, review.model.evaluation.rows
+    origin = facts.settings.get("data", {}).get("origin")
     labels = labels_in_words(rows, spoken(corpus.classes, named))
-    ranked = ranking_plot(corpus.test, review.model.probabilities, rows, names)
+    ranked = ranking_plot(corpus.test, review.model.probabilities, probable, names)
     curve = facts.findings.curve
     return {
         "facts": facts,
         "model": review.model,
         "rows": rows,
+        "as_it_decides": as_it_decides(review.decision.rule),
+        "probable": probable,
         "texts": review.model.evaluation.texts,
         "names": names,
         "labels": labels,
@@ -178,14 +171,18 @@ def _told(facts: ReportFacts) -> dict[str, Any]:
         "learning": learning_plots(facts.history),
         "ranking": ranked,
         "reliability": reliability_plot(corpus.test, review.model.probabilities),
-        "errors": _errors(facts.findings, names),
-        "words": _words(facts, names),
+        "errors": errors_shown(facts.findings.errors, names),
+        "words": words_shown(
+            facts.findings, corpus.classes, names, [label.support for label in rows.labels]
+        ),
+        "fewest": FEWEST,
         "number": number_plot(curve, names) if curve is not None else None,
         "rules": rules_in_words(review.model.name, facts.rules, called.__getitem__),
         "issues": facts.issues.frame.head(MOST_ISSUES).to_dicts(),
         "called": called,
         **_deciding(review.decision, names, called),
-        "command": command_of(facts.config, facts.table.name),
+        "command": command_of(facts.config, facts.table.name, origin),
+        "fix_command": fix_command(facts.config, facts.table.name, origin),
     }
 
 
@@ -228,50 +225,3 @@ def _confusions(
                 )
             )
     return found
-
-
-def _errors(findings: Findings, names: Sequence[str]) -> list[dict[str, Any]]:
-    """The errors as the page shows them."""
-    return [
-        {
-            "label": names[each.label],
-            "predicted": names[each.predicted],
-            "error": each,
-            **dict(zip(("words", "rest", "left"), _marked(each), strict=True)),
-        }
-        for each in findings.errors
-    ]
-
-
-def _marked(error: WrongText) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """The words of a text with how strongly each is marked: shown, unfolded, and how many more.
-
-    A mark's strength is in [-1, 1], positive where the word speaks for the wrong decision.
-    """
-    explanation = error.explanation
-    if explanation is None:
-        words = error.text.split()
-        marks = [0.0] * len(words)
-        shares = marks
-    else:
-        words, shares = list(explanation.words), explanation.contributions.tolist()
-        most = max((abs(share) for share in shares), default=0.0)
-        least = max(LEAST, most / 10)
-        marks = [share / most if abs(share) >= least else 0.0 for share in shares]
-    told = [
-        {"word": word, "mark": round(mark, 2), "share": share}
-        for word, mark, share in zip(words[:CUT], marks, shares, strict=False)
-    ]
-    return told[:LONGEST], told[LONGEST:], max(len(words) - CUT, 0)
-
-
-def _words(facts: ReportFacts, names: Sequence[str]) -> list[tuple[str, list[WordShare]]]:
-    """The labels with most test rows, and the words that speak for each."""
-    support = {label.label: label.support for label in facts.review.model.evaluation.rows.labels}
-    called = dict(zip(facts.corpus.classes, names, strict=True))
-    told = {
-        label: [word for word in words if word.share >= LEAST][:WORDS]
-        for label, words in facts.findings.words.items()
-    }
-    order = sorted((label for label in told if told[label]), key=lambda each: -support[each])
-    return [(called[label], told[label]) for label in order[:LABELS_OF_WORDS]]

@@ -23,6 +23,9 @@ LINES = 4
 FEWEST = 5
 """Test rows that a label needs for a curve of its own."""
 
+LEFT = 0.5
+"""Share of the rows that a band must leave to the model to be told of in a sentence."""
+
 _INNER, _SKEWED = (0.05, 0.75), 4.0
 """Numbers are skewed where all take more than so many times the room of the inner ones."""
 
@@ -119,7 +122,7 @@ def reliability_plot(test: LabelledTexts, probabilities: Floats) -> Plot:
                 line=False,
             )
         ],
-        _share("probability of the decision"),
+        _share("probability of the most probable label"),
         _share("share that came true"),
         diagonal=True,
     )
@@ -182,12 +185,17 @@ def band_plot(curve: Sequence[Band], error: float) -> Plot:
     # From a person deciding most to the model deciding all.
     coverage = [*(band.coverage for band in reversed(curve)), 1.0]
     errors = [*(band.error or 0.0 for band in reversed(curve)), error]
-    first = curve[-1]
+    # What is left of fewer rows tells of these few, and nobody would choose it.
+    told = [band for band in curve if band.coverage >= LEFT]
+    says = (
+        f"leaving what is less certain than {told[-1].review_below:g} to a person, which is "
+        f"{1 - told[-1].coverage:.1%} of them, on {told[-1].error or 0.0:.2%} of the others."
+        if told
+        else f"to leave anything to a person is to leave more than {1 - LEFT:.0%} of them."
+    )
     return plot(
         "Errors left, if a person takes the uncertain ones",
-        f"Deciding all by itself it is wrong on {error:.2%} of the rows; leaving what is less "
-        f"certain than {first.review_below:g} to a person, which is {1 - first.coverage:.1%} of "
-        f"them, on {first.error or 0.0:.2%} of the others.",
+        f"Deciding all by itself it is wrong on {error:.2%} of the rows; {says}",
         [Series("wrong, of those that it decides", coverage, errors, [0.0] * len(errors))],
         Axis("share that it decides itself", high=1.0, percent=True),
         Axis("share wrong of these", low=0.0, percent=True),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..bundle.decision import DecisionRule
 from ..review.decision import Band, DecisionFigures
 from ..review.intervals import Interval, Intervals, percent
 from ..review.metrics import Metrics
@@ -62,7 +63,7 @@ def spoken(classes: Sequence[str], label_names: Mapping[str, str]) -> list[str]:
 
 
 def labels_in_words(metrics: Metrics, names: Sequence[str]) -> list[LabelInWords]:
-    """For each label how many of its texts are found, and how many of the called ones are right."""
+    """For each label how many of its rows are found, and how many of the called ones are right."""
     result = []
     for at, (label, name) in enumerate(zip(metrics.labels, names, strict=True)):
         called = sum(row[at] for row in metrics.confusion)
@@ -73,33 +74,44 @@ def labels_in_words(metrics: Metrics, names: Sequence[str]) -> list[LabelInWords
                 found=_of_hundred(
                     label.recall if label.support else None,
                     _interval(metrics.intervals, "recall", at),
-                    f"Of 100 texts that are {name}, it finds",
+                    f"Of 100 rows that are {name}, it finds",
                     "",
-                    f"No test text is {name}: how many it finds cannot be said.",
+                    f"No test row is {name}: how many it finds cannot be said.",
                 ),
                 right=_of_hundred(
                     label.precision if called else None,
                     _interval(metrics.intervals, "precision", at),
-                    f"Of 100 texts that it calls {name},",
+                    f"Of 100 rows that it calls {name},",
                     " right",
-                    f"It called no test text {name}.",
+                    f"It called no test row {name}.",
                 ),
             )
         )
     return result
 
 
+def as_it_decides(rule: DecisionRule) -> str:
+    """Of which decisions figures tell; empty where these are the most probable labels."""
+    if rule.weights is None:
+        return ""
+    told = "That is as it decides with these costs, which need not be for the most probable label"
+    if rule.review_below is None:
+        return f"{told}."
+    return f"{told}; what goes to a person counts as it would have been decided."
+
+
 def hundredth(share: float) -> str:
     """A share of a hundred as people say it.
 
-    >>> [hundredth(share) for share in (1.0, 0.9996, 0.98, 0.004, 0.0)]
+    >>> [hundredth(share) for share in (1.0, 0.9996, 0.98, 0.005, 0.0)]
     ['all', 'more than 99', '98', 'fewer than 1', 'none']
     """
     if share in (0.0, 1.0):
         return "all" if share else "none"
     if share >= _SURE_ABOVE:
         return "more than 99"
-    return "fewer than 1" if share < _SURE_BELOW else f"{share * 100:.0f}"
+    # The half itself would be rounded to 0.
+    return "fewer than 1" if share <= _SURE_BELOW else f"{share * 100:.0f}"
 
 
 def _of_hundred(

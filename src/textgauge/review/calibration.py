@@ -38,6 +38,11 @@ class Reliability:
         return float((distances * self.weight).sum() / self.weight.sum())
 
 
+def bin_of(confidence: Floats) -> npt.NDArray[np.int64]:
+    """Which bin each probability lies in. Shape: as `confidence`."""
+    return np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+
+
 def reliability(
     confidence: Floats, right: npt.NDArray[np.bool_], weight: npt.NDArray[np.int64]
 ) -> Reliability:
@@ -49,7 +54,7 @@ def reliability(
         weight: how often each case counts, at least 1. Shape: (cases,).
 
     """
-    place = np.clip(np.ceil(confidence * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    place = bin_of(confidence)
     total = np.bincount(place, weight, BINS)
     used = total > 0
     return Reliability(

@@ -9,6 +9,9 @@ from .repetition import Difference, flat
 
 _FIGURES = ("accuracy", "macro_f1", "loss")
 
+_DIGITS = 16
+"""Of a digest, as the model card shows it."""
+
 
 def changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Difference, ...]:
     """Figures, labels, decision rule, table and settings that differ, in this order.
@@ -33,7 +36,7 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
     models = list(settings.get("figures", {}).values())  # The model's own stand first.
     rows = models[0]["rows"] if models else {}
     data, decision = settings.get("data", {}), settings.get("decision") or {}
-    weights = decision.get("weights")
+    weights, digest = decision.get("weights"), data.get("digest")
     return {
         **{f"{name.replace('_', ' ')} on its test part": rows.get(name) for name in _FIGURES},
         "labels": ", ".join(settings.get("classes", ())),
@@ -43,8 +46,9 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
         "table": data.get("name"),
         "rows": data.get("rows"),
         "distinct texts": data.get("distinct_texts"),
-        "digest": data.get("digest"),
         "split": data.get("split"),
+        # Of the same table, another split is another digest: it does not tell the table's alone.
+        "digest of train, val and test": digest and digest[:_DIGITS],
         **flat(settings.get("config", {}), "setting"),
         "textgauge": settings.get("version"),
     }

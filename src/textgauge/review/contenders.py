@@ -12,8 +12,8 @@ import polars as pl
 from ..data.corpus import LabelledTexts
 from .baselines import TFIDF_LR, Baseline
 from .deciding import ChosenRule
-from .decision import DecisionFigures, measure
-from .metrics import Evaluation, evaluate
+from .decision import DecisionFigures, as_decided, measure
+from .metrics import Evaluation, Metrics, evaluate
 from .slices import MOST_TRAINED, SliceGroup, by_counts, by_texts
 from .verdict import Comparison, compare, verdict
 
@@ -43,7 +43,10 @@ class Review:
         comparison: of the model with the best baseline.
         verdict: whether the model is worth it, in a sentence.
         decision: how the model decides, and what comes of it.
-        slices: the model's figures by length, by first number, and by a column if one was named.
+        decided: the model's figures over the rows, of the labels that it decides; where no costs
+            weigh them, these are the most probable ones. What goes to a person counts, too.
+        slices: figures of what it decides by length, by first number, and by a column if one was
+            named.
     """
 
     model: Contender
@@ -51,6 +54,7 @@ class Review:
     comparison: Comparison
     verdict: str
     decision: DecisionFigures
+    decided: Metrics
     slices: tuple[SliceGroup, ...] = ()
 
     @property
@@ -70,9 +74,9 @@ def judge(
 ) -> Review:
     """Judge the model called `name` and the baselines by their probabilities for the test texts.
 
-    Accuracy and all that is compared are of the most probable label; `chosen` (None: the
-    most probable label) is measured beside. `column` is one to look into the test part by: its
-    name, and `Corpus.test_slices`.
+    The model's evaluation and all that is compared are of the most probable label; what `chosen`
+    (None: the most probable label) decides is measured beside. `column` is one to look into the
+    test part by: its name, and `Corpus.test_slices`.
     """
     # Logistic regression wins a draw, for it reads the text.
     ranked = sorted(
@@ -94,9 +98,13 @@ def judge(
         (best.name, best.evaluation.rows),
     )
     decision = measure(test, probabilities, classes, chosen or ChosenRule())
-    groups = by_texts(test, probabilities, classes)
+    label = decision.rule.decide(probabilities).label
+    decided = model.evaluation.rows
+    if decision.rule.weights is not None:
+        decided = as_decided(test, label, classes, decided)
+    groups = by_texts(test, probabilities, classes, label)
     if column is not None:
         what, counts = column
-        of_column = by_counts(counts, test, probabilities, classes, MOST_TRAINED)
+        of_column = by_counts(counts, test, probabilities, classes, MOST_TRAINED, label)
         groups = (*groups, SliceGroup(what, of_column))
-    return Review(model, tuple(ranked), found, sentence, decision, groups)
+    return Review(model, tuple(ranked), found, sentence, decision, decided, groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ..bundle.decision import DecisionRule
 from ..data.corpus import LabelledTexts
 from .deciding import ChosenRule
-from .intervals import Interval, share_intervals
+from .intervals import Interval, intervals, share_intervals
+from .metrics import Metrics, by_label
 
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Values of `review_below` that are told, as far as they differ in what they do."""
@@ -177,6 +178,52 @@ def measure(
         interval=every,
         band=None if rule.review_below is None else band(rule.review_below),
         curve=tuple(curve),
+    )
+
+
+def as_decided(
+    texts: LabelledTexts,
+    decided: npt.NDArray[np.int64],
+    classes: Sequence[str],
+    probable: Metrics,
+) -> Metrics:
+    """Figures over the rows of the labels that a rule decides, not of the most probable ones.
+
+    What is of the probabilities alone (loss, Brier score, calibration, areas) stays as it is.
+
+    Args:
+        texts: labelled texts.
+        decided: index of the label that is decided. Shape: (texts,).
+        classes: the labels.
+        probable: the figures over the rows of the most probable labels.
+
+    """
+    labels, confusion = by_label(
+        classes, true=texts.label, predicted=decided[texts.text_index], weight=texts.count
+    )
+    seen = confusion.sum(0) + confusion.sum(1) > 0
+    around = None
+    if probable.intervals is not None:
+        # As if each decision had been certain; the intervals of loss and Brier score do not count.
+        certain = np.zeros((len(texts), len(classes)), dtype=np.float32)
+        certain[np.arange(len(texts)), decided] = 1.0
+        around = replace(
+            intervals(texts, certain, len(classes)),
+            loss=probable.intervals.loss,
+            brier=probable.intervals.brier,
+        )
+    return replace(
+        probable,
+        accuracy=float(confusion.diagonal().sum() / confusion.sum()),
+        macro_f1=float(
+            np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept])
+        ),
+        labels=tuple(
+            replace(label, roc_auc=was.roc_auc, average_precision=was.average_precision)
+            for label, was in zip(labels, probable.labels, strict=True)
+        ),
+        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+        intervals=around,
     )
 
 

@@ -34,18 +34,10 @@ from ..text.encoder import Encoded
 from ..text.fills import Fills
 from ..text.tokens import tokenize
 from ..text.vocabulary import NUMBER
+from .effort import FINEST, Effort
 
-DRAWN = 32
-"""Texts that are drawn to compare one with."""
-
-MORE, FEW = 128, 2
-"""Texts that are drawn instead where fewer than so many of these are decided otherwise."""
-
-KEPT = 6
-"""Of them at most; each is walked to twice, there and back."""
-
-STEPS = 64
-"""Exchanges between two texts at most; in longer ones, neighbours are exchanged together."""
+FEW = 2
+"""Others that must be decided otherwise, or more are drawn."""
 
 _CELLS = 8_000_000
 """Tokens that are held at a time, roughly."""
@@ -195,8 +187,14 @@ class Explainer:
             )
         return cls(predictor, fills)
 
-    def explain(self, texts: Sequence[str | None] | pl.Series) -> list[Explanation]:
+    def explain(
+        self, texts: Sequence[str | None] | pl.Series, effort: Effort = FINEST
+    ) -> list[Explanation]:
         """Explain raw texts; null is read as an empty text.
+
+        Args:
+            texts: raw texts.
+            effort: how finely.
 
         Raises:
             ValueError: `texts` is a single string.
@@ -208,23 +206,25 @@ class Explainer:
         distinct = column.unique(maintain_order=True)
         encoded = self.predictor.encoder.encode_normalised(distinct)
         found: dict[str, Explanation] = {}
-        for rows in _chunks(encoded.lengths):
+        for rows in _chunks(encoded.lengths, effort):
             chunk = distinct.gather(rows)
-            for explanation in self._explain(chunk, _Texts(*encoded.padded(rows))):
+            for explanation in self._explain(chunk, _Texts(*encoded.padded(rows)), effort):
                 found[explanation.text] = explanation
         return [
             replace(found[normal], text=raw or "")
             for raw, normal in zip(list(texts), column.to_list(), strict=True)
         ]
 
-    def _explain(self, normalised: pl.Series, texts: _Texts) -> Iterator[Explanation]:
+    def _explain(
+        self, normalised: pl.Series, texts: _Texts, effort: Effort
+    ) -> Iterator[Explanation]:
         probabilities = self.predictor.probabilities_of(texts.encoded())
         decided = self.predictor.rule.decide(probabilities)
         label = decided.label
         seeds = np.array([_seed(text) for text in normalised.to_list()], dtype=np.uint64)
-        others = self._others(texts, label, seeds)
+        others = self._others(texts, label, seeds, effort)
         full = probabilities[np.arange(len(label)), label].astype(np.float64)
-        walks = list(_walks(texts, others, seeds))
+        walks = list(_walks(texts, others, seeds, effort.steps))
         compared = others.used.sum(0)
         between = self._between(texts, others, walks, label)
         shares = np.zeros(texts.ids.shape)
@@ -247,14 +247,17 @@ class Explainer:
                 label=self.predictor.classes[label[at]],
             )
 
-    def _others(self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64]) -> _Others:
+    def _others(
+        self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64], effort: Effort
+    ) -> _Others:
         """What each text is compared with."""
-        found = self._drawn(texts, label, seeds, DRAWN, stream=0)
+        found = self._drawn(texts, label, seeds, effort.drawn, stream=0)
         few = np.flatnonzero(found.used.sum(0) < FEW)
-        kept = found.first(KEPT)
+        kept = found.first(effort.kept)
         if len(few):
             some = _Texts(texts.ids[few], texts.positions[few], texts.lengths[few])
-            more = self._drawn(some, label[few], seeds[few], MORE, stream=3).first(KEPT)
+            more = self._drawn(some, label[few], seeds[few], effort.more, stream=3)
+            more = more.first(effort.kept)
             for name in ("ids", "positions", "of_label", "used"):
                 getattr(kept, name)[:, few] = getattr(more, name)
         kept.used[:, ~kept.used.any(0)] = True  # Better than nothing: those that come nearest.
@@ -321,7 +324,9 @@ class Explainer:
         return result
 
 
-def _walks(texts: _Texts, others: _Others, seeds: npt.NDArray[np.uint64]) -> Iterator[_Walk]:
+def _walks(
+    texts: _Texts, others: _Others, seeds: npt.NDArray[np.uint64], steps: int
+) -> Iterator[_Walk]:
     """Two from each of the others that are used: an order of exchanges, and the same backwards."""
     first = 0
     chance = _uniform(seeds, 2, (len(others.ids), texts.ids.shape[1]))
@@ -331,7 +336,7 @@ def _walks(texts: _Texts, others: _Others, seeds: npt.NDArray[np.uint64]) -> Ite
             at = np.flatnonzero(differ[number, text])
             if not len(at):
                 continue
-            size = -(-len(at) // STEPS)
+            size = -(-len(at) // steps)
             groups = [at[begin : begin + size] for begin in range(0, len(at), size)]
             order = np.argsort(chance[number, text, at[::size]])
             there = [groups[index] for index in order]
@@ -340,7 +345,7 @@ def _walks(texts: _Texts, others: _Others, seeds: npt.NDArray[np.uint64]) -> Ite
                 first += len(walk) - 1
 
 
-def _chunks(lengths: npt.NDArray[np.int32]) -> Iterator[Ids]:
+def _chunks(lengths: npt.NDArray[np.int32], effort: Effort) -> Iterator[Ids]:
     """Texts that are worked on together: of similar length, few enough for the memory."""
     order = np.argsort(lengths, kind="stable")
     begin = 0
@@ -349,7 +354,7 @@ def _chunks(lengths: npt.NDArray[np.int32]) -> Iterator[Ids]:
         while end < len(order):
             longest = int(lengths[order[end]])
             if (end + 1 - begin) * longest * (
-                DRAWN + MORE + 2 * KEPT * min(longest, STEPS)
+                effort.drawn + effort.more + 2 * effort.kept * min(longest, effort.steps)
             ) > _CELLS:
                 break
             end += 1

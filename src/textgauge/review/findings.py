@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from ..bundle.decision import Decided
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
-from .explanation import DRAWN, KEPT, STEPS, Explainer, Explanation
-from .overall import NumberCurve, WordShare, number_curve, words_overall
+from .effort import LEVELS, affordable, level_for_all, level_of_each
+from .explanation import Explainer, Explanation
+from .overall import CURVE_VALUES, NumberCurve, WordShare, number_curve, words_overall
 
 ERRORS = 100
 """Errors that are kept: the worst."""
@@ -20,6 +23,12 @@ ERRORS_EXPLAINED = 20
 
 OVERALL = 1_000
 """Texts from which is told what matters overall, at most."""
+
+ENOUGH = 100
+"""Texts that are explained less finely for that, if all cannot be explained as finely as others."""
+
+FEWEST = 30
+"""From fewer texts nothing is told overall: one odd text would decide what is said of all."""
 
 WORK_SHARE = 0.05
 """Of the tokens that the training read (backwards counted as two more), so many may be read for
@@ -31,7 +40,7 @@ ERRORS_WORK, OVERALL_WORK = 500_000, 1_300_000
 
 @dataclass(frozen=True)
 class WrongText:
-    """A distinct test text that is decided wrongly.
+    """A distinct test text that is decided wrongly, or would be, had not a person to decide.
 
     Attributes:
         text: as it was read (in normal form).
@@ -41,6 +50,7 @@ class WrongText:
         of_label: probability of its own label.
         rows: rows with that text.
         explanation: which words moved the decision; None where that was not worked out.
+        review: whether it goes to a person, so that `predicted` is not decided.
 
     """
 
@@ -51,6 +61,7 @@ class WrongText:
     of_label: float
     rows: int
     explanation: Explanation | None = None
+    review: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,11 +69,17 @@ class Findings:
     """What single test texts show.
 
     Attributes:
-        errors: the worst, by the probability that their own label was given.
+        errors: the worst, by the probability that their own label was given; those that go to a
+            person come last.
         wrong_texts: how many distinct test texts are decided wrongly.
-        words: for each label, the words that matter, the strongest first.
-        curve: how the decision follows a number; None where texts have none.
+        words: for each label, the words that matter, the strongest first; none where fewer than
+            `FEWEST` texts were explained.
+        curve: how the decision follows a number; None where texts have none, or as with `words`.
         explained: from how many test texts `words` and `curve` were learned.
+        sent_texts: how many more would be decided wrongly, but go to a person.
+        together: whether in an explained error neighbours may share what they add, for its length.
+        numbers: the lowest and the highest number of the training texts, as far as the model tells
+            numbers apart; None where it reads none.
 
     """
 
@@ -71,6 +88,9 @@ class Findings:
     words: dict[str, list[WordShare]]
     curve: NumberCurve | None
     explained: int
+    sent_texts: int = 0
+    together: bool = False
+    numbers: tuple[float, float] | None = None
 
 
 def find(
@@ -83,8 +103,9 @@ def find(
 ) -> Findings:
     """Look at single test texts.
 
-    How many are explained depends on how long they are and on how long was trained, so that this
-    takes a small share of a training's time; never on a clock, so that two runs tell the same.
+    How many are explained, and how finely, depends on how long they are and on how long was
+    trained, so that this takes a small share of a training's time; never on a clock, so that two
+    runs tell the same.
 
     Args:
         explainer: of the model.
@@ -94,69 +115,103 @@ def find(
         seed: decides which texts tell what matters overall.
 
     """
-    lengths = explainer.predictor.encoder.encode_normalised(test.texts).lengths
-    work = _work_of(lengths)
+    predictor = explainer.predictor
+    lengths = predictor.encoder.encode_normalised(test.texts).lengths
     share = WORK_SHARE * 3 * trained_texts * float(lengths.mean())
-    decided = explainer.predictor.rule.decide(probabilities).label
-    errors, wrong = _errors(test, probabilities, decided)
-    explained = _affordable(work[errors[:ERRORS_EXPLAINED]], max(ERRORS_WORK, share))
-    told = explainer.explain(test.texts.gather(errors[:explained]))
-
+    decided = predictor.rule.decide(probabilities)
+    errors, wrong, sent = _errors(test, probabilities, decided)
+    told, together = _explained(
+        explainer, test.texts, lengths, errors[:ERRORS_EXPLAINED], max(ERRORS_WORK, share)
+    )
     order = np.argsort(hash_of(test.texts, seed), kind="stable")[:OVERALL]
-    drawn = test.texts.gather(np.sort(order[: _affordable(work[order], max(OVERALL_WORK, share))]))
+    words, curve, explained = _overall(
+        explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
+    )
+    scale = predictor.encoder.numbers
     return Findings(
         errors=tuple(
-            replace(each, explanation=explanation)
-            for each, explanation in zip(
-                _described(test, probabilities, decided, errors),
-                [*told, *[None] * (len(errors) - explained)],
-                strict=True,
+            replace(each, explanation=told.get(int(place)))
+            for each, place in zip(
+                _described(test, probabilities, decided, errors), errors, strict=True
             )
         ),
         wrong_texts=wrong,
-        words=words_overall(explainer.explain(drawn)),
-        curve=number_curve(explainer.predictor, drawn),
-        explained=len(drawn),
+        words=words,
+        curve=curve,
+        explained=explained,
+        sent_texts=sent,
+        together=together,
+        numbers=None if scale is None else (float(scale.edges[0]), float(scale.edges[-1])),
     )
 
 
-def _work_of(lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.float64]:
-    """Tokens that are read to explain texts of such lengths, roughly. Shape: as `lengths`."""
-    steps = np.minimum(lengths, STEPS).astype(np.float64)
-    return (DRAWN + 2 * KEPT * steps) * lengths
+def _explained(
+    explainer: Explainer,
+    texts: pl.Series,
+    lengths: npt.NDArray[np.int32],
+    places: npt.NDArray[np.int64],
+    most: float,
+) -> tuple[dict[int, Explanation], bool]:
+    """Explanations by place of as many texts as `most` tokens allow; whether words go together."""
+    levels = level_of_each(lengths[places], most)
+    work = np.zeros(len(places))
+    for number, level in enumerate(LEVELS):
+        mine = levels == number
+        work[mine] = level.work(lengths[places[mine]])
+    can = affordable(work, most)
+    places, levels = places[:can], levels[:can]
+    found: dict[int, Explanation] = {}
+    together = False
+    for number, level in enumerate(LEVELS):
+        mine = places[levels == number]
+        together |= bool((lengths[mine] > level.steps).any())
+        told = explainer.explain(texts.gather(mine), level)
+        found |= dict(zip(mine.tolist(), told, strict=True))
+    return found, together
 
 
-def _affordable(work: npt.NDArray[np.float64], most: float) -> int:
-    """How many texts, in this order, can be explained."""
-    return int(np.searchsorted(work.cumsum(), most, side="right"))
+def _overall(
+    explainer: Explainer, texts: pl.Series, lengths: npt.NDArray[np.int32], most: float
+) -> tuple[dict[str, list[WordShare]], NumberCurve | None, int]:
+    """The words that matter, the curve of a number, and from how many of the texts."""
+    level = level_for_all(lengths, most, min(ENOUGH, len(texts)))
+    can = affordable(level.work(lengths), most)
+    if can < FEWEST:
+        return {}, None, 0
+    drawn = texts.head(can)
+    followed = affordable(lengths[:can].astype(np.float64) * CURVE_VALUES, most / 2)
+    return (
+        words_overall(explainer.explain(drawn, level)),
+        number_curve(explainer.predictor, drawn.head(followed)),
+        can,
+    )
 
 
 def _errors(
-    test: LabelledTexts,
-    probabilities: npt.NDArray[np.float32],
-    decided: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int64], int]:
-    """The worst errors' places, and how many there are in all."""
-    wrong = np.flatnonzero(decided != test.main_label)
-    of_label = probabilities[wrong, test.main_label[wrong]]
-    order = np.lexsort((wrong, -test.text_rows[wrong], of_label))
-    return wrong[order[:ERRORS]], len(wrong)
+    test: LabelledTexts, probabilities: npt.NDArray[np.float32], decided: Decided
+) -> tuple[npt.NDArray[np.int64], int, int]:
+    """The worst errors' places, how many there are, and how many more go to a person."""
+    wrong = np.flatnonzero(decided.label != test.main_label)
+    of_label, sent = probabilities[wrong, test.main_label[wrong]], decided.review[wrong]
+    order = np.lexsort((wrong, -test.text_rows[wrong], of_label, sent))
+    return wrong[order[:ERRORS]], int((~sent).sum()), int(sent.sum())
 
 
 def _described(
     test: LabelledTexts,
     probabilities: npt.NDArray[np.float32],
-    decided: npt.NDArray[np.int64],
+    decided: Decided,
     places: npt.NDArray[np.int64],
 ) -> list[WrongText]:
     return [
         WrongText(
             text=text,
             label=int(test.main_label[place]),
-            predicted=int(decided[place]),
-            probability=float(probabilities[place, decided[place]]),
+            predicted=int(decided.label[place]),
+            probability=float(probabilities[place, decided.label[place]]),
             of_label=float(probabilities[place, test.main_label[place]]),
             rows=int(test.text_rows[place]),
+            review=bool(decided.review[place]),
         )
         for place, text in zip(places, test.texts.gather(places).to_list(), strict=True)
     ]

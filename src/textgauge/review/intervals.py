@@ -61,6 +61,9 @@ class Intervals:
         precision: of each label, in the order of the classes.
         recall: of each label.
         f1: of each label.
+        ece: expected calibration error; this and the areas from `area_intervals`.
+        roc_auc: mean ROC area of the labels; None where none has one.
+        average_precision: mean of the labels; None where none has one.
 
     """
 
@@ -71,13 +74,16 @@ class Intervals:
     precision: tuple[Interval, ...]
     recall: tuple[Interval, ...]
     f1: tuple[Interval, ...]
+    ece: Interval | None = None
+    roc_auc: Interval | None = None
+    average_precision: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
         """All of them as plain JSON values."""
         return {
             name: [each.to_json() for each in value]
             if isinstance(value, tuple)
-            else value.to_json()
+            else value and value.to_json()
             for name, value in vars(self).items()
         }
 
@@ -143,18 +149,19 @@ def intervals(
     }
     known = ~np.isnan(f1)
     macro = np.where(known, f1, 0.0).sum(1) / np.maximum(known.sum(1), 1)
+    shares: dict[str, Any] = {
+        name: tuple(
+            interval_of(values[:, label], int(kinds.texts[base[:, label] > 0].sum()))
+            for label in range(classes)
+        )
+        for name, (values, base) in of_label.items()
+    }
     return Intervals(
-        accuracy=_interval(hits.sum(1) / total, len(texts)),
-        macro_f1=_interval(macro, len(texts)),
-        loss=_interval(each @ kinds.loss / total),
-        brier=_interval(each @ kinds.brier / total),
-        **{
-            name: tuple(
-                _interval(shares[:, label], int(kinds.texts[base[:, label] > 0].sum()))
-                for label in range(classes)
-            )
-            for name, (shares, base) in of_label.items()
-        },
+        accuracy=interval_of(hits.sum(1) / total, len(texts)),
+        macro_f1=interval_of(macro, len(texts)),
+        loss=interval_of(each @ kinds.loss / total),
+        brier=interval_of(each @ kinds.brier / total),
+        **shares,
     )
 
 
@@ -206,7 +213,7 @@ def share_intervals(
         drawn @ (part[first][:, None] * inside), drawn @ (whole[first][:, None] * inside)
     )
     texts = members @ inside
-    return [_interval(shares[:, each], int(texts[each])) for each in range(places)]
+    return [interval_of(shares[:, each], int(texts[each])) for each in range(places)]
 
 
 def accuracy_interval(
@@ -239,7 +246,7 @@ def accuracy_interval(
     drawn = random.multinomial(count, members / count, size=draws)
     right, all_rows = drawn @ kinds[0], drawn @ kinds[1]
     shares = right / all_rows
-    interval = _interval(shares, count)
+    interval = interval_of(shares, count)
     side = SIDES[0] / looks
     share = float(hits.sum() / rows.sum())
     if share in (0.0, 1.0):
@@ -317,23 +324,25 @@ def _share(part: Floats, whole: Floats) -> Floats:
     return np.divide(part, whole, out=np.full_like(part, np.nan), where=whole > 0)
 
 
-def _interval(values: Floats, texts: int | None = None) -> Interval:
+def interval_of(values: Floats, texts: int | None = None) -> Interval:
     """Of drawn values; of shares that never differ, by the number of texts behind them."""
     known = values[~np.isnan(values)]
     if not len(known):
         return Interval(0.0, 1.0)
     low, high = (float(side) for side in np.quantile(known, SIDES))
     if texts and high - low < 1e-12:
-        return _wilson(low, texts)
+        return wilson(low, texts)
     return Interval(low, high)
 
 
-def _wilson(share: float, texts: int) -> Interval:
+def wilson(share: float, texts: int) -> Interval:
     """The score interval of a share of so many texts (Wilson, 1927)."""
     square = _DEVIATIONS**2 / texts
     middle = (share + square / 2) / (1 + square)
     half = (share * (1 - share) * square + square**2 / 4) ** 0.5 / (1 + square)
-    return Interval(max(middle - half, 0.0), min(middle + half, 1.0))
+    # Rounding must not leave a gap to the end.
+    low, high = round(middle - half, 12), round(middle + half, 12)
+    return Interval(max(low, 0.0), min(high, 1.0))
 
 
 def percent(interval: Interval) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
+from .area_intervals import area_intervals
 from .calibration import reliability
 from .intervals import Intervals, intervals
 from .ranking import average_precision, roc_auc
@@ -69,6 +70,11 @@ class Metrics:
     labels: tuple[LabelMetrics, ...]
     confusion: tuple[tuple[int, ...], ...]
     intervals: Intervals | None = None
+
+    @property
+    def called(self) -> tuple[int, ...]:
+        """How many rows (or texts) are called each label; of none, it has no precision."""
+        return tuple(map(sum, zip(*self.confusion, strict=True)))
 
     @property
     def roc_auc(self) -> float | None:
@@ -151,11 +157,17 @@ def evaluate(
     )
     if not with_intervals:
         return found
+    areas: dict[str, Any] = dict(
+        zip(("rows", "texts"), area_intervals(texts, probabilities), strict=True)
+    )
     return Evaluation(
         **{
             over: replace(
                 getattr(found, over),
-                intervals=intervals(texts, probabilities, len(classes), over_rows=over == "rows"),
+                intervals=replace(
+                    intervals(texts, probabilities, len(classes), over_rows=over == "rows"),
+                    **areas[over],
+                ),
             )
             for over in ("rows", "texts")
         }

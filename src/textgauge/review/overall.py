@@ -22,6 +22,9 @@ from .slices import first_numbers
 WORDS = 20
 """Words that are told for each label at most."""
 
+NUMBERS = "<number>"
+"""What all numbers are taken together as."""
+
 SEEN = 3
 """In how many texts a word must stand to be told."""
 
@@ -37,7 +40,7 @@ class WordShare:
     """What a word adds to one decision.
 
     Attributes:
-        word: as it is read; numbers are taken together as "<number>".
+        word: as it is read; numbers are taken together as `NUMBERS`.
         share: mean of what it adds where the text has it and is decided so.
         texts: how many these are.
         example: the text in which it adds most.
@@ -89,7 +92,7 @@ def words_overall(explanations: Sequence[Explanation]) -> dict[str, list[WordSha
     for each in explanations:
         sums: dict[str, float] = defaultdict(float)
         for word, share in zip(each.words, each.contributions, strict=True):
-            sums["<number>" if word[0].isdigit() else word] += float(share)
+            sums[NUMBERS if word[0].isdigit() else word] += float(share)
         for word, share in sums.items():
             found[each.label][word].append((share, each.text))
     result = {}

@@ -97,12 +97,16 @@ class SliceGroup:
 
 
 def by_texts(
-    texts: LabelledTexts, probabilities: Floats, classes: Sequence[str]
+    texts: LabelledTexts,
+    probabilities: Floats,
+    classes: Sequence[str],
+    decided: Ints | None = None,
 ) -> tuple[SliceGroup, ...]:
     """Judge by the length of the texts, in words as `check` counts them, and by their first number.
 
     Each text stands in one slice of both: of several numbers the first one decides, as the one that
-    a person reads first.
+    a person reads first. `decided` is the index of the label that is decided for each text (None:
+    the most probable one).
     """
     words = texts.texts.to_frame("text").select(WORDS).to_series().to_numpy().astype(np.float64)
     lengths, length_names = _ranges(words, texts.text_rows, RANGES_OF_TEXTS)
@@ -115,6 +119,7 @@ def by_texts(
                 _Rows(texts.text_index, texts.label, part[texts.text_index], texts.count),
                 probabilities,
                 classes,
+                decided,
             ),
         )
         for what, part, names in (
@@ -168,8 +173,12 @@ def by_counts(
     probabilities: Floats,
     classes: Sequence[str],
     most: int,
+    decided: Ints | None = None,
 ) -> tuple[Slice, ...]:
-    """As `by_slice`, of rows that are counted: `key`, `label` (its index), `slice`, `rows`."""
+    """As `by_slice`, of rows that are counted: `key`, `label` (its index), `slice`, `rows`.
+
+    `decided` is as in `by_texts`.
+    """
     places = pl.DataFrame({"key": texts.texts, "place": np.arange(len(texts))}).unique(
         "key", keep="first"
     )
@@ -181,7 +190,7 @@ def by_counts(
         part,
         placed["rows"].cast(pl.Int64).to_numpy(),
     )
-    return _judged(names, rows, probabilities, classes)
+    return _judged(names, rows, probabilities, classes, decided)
 
 
 def _cut(counts: pl.DataFrame, most: int) -> tuple[Ints, list[str]]:
@@ -259,10 +268,14 @@ class _Rows:
 
 
 def _judged(
-    names: Sequence[str], rows: _Rows, probabilities: Floats, classes: Sequence[str]
+    names: Sequence[str],
+    rows: _Rows,
+    probabilities: Floats,
+    classes: Sequence[str],
+    decided: Ints | None = None,
 ) -> tuple[Slice, ...]:
     """Figures of each slice that has rows; the lowest accuracy first."""
-    predicted = probabilities.argmax(1)
+    predicted = probabilities.argmax(1) if decided is None else decided
     right = predicted[rows.text] == rows.label
     whole = float(np.average(right, weights=rows.count))
     present = np.unique(rows.part)

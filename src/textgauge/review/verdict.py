@@ -61,7 +61,10 @@ def verdict(
     (model_name, model_result), (base_name, base_result) = model, baseline
     beside = f"{base_name} {base_result.accuracy:.1%}"
     figures = f"{model_result.accuracy:.1%} of the test rows right, {beside}"
-    told_apart = f"on {texts:,} distinct texts it gains {found.gained:,} and loses {found.lost:,}"
+    told_apart = (
+        f"on {texts:,} distinct texts it gets {found.gained:,} right that the other gets wrong, "
+        f"and {found.lost:,} the other way round"
+    )
     if found.p_value >= CHANCE:
         return (
             f"The deep model ({model_name}) gets {figures}; {told_apart}, which is no more than "

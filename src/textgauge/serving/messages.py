@@ -72,6 +72,15 @@ def read_request(body: bytes, limits: Limits) -> Asked:
 
 _EXAMPLE = 'Send {"text": "…"} or {"texts": ["…", "…"]}, and "explain": true if it is wanted.'
 
+_WRONG = {
+    "bool_type": "must be true or false",
+    "extra_forbidden": "unknown key",
+    "list_type": "must be a list of texts",
+    "model_type": "must be an object",
+    "string_type": "must be a text",
+}
+"""What is wrong, by the name that pydantic has for it."""
+
 
 def _fault_of(error: ValidationError) -> RefusedError:
     problems = error.errors(include_url=False, include_input=False, include_context=False)
@@ -79,7 +88,10 @@ def _fault_of(error: ValidationError) -> RefusedError:
         told = problems[0]["msg"].removeprefix("Invalid JSON: ")
         return RefusedError(400, f"The body is not JSON in UTF-8 ({told}). {_EXAMPLE}")
     # One a place; the first few, since a list of a thousand numbers has a thousand faults.
-    told = "; ".join(f"{_place(each['loc'])}: {each['msg'].lower()}" for each in problems[:3])
+    told = "; ".join(
+        f"{_place(each['loc'])}: {_WRONG.get(each['type']) or each['msg'].lower()}"
+        for each in problems[:3]
+    )
     more = f" (and {len(problems) - 3:,} more)" if len(problems) > 3 else ""
     return RefusedError(422, f"{told}{more}. {_EXAMPLE}")
 
@@ -191,10 +203,12 @@ READY_SCHEMA = _object(
         "ready": {"const": True},
         "model": _object(
             {
+                "title": _MAYBE,
                 "address": _STRING,
                 "version": _MAYBE,
                 "loaded": _STRING,
                 "trained": _MAYBE,
+                "text_column": _STRING,
                 "classes": {"type": "array", "items": _STRING},
                 "label_names": {"type": "object", "additionalProperties": _STRING},
                 "threshold": _OPTIONAL_SHARE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,9 @@ from ..tracking.addresses import pin_model, resolve_model
 
 LONGEST_KEPT = 2_000
 """Characters of a text whose answer is kept for the next time."""
+
+LONGEST_TITLE = 120
+"""Characters of a model's title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class ServedModel:
         predictor: the model.
         explainer: the same; None where it was saved without what explains it.
         recent: answers of before; only the event loop's thread may touch it.
+        title: of its card; None without one.
         loaded: when.
 
     """
@@ -97,6 +102,7 @@ class ServedModel:
     explainer: Explainer | None
     few: FewTexts
     recent: Recent
+    title: str | None = None
     loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
@@ -131,6 +137,7 @@ class ServedModel:
             explainer,
             FewTexts(predictor.encoder),
             Recent(cached_characters),
+            _title(folder / files.CARD),
         )
         served.answer(["", "é"])  # What is made at the first use is made before anybody waits.
         return served
@@ -176,16 +183,27 @@ class ServedModel:
         """What is told of the model to whoever asks."""
         rule = self.predictor.rule
         return {
+            "title": self.title,
             "address": self.address,
             "version": self.version,
             "loaded": self.loaded.isoformat(timespec="seconds"),
             "trained": self.predictor.settings.get("created"),
+            "text_column": str(self.predictor.settings["config"]["text"]),
             "classes": list(self.predictor.classes),
             "label_names": self.predictor.label_names,
             "threshold": rule.threshold,
             "review_below": rule.review_below,
             "explains": self.explainer is not None,
         }
+
+
+def _title(card: Path) -> str | None:
+    """The first heading of a card, which people may have written."""
+    with suppress(OSError):
+        for line in card.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("# "):
+                return " ".join(line[2:].split())[:LONGEST_TITLE] or None
+    return None
 
 
 def _answers(prediction: Prediction) -> list[Answer]:

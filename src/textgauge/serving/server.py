@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ..errors import MissingPackageError, SettingsError
+from ..installed import SLIM, WHOLE, is_slim
 from .limits import Limits
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8000
@@ -100,7 +101,7 @@ def _require_packages() -> None:
     except ModuleNotFoundError as error:
         raise MissingPackageError(
             f"textgauge serve needs the package {error.name}. Install it: "
-            "pip install 'textgauge[serve]'"
+            f"pip install '{SLIM if is_slim() else WHOLE}[serve]'"
         ) from None
 
 

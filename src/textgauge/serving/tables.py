@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from ..data.appending import not_held
 from ..data.predictions import texts_to_predict, with_predictions
 from ..data.tables import read_frame
 from ..errors import SettingsError, TableError
@@ -95,6 +96,12 @@ def _read(
                 f"table.csv has {len(frame):,} rows; {MOST_ROWS:,} are allowed. Send it in parts, "
                 "or score it with: textgauge score"
             )
+        found = not_held(frame.schema, ".csv")
+        if found is not None:
+            raise TableError(
+                f"column {found[0]!r} holds {str(found[1])[:80]}, which the CSV that is answered "
+                "cannot hold. Leave it out, or score the table with: textgauge score"
+            )
         return frame, texts_to_predict(frame, text)
     except RecursionError:
         raise RefusedError(
@@ -107,8 +114,4 @@ def _read(
 
 def _write(frame: pl.DataFrame, texts: pl.Series, predicted: pl.DataFrame) -> tuple[bytes, int]:
     scored = with_predictions(frame, texts, predicted)
-    try:
-        csv = scored.write_csv().encode()
-    except pl.exceptions.PolarsError as error:
-        raise RefusedError(422, f"The table cannot be written as CSV: {error}.") from None
-    return csv, int((scored["decision"] == "review").sum())
+    return scored.write_csv().encode(), int((scored["decision"] == "review").sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..review.differences import Drift
 from ..review.slices import number_text
-from .tables import table
+from .tables import printable, table
 
 _MOST_LABELS = 12
 
@@ -31,7 +31,12 @@ def drift_text(drift: Drift) -> str:
         blocks.append(table(["what differs", "distance", "normal", "by chance", "matters"], rows))
     if drift.labels:
         rows = [
-            [_shown(each.label), f"{each.rows:,}", f"{each.share:.1%}", f"{each.reference:.1%}"]
+            [
+                printable(each.label, 40),
+                f"{each.rows:,}",
+                f"{each.share:.1%}",
+                f"{each.reference:.1%}",
+            ]
             for each in drift.labels[:_MOST_LABELS]
         ]
         more = len(drift.labels) - _MOST_LABELS
@@ -39,12 +44,17 @@ def drift_text(drift: Drift) -> str:
         blocks.append(table(["label", "rows", "share", "there"], rows) + tail)
     if drift.new_words:
         rows = [
-            [_shown(each.word), f"{each.rows:,}", f"{each.texts:,}", _shown(each.example, 60)]
+            [
+                printable(each.word, 40),
+                f"{each.rows:,}",
+                f"{each.texts:,}",
+                printable(each.example, 60),
+            ]
             for each in drift.new_words
         ]
         blocks.append(table(["new word", "rows", "texts", "such as"], rows))
     if drift.gone_words:
-        rows = [[_shown(each.word), f"{each.share:.1%}"] for each in drift.gone_words]
+        rows = [[printable(each.word, 40), f"{each.share:.1%}"] for each in drift.gone_words]
         blocks.append(table(["word that is gone", "rows there"], rows))
     if not drift.warnings:
         blocks.append(f"Nothing sets it far apart from {drift.reference}.")
@@ -68,8 +78,3 @@ def _shares(drift: Drift) -> list[list[str]]:
             [f"a number below {low}", f"{shares.get('below', 0.0):.1%}", ""],
         ]
     return rows
-
-
-def _shown(text: str, longest: int = 40) -> str:
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"

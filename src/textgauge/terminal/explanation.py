@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..explaining import Explained
 from ..review.explanation import Explanation
 from ..review.overall import NumberCurve
 from .review import rules_text
-from .tables import named, table
+from .tables import named, one_line, printable, table
 
 SHOWN = 10
 """Words in the table at most: those that moved the decision most."""
@@ -25,7 +25,8 @@ _TOWARDS, _AGAINST, _PLAIN = "\x1b[1;44;97m", "\x1b[1;43;30m", "\x1b[0m"
 def explained_text(found: Explained, *, colour: bool = False) -> str:
     """All explanations, and how many texts are left out; `colour` as in `explanation_text`."""
     blocks = [
-        explanation_text(each, found.label_names, colour=colour) for each in found.explanations
+        explanation_text(each, found.label_names, unknown=found.unknown, colour=colour)
+        for each in found.explanations
     ]
     if found.left_out:
         blocks.append(f"{found.left_out:,} further distinct texts are left out; see --limit.")
@@ -37,16 +38,24 @@ def overall_text(found: Explained) -> str:
     blocks = []
     for label, words in (found.words or {}).items():
         rows = [
-            [each.word, f"{each.share:+.4f}", f"{each.texts:,}", _shortened(each.example)]
+            [
+                printable(each.word),
+                f"{each.share:+.4f}",
+                f"{each.texts:,}",
+                one_line(each.example, _EXAMPLE),
+            ]
             for each in words[:SHOWN]
             if each.share >= LEAST
         ]
         title = f"What speaks for {named(label, found.label_names)}"
-        blocks.append(f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}")
+        told = [f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}"]
+        told += _not_known((each.word for each in words[: len(rows)]), found.unknown)
+        blocks.append("\n\n".join(told))
     if found.curve is not None:
         blocks.append(_curve_text(found.curve, found.classes, found.label_names))
     if found.rules is not None:
-        blocks.append(rules_text("The model", found.rules, found.label_names, "rows here"))
+        told_rules = rules_text("the model", found.rules, found.label_names, "rows here")
+        blocks.append(told_rules[0].upper() + told_rules[1:])
     left = f"; {found.left_out:,} further ones are left out" if found.left_out else ""
     blocks.append(f"From {len(found.explanations):,} distinct texts{left}.")
     return "\n\n\n".join(blocks)
@@ -68,19 +77,19 @@ def _curve_text(curve: NumberCurve, classes: Sequence[str], label_names: Mapping
     )
 
 
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _EXAMPLE else f"{line[: _EXAMPLE - 1]}…"
-
-
 def explanation_text(
-    explanation: Explanation, label_names: Mapping[str, str], *, colour: bool = False
+    explanation: Explanation,
+    label_names: Mapping[str, str],
+    *,
+    unknown: Collection[str] = (),
+    colour: bool = False,
 ) -> str:
     """The decision, the text with its words marked, and what each word adds.
 
     Args:
         explanation: what to tell.
         label_names: what to call label values.
+        unknown: words that the model does not know.
         colour: whether the terminal shows colours: blue speaks for the decision, yellow against
             it. Without, such words stand in brackets: [+for+] and [-against-].
 
@@ -101,7 +110,7 @@ def explanation_text(
         most = max(abs(explanation.contributions[at]) for at in told)
         rows = [
             [
-                explanation.words[at],
+                printable(explanation.words[at]),
                 f"{explanation.contributions[at]:+.4f}",
                 ("█" * max(round(_WIDTH * abs(explanation.contributions[at]) / most), 1)).ljust(
                     _WIDTH
@@ -110,16 +119,30 @@ def explanation_text(
             for at in told
         ]
         blocks.append(table(["word", "adds", " " * _WIDTH], rows))
-    else:
+    elif explanation.words:
         blocks.append("No word moved it: what could stand there instead is decided alike.")
-    return "\n\n".join(blocks)
+    else:
+        what = "holds no word that is read" if explanation.text.strip() else "is empty"
+        blocks.append(f"The text {what}, so no word moved it: every such text is decided so.")
+    return "\n\n".join([*blocks, *_not_known(explanation.words, unknown)])
+
+
+def _not_known(words: Iterable[str], unknown: Collection[str]) -> list[str]:
+    """A sentence on those of `words` that the model does not know; nothing if it knows all."""
+    found = [printable(word) for word in dict.fromkeys(words) if word in unknown]
+    if not found:
+        return []
+    more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
+    listed = ", ".join(found[:SHOWN]) + more
+    return [f"Not known to the model, which reads all such words alike: {listed}."]
 
 
 def _marked(explanation: Explanation, *, colour: bool) -> str:
     """The words that were read, those marked that matter."""
     most = max((abs(value) for value in explanation.contributions), default=0.0)
     shown = []
-    for word, value in zip(explanation.words, explanation.contributions, strict=True):
+    words = map(printable, explanation.words)
+    for word, value in zip(words, explanation.contributions, strict=True):
         if abs(value) < max(LEAST, most / 10):
             shown.append(word)
         elif colour:

@@ -11,6 +11,8 @@ _CHECKS = {
     "left out": "The comparison with the champion was left out.",
 }
 _SHOWN = 24
+_WIDTH, _BEFORE = 32, 12
+"""Characters of a value, and how many of them stand before the first that differs."""
 
 
 def registered_text(found: Registered) -> str:
@@ -30,7 +32,7 @@ def registered_text(found: Registered) -> str:
     elif found.champion_check in _CHECKS:
         blocks.append(_CHECKS[found.champion_check].format(name=found.name))
     if found.changes:
-        rows = [[e.name, _value(e.recorded), _value(e.now)] for e in found.changes[:_SHOWN]]
+        rows = [[e.name, *_values(e.recorded, e.now)] for e in found.changes[:_SHOWN]]
         left = len(found.changes) - len(rows)
         more = f"\n(and {left:,} more; see --json)" if left > 0 else ""
         blocks.append(table(["what changed", "champion before", "this run"], rows) + more)
@@ -72,11 +74,31 @@ def _outcome(found: Registered) -> str:
     return f"{told}."
 
 
+def _values(recorded: object, now: object) -> tuple[str, str]:
+    """Two values; of long ones, the part in which they differ.
+
+    >>> _values("hash of the normalised text (seed 0)", "hash of the normalised text (seed 12)")
+    ('…text (seed 0)', '…text (seed 12)')
+    """
+    both = _value(recorded), _value(now)
+    if max(map(len, both)) <= _WIDTH:
+        return both
+    pairs = enumerate(zip(*both, strict=False))
+    same = next((at for at, (one, other) in pairs if one != other), min(map(len, both)))
+    begin = max(same - _BEFORE, 0)
+    begin += both[0][begin:same].find(" ") + 1 if begin else 0
+    return _part(both[0], begin), _part(both[1], begin)
+
+
+def _part(text: str, begin: int) -> str:
+    shown = text if begin == 0 else f"…{text[begin:]}"
+    return shown if len(shown) <= _WIDTH else f"{shown[: _WIDTH - 1]}…"
+
+
 def _value(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, float):
         return f"{value:.6g}"
     text = " ".join(str(value).split()) if not isinstance(value, int) else str(value)
-    text = text if text.isprintable() else repr(text)
-    return text if len(text) <= 32 else f"{text[:31]}…"
+    return text if text.isprintable() else repr(text)

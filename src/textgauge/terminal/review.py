@@ -15,7 +15,7 @@ from ..review.rule_summary import RuleSummary
 from ..review.slices import Slice, SliceGroup
 from ..tracking.protocol import RunRecord
 from .decision import decision_text
-from .tables import named, table
+from .tables import DASH, named, printable, table
 
 if TYPE_CHECKING:
     from ..result import TrainResult
@@ -121,22 +121,26 @@ def certainty_text(name: str, metrics: Metrics) -> str:
 
 def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:
     """Precision, recall and F1 of each label; of many labels the worst."""
-    shown = list(metrics.labels)
+    shown = list(zip(metrics.labels, metrics.called, strict=True))
     rest = ""
     if len(shown) > _MOST_LABELS:
         rest = f"\n(the {_MOST_LABELS} labels with the lowest F1 of {len(shown)})"
-        shown = sorted(shown, key=lambda label: label.f1)[:_MOST_LABELS]
+        shown = sorted(shown, key=lambda each: each[0].f1)[:_MOST_LABELS]
     rows = [
         [
             named(label.label, label_names),
-            f"{label.precision:.4f}",
-            f"{label.recall:.4f}",
-            f"{label.f1:.4f}",
+            _known(label.precision, called),
+            _known(label.recall, label.support),
+            _known(label.f1, label.support + called),
             f"{label.support:,}",
         ]
-        for label in shown
+        for label, called in shown
     ]
     return table(["label", "precision", "recall", "F1", "rows"], rows) + rest
+
+
+def _known(share: float, of: int) -> str:
+    return f"{share:.4f}" if of else DASH
 
 
 def rules_text(
@@ -154,7 +158,13 @@ def rules_text(
     verdict, told = rules_in_words(name, rules, lambda label: named(label, label_names), rows)
     if not told:
         return verdict
-    return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {line}" for line in told)])
+    return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {_rule_line(line)}" for line in told)])
+
+
+def _rule_line(line: str) -> str:
+    """Indented as it was; words in it may be anything."""
+    told = line.lstrip(" ")
+    return " " * (len(line) - len(told)) + printable(told)
 
 
 def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> str:
@@ -176,7 +186,7 @@ def slices_text(column: str, slices: Sequence[Slice]) -> str:
     """The figures of each slice, in the order given; those that differ from the whole stand out."""
     rows = [
         [
-            each.value if each.value.isprintable() else repr(each.value),
+            printable(each.value),
             f"{each.rows:,}",
             f"{each.texts:,}",
             f"{each.accuracy:.4f}",
@@ -200,7 +210,7 @@ def lower_text(
         key=lambda one: one[:3],
     )  # fmt: skip
     return [
-        f"Where it fails: {what} {each.value if each.value.isprintable() else repr(each.value)}, "
+        f"Where it fails: {what} {printable(each.value)}, "
         f"accuracy {each.accuracy:.1%} ({percent(each.interval)}) in {each.rows:,} rows of "
         f"{each.texts:,} texts, over all rows {whole.accuracy:.1%}."
         for _, _, what, each in (found[:1] if only_worst else found)

@@ -4,6 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+DASH = "\N{EN DASH}"
+"""Stands where there is nothing to take a share of."""
+
+
+def printable(text: str, longest: int | None = None) -> str:
+    r"""What a terminal shows of a text as it is: quoted where it would obey it; cut if too long.
+
+    >>> printable("an iron part"), printable("an iron part", 8), printable("\x1b[2J")
+    ('an iron part', 'an iron…', "'\\x1b[2J'")
+    """
+    shown = text if text.isprintable() else repr(text)
+    return shown if longest is None or len(shown) <= longest else f"{shown[: longest - 1]}…"
+
+
+def one_line(text: str, longest: int | None = None) -> str:
+    r"""The same of a text that may have several lines, all in one.
+
+    >>> one_line("an  iron\npart", 8)
+    'an iron…'
+    """
+    return printable(" ".join(text.split()), longest)
+
 
 def named(label: str, label_names: Mapping[str, str]) -> str:
     """A label with its name, where it has one; a label that no line can hold is quoted.
@@ -11,8 +33,8 @@ def named(label: str, label_names: Mapping[str, str]) -> str:
     >>> named("1", {"1": "non-compliant"}), named("x", {})
     ('1 non-compliant', 'x')
     """
-    shown = label if label.isprintable() else repr(label)
-    return f"{shown} {label_names[label]}" if label in label_names else shown
+    shown = printable(label)
+    return f"{shown} {printable(label_names[label])}" if label in label_names else shown
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

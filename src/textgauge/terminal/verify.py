@@ -6,12 +6,27 @@ from collections.abc import Sequence
 
 from ..review.repetition import TOLERANCE, Compared, Decisions, Difference
 from ..verifying import WORKERS, Verified
-from .tables import table
+from .tables import one_line, table
 
 SHOWN = 12
 """Figures in a table at most."""
 
 _EXAMPLE = 60
+
+_OVER = {"rows": "over rows", "texts": "each text once"}
+
+_FIGURES = {
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "roc_auc": "ROC area",
+    "ece": "calibration error",
+    "brier": "Brier score",
+    "support": "number",
+    "lr": "learning rate",
+}
+"""What figures are called whose name is no word."""
+
+_PARTS = {"train": "training", "val": "validation", "test": "test"}
 
 
 def verified_text(found: Verified) -> str:
@@ -25,7 +40,10 @@ def verified_text(found: Verified) -> str:
         if compared is not None and compared.differing:
             blocks.append(_differences(title, compared.differing))
     if found.decisions.examples:
-        rows = [[_line(e.name), str(e.recorded), str(e.now)] for e in found.decisions.examples]
+        rows = [
+            [one_line(e.name, _EXAMPLE), one_line(str(e.recorded)), one_line(str(e.now))]
+            for e in found.decisions.examples
+        ]
         blocks.append(table(["decided otherwise", "recorded", "now"], rows))
     if found.surroundings:
         blocks.append(_differences("other than then", found.surroundings))
@@ -81,10 +99,66 @@ def _outcome(found: Verified, figures: Compared, decisions: Decisions) -> str:
 
 
 def _differences(title: str, differences: Sequence[Difference]) -> str:
-    rows = [[_line(e.name), _value(e.recorded), _value(e.now)] for e in differences[:SHOWN]]
+    rows = [
+        [one_line(in_words(e.name), _EXAMPLE), _value(e.recorded), _value(e.now)]
+        for e in differences[:SHOWN]
+    ]
     left = len(differences) - len(rows)
     more = f"\n(and {left:,} more; see --json)" if left > 0 else ""
     return table([title, "recorded", "now"], rows) + more
+
+
+def in_words(name: str) -> str:
+    """What a recorded figure is called (`repetition.flat`), for people.
+
+    >>> in_words("distinct_texts"), in_words("parts train texts")
+    ('distinct texts', 'distinct texts of the training part')
+    >>> in_words("labels in test 1"), in_words("rows labels iron f1")
+    ("rows of the test part with the label '1'", "F1 of the label 'iron', over rows")
+    >>> in_words("texts intervals macro_f1 1"), in_words("epoch 3 val_loss")
+    ('macro F1, low end of its interval, each text once', 'validation loss in epoch 3')
+    """
+    match name.split(" "):
+        case ["parts", part, what]:
+            counted = "distinct texts" if what == "texts" else what
+            return f"{counted} of the {_PARTS.get(part, part)} part"
+        case ["labels", "in", part, *label]:
+            return f"rows of the {_PARTS.get(part, part)} part with the label {' '.join(label)!r}"
+        case ["epoch", number, figure]:
+            return f"{_figure(figure)} in epoch {number}"
+        case ["rows" | "texts" as over, *figure] if figure:
+            return f"{_figure_of(figure)}, {_OVER[over]}"
+        case _:
+            return _figure(name)
+
+
+def _figure_of(path: Sequence[str]) -> str:
+    """A figure of all labels, of one, of two that are taken for each other, or an interval's end.
+
+    Labels may hold blanks, so that they are what is left.
+    """
+    match path:
+        case ["labels", *label, figure]:
+            return f"{_figure(figure)} of the label {' '.join(label)!r}"
+        case ["confusion", true, called]:
+            return f"label no. {true} called label no. {called}"
+        case ["intervals", figure, end]:
+            return f"{_figure(figure)}, {_end(end)}"
+        case ["intervals", figure, label, end]:
+            return f"{_figure(figure)} of label no. {label}, {_end(end)}"
+        case _:
+            return _figure(" ".join(path))
+
+
+def _end(number: str) -> str:
+    return f"{'low' if number == '1' else 'high'} end of its interval"
+
+
+def _figure(name: str) -> str:
+    part, _, rest = name.partition("_")
+    if part in _PARTS and rest:
+        return f"{_PARTS[part]} {_figure(rest)}"
+    return _FIGURES.get(name, name.replace("_", " "))
 
 
 def _value(value: object) -> str:
@@ -98,10 +172,4 @@ def _value(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     text = f"{value:,}" if isinstance(value, int) else str(value)
-    return text if len(text) <= 16 else f"{text[:16]}…"
-
-
-def _line(text: str) -> str:
-    line = " ".join(text.split())
-    line = line if line.isprintable() else repr(line)
-    return line if len(line) <= _EXAMPLE else f"{line[: _EXAMPLE - 1]}…"
+    return one_line(text if len(text) <= 16 else f"{text[:16]}…")

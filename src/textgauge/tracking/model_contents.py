@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..bundle import files
 from ..bundle.carried import CODE_FOLDER, PACKAGE_PREFIX, digest_of
+from ..bundle.stored import is_pickle
 from ..errors import BundleError
 from .model_folder import REQUIREMENTS
 
@@ -75,9 +76,9 @@ def _foreign(folder: Path) -> Iterator[str]:
         elif _is_carried(name):
             continue  # Judged as a whole, below.
         elif len(name.parts) > 1 or name.name not in _KNOWN:
-            kind = "a pickle" if _is_pickle(path) else "no file of a model"
+            kind = "a pickle" if is_pickle(path) else "no file of a model"
             yield f"{name} is {kind}"
-        elif _is_pickle(path):
+        elif is_pickle(path):
             yield f"{name} is a pickle"
     yield from _installs(folder)
     if len(packages) != 1:
@@ -137,13 +138,3 @@ def _installs(folder: Path) -> Iterator[str]:
 def _lines(path: Path) -> list[str]:
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return [line.strip() for line in text.splitlines() if line.strip()]
-
-
-def _is_pickle(path: Path) -> bool:
-    """Whether a file is one by its name, or begins as pickles and torch's and joblib's files do."""
-    if re.search(r"\.(pkl|pickle|pt|pth|bin|joblib|npy|npz|dill|cloudpickle)$", path.name.lower()):
-        return True
-    with path.open("rb") as file:
-        begin = file.read(4)
-    # A zip is what torch.save writes: a pickle with arrays beside it.
-    return begin[:4] == b"PK\x03\x04" or bool(re.match(rb"\x80[\x02-\x05]", begin))

@@ -48,6 +48,18 @@ def test_it_gives_the_label_and_the_probability_of_the_predictor(exported):
         assert float(probability) == pytest.approx(wanted, abs=1e-6)
 
 
+@pytest.mark.parametrize("arguments", [[], ["steel", "nut"]])
+def test_without_its_one_text_it_says_how_to_call_it(exported, arguments):
+    done = subprocess.run(
+        [sys.executable, "-I", "-B", exported[0] / "example.py", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == 'Say which text: python example.py "a text"\n'
+
+
 def test_it_is_short_enough_to_read(exported):
     lines = (exported[0] / "example.py").read_text().splitlines()
     assert len(lines) <= 35

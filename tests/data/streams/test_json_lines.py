@@ -1,5 +1,7 @@
 """JSON lines in pieces: lines that are no objects are told and passed over."""
 
+import json
+
 import pytest
 
 from textgauge.data.streams import json_lines, open_stream
@@ -50,6 +52,61 @@ def test_each_broken_line_is_told(write, rows):
             (8, "the line is no JSON: extra data", '{"text": "c"} x'),
         ],
     )
+
+
+def with_late(*late):
+    """More than the 256 KB that tell the columns, and then these lines."""
+    early = [json.dumps({"text": "x" * 100, "n": n}) for n in range(3_000)]
+    return "\n".join([*early, *late]) + "\n"
+
+
+def test_a_row_with_a_key_that_comes_up_late_is_told_and_the_others_are_read(write):
+    late = ['{"text": "a", "n": 1}', '{"text": "b", "more": 2}', '{"n": 3}', '{"m\\u00f6re": 1}']
+    rows, broken = read(write(with_late(*late), "x.jsonl"))
+    assert rows[3_000:] == [("a", "1"), (None, "3")]
+    reason = "the key {!r} does not come up in the first 256 KB, which tell the columns"
+    assert broken == [
+        (3_002, reason.format("more"), late[1]),
+        (3_004, reason.format("möre"), late[3]),
+    ]
+
+
+def test_what_only_looks_like_a_key_is_none(write):
+    late = [
+        '{"text": "a", "n": {"more": [{"most": 1}]}}',
+        r'{"text": "\"more\": 1, \\", "n": ":"}',
+        r'{"text": "\", \"more\":", "n": "more"}',
+        '{"\\u0074ext": "b", "n" : 2}',
+    ]
+    rows, broken = read(write(with_late(*late), "x.jsonl"))
+    assert [text for text, _ in rows[3_000:]] == ["a", '"more": 1, \\', '", "more":', "b"]
+    assert broken == []
+
+
+def test_lines_are_given_as_they_stand_where_that_is_asked_for(write):
+    late = ['{"more": 2,"text": "b"}', "", ' {"text": "c", "label": 3} ', "[1]", '{ "text":"ä"}\r']
+    path = write(with_late(*late), "x.jsonl")
+    for rows in (100, 10_000):
+        pieces = list(open_stream(path, rows=rows, lines_without=("label", "text")).pieces())
+        lines = [line for piece in pieces for line in piece.lines]
+        texts = [text for piece in pieces for text in piece.frame["text"]]
+        assert lines[3_000:] == ['{"more": 2,"text": "b"}', '{ "text":"ä"}\r']
+        assert [json.loads(line)["text"] for line in lines] == texts
+        broken = [(each.line, each.reason) for piece in pieces for each in piece.unreadable]
+        assert [line for line, _ in broken] == [3_003, 3_004]
+        assert broken[0][1].startswith("the key 'label' does not come up")
+
+
+def test_other_files_and_columns_of_a_folder_have_no_lines(write, tmp_path):
+    (tmp_path / "y=1").mkdir()
+    write('{"text": "a"}\n', "y=1/a.jsonl")
+    (piece,) = open_stream(tmp_path, lines_without=("label",)).pieces()
+    assert (piece.frame.rows(), piece.lines) == ([("a", 1)], None)
+    write('{"text": "a"}\n', "a.jsonl")
+    write("text\nb\n", "b.csv")
+    pieces = list(open_stream(f"{tmp_path}/?.*", lines_without=("label",)).pieces())
+    assert [piece.frame["text"].to_list() for piece in pieces] == [["a"], ["b"]]
+    assert pieces[1].lines is None
 
 
 def test_a_line_that_never_ends_is_passed_over(write, monkeypatch):

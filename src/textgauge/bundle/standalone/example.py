@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+if len(sys.argv) != 2:
+    sys.exit('Say which text: python example.py "a text"')
 folder = Path(__file__).parent
 model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
 network = onnxruntime.InferenceSession(str(folder / "model.onnx"))

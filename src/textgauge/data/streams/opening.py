@@ -10,7 +10,7 @@ import io
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,6 +49,7 @@ class How:
     encoding: str | None
     delimiter: str | None
     rows: int
+    lines_without: tuple[str, ...] | None = None
 
 
 def open_stream(
@@ -58,6 +59,7 @@ def open_stream(
     encoding: str | None = None,
     delimiter: str | None = None,
     rows: int = ROWS,
+    lines_without: Sequence[str] | None = None,
 ) -> Stream:
     """Open a table that is read piece by piece, in bounded memory; no row is read yet.
 
@@ -70,6 +72,8 @@ def open_stream(
         encoding: of text files that are not UTF-8.
         delimiter: of text files, where it should not be guessed.
         rows: of a piece, at most.
+        lines_without: JSON lines are given as they stand, too; a row with one of these keys, which
+            are not among the columns, cannot be read. Default: they are given as columns alone.
 
     Raises:
         TableError: there is no such table, or it is damaged as a whole.
@@ -77,7 +81,7 @@ def open_stream(
         SettingsError: the encoding or the delimiter is not known.
 
     """
-    how = How(encoding, delimiter, rows)
+    how = How(encoding, delimiter, rows, None if lines_without is None else tuple(lines_without))
     if not isinstance(source, str | Path):
         return _one(_frame_part(source, rows), None, rows)
     text = str(source)
@@ -104,6 +108,8 @@ def _file_stream(files: list[Found], name: str, how: How) -> Several:
     if not filled:
         raise TableError(f"{name} are empty, all of them. See that they were written whole.")
     types = partition_types(files)
+    if types:  # Columns that the lines themselves do not hold.
+        how = replace(how, lines_without=None)
     parts: list[Part] = []
     for file, origin in filled:
         part = open_part(origin, how)
@@ -249,7 +255,7 @@ def _open_text(
     lines = with_origin if whole else with_origin[: with_origin.rfind(b"\n") + 1] or with_origin
     _refuse_wrong_encoding(lines, head, name, how)
     if is_json_lines(lines, suffix):
-        return JsonLines(text, _keys(lines, name), how.rows)
+        return JsonLines(text, _keys(lines, name), how.rows, how.lines_without)
     promised = SUFFIXES.get(suffix)
     layout = find_layout(
         with_origin,

@@ -42,13 +42,15 @@ class Piece:
     `frame` has every column, with the schema of the stream. `after` is the position behind the
     piece, made of JSON's kinds of values, for `Stream.pieces`. `done` is the share of the source
     that is read by now, in [0, 1], and 0.0 where it is not known. `unreadable` are the rows within
-    the piece that were passed over.
+    the piece that were passed over. `lines` are the rows as they stand in a file of JSON lines,
+    where these were asked for; None elsewhere. Shape: (rows,), String.
     """
 
     frame: pl.DataFrame
     after: dict[str, Any]
     done: float
     unreadable: tuple[Unreadable, ...] = ()
+    lines: pl.Series | None = None
 
 
 class Stream(Protocol):
@@ -143,7 +145,10 @@ def gathered(pieces: Iterator[Piece], rows: int) -> Iterator[Piece]:
             break
         further = piece.frame.height + len(piece.unreadable)
         more = text_bytes(piece.frame) + sum(len(row.content) for row in piece.unreadable)
-        if held and (height + further > rows or size + more > BYTES):
+        if piece.lines is not None:
+            more += int(piece.lines.str.len_bytes().sum())
+        unlike = bool(held) and (held[0].lines is None) != (piece.lines is None)
+        if held and (unlike or height + further > rows or size + more > BYTES):
             yield _together(held)
             held, height, size = [], 0, 0
         held.append(piece)
@@ -160,4 +165,6 @@ def _together(held: list[Piece]) -> Piece:
     frames = [piece.frame for piece in held]
     filled = [frame for frame in frames if frame.height] or frames[:1]
     broken = tuple(row for piece in held for row in piece.unreadable)
-    return Piece(pl.concat(filled), held[-1].after, held[-1].done, broken)
+    lines = [piece.lines for piece in held if piece.lines is not None]
+    as_lines = pl.concat(lines) if lines else None
+    return Piece(pl.concat(filled), held[-1].after, held[-1].done, broken, as_lines)

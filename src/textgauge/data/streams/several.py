@@ -60,6 +60,7 @@ class Several:
                     {"part": number, "at": piece.after},
                     min(1.0, (before + piece.done * part.size) / total),
                     piece.unreadable,
+                    piece.lines,
                 )
 
 

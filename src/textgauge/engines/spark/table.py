@@ -15,7 +15,7 @@ from ...errors import SettingsError
 from ...text.encoder import TextEncoder
 from ..local import columns_of
 from ..prepared import TableFacts
-from ..telling import tell_of_split, tell_problems
+from ..telling import tell_lacking_labels, tell_of_split, tell_problems
 from .checking import check_table
 from .corpus import build_corpus
 from .counting import UNITS, Reading, count_pairs, describe_pairs
@@ -92,6 +92,7 @@ class ClusterTable:
         self._texts = build_corpus(pairs, config, folder)
         self.corpus = self._texts.corpus
         tell_of_split(self.corpus, progress)
+        self.check = tell_lacking_labels(self.corpus, self.check, progress)
         wanted_workers = -(-self.corpus.sizes["train"].texts // TEXTS_A_WORKER)
         self.workers = workers or max(1, min(wanted_workers, slots_of(spark) or 1))
 

@@ -65,6 +65,29 @@ for (const plot of every("svg.plot")) {
   });
 }
 
+// What is too wide or too high can be scrolled by the arrow keys; all else is no stop for Tab.
+const boxes = every(".scroll");
+const reach = () => {
+  for (const box of boxes) {
+    const scrolls = box.scrollWidth > box.clientWidth || box.scrollHeight > box.clientHeight;
+    if (scrolls) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+};
+reach();
+window.addEventListener("resize", reach);
+document.addEventListener("toggle", reach, true);
+
+// On paper nothing can be unfolded.
+let unfolded = [];
+window.addEventListener("beforeprint", () => {
+  unfolded = every("details:not([open])").filter((each) => !each.closest("figure"));
+  for (const each of unfolded) each.open = true;
+});
+window.addEventListener("afterprint", () => {
+  for (const each of unfolded) each.open = false;
+});
+
 // Tables are sorted by a click on a heading, or by Enter on it.
 for (const table of every("table.sortable")) {
   every("thead th", table).forEach((heading, column) => {
@@ -98,6 +121,14 @@ if (errors) {
   const first = Number(errors.dataset.first);
   const filter = document.querySelector(".filter");
   const all = document.querySelector("button.all");
+  // The words of the texts alone, without what is said of them.
+  const texts = new Map(
+    [...errors.tBodies[0].rows].map((row) => {
+      const cell = row.cells[0].cloneNode(true);
+      every(".unseen, .moved, summary", cell).forEach((each) => each.remove());
+      return [row, cell.textContent.toLowerCase()];
+    }),
+  );
   let showAll = errors.tBodies[0].rows.length <= first;
   filter.hidden = false;
   const apply = () => {
@@ -107,7 +138,7 @@ if (errors) {
     let found = 0;
     let shown = 0;
     for (const row of errors.tBodies[0].rows) {
-      const text = row.cells[0].textContent.toLowerCase();
+      const text = texts.get(row);
       const fits =
         (!label.value || row.dataset.label === label.value) &&
         (!predicted.value || row.dataset.predicted === predicted.value) &&

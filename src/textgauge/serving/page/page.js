@@ -4,6 +4,8 @@
 const at = (id) => document.getElementById(id);
 const percent = (share) => `${(share * 100).toFixed(share > 0.999 && share < 1 ? 2 : 1)}%`;
 const LEAST = 0.005; // Smaller shares are chance.
+const ROWS_SHOWN = 5; // of a scored table,
+const BYTES_SHOWN = 65536; // and what is read of it for that
 let model = null;
 let limits = null;
 let token = "";
@@ -43,6 +45,20 @@ function row(...cells) {
   return line;
 }
 
+// The first records of a CSV text as the server writes it; one that is cut off is none.
+function records(csv, most) {
+  const found = [];
+  let record = [];
+  for (const [, cell, end] of csv.matchAll(/("[^"]*(?:""[^"]*)*"|[^",\n]*)([,\n])/gy)) {
+    record.push(cell.startsWith('"') ? cell.slice(1, -1).replaceAll('""', '"') : cell);
+    if (end === ",") continue;
+    found.push(record);
+    record = [];
+    if (found.length === most) break;
+  }
+  return found;
+}
+
 // Ask the server; a refusal becomes an error with its reason.
 async function ask(path, how = {}) {
   const headers = { ...how.headers };
@@ -68,13 +84,19 @@ const named = (label) => {
   const name = model && model.label_names[label];
   return name ? `${label} ${name}` : label;
 };
+const quoted = (label) => `“${named(label)}”`;
 
 async function introduce() {
   const found = await (await ask("ready")).json();
   model = found.model;
   limits = found.limits;
-  at("address").textContent = model.address;
-  const parts = [`labels: ${model.classes.map(named).join(", ")}`];
+  at("title").textContent = model.title || "Text classifier";
+  // A long address is broken between its parts.
+  const pieces = model.address.split(/(?<=[/\\])/);
+  at("address").replaceChildren(...pieces.flatMap((each) => [each, document.createElement("wbr")]));
+  at("usual").textContent = `, if it is not “${model.text_column}”`;
+  at("column").placeholder = model.text_column;
+  const parts = [`labels: ${model.classes.map(quoted).join(", ")}`];
   if (model.version) parts.unshift(`version ${model.version}`);
   if (model.trained) parts.push(`trained ${model.trained.slice(0, 10)}`);
   at("about").textContent = parts.join(" · ");
@@ -118,20 +140,22 @@ function showAnswer(text, found) {
   const label = found.explanation ? found.explanation.label : found.label;
   const share = found.probabilities[label];
   at("verdict").textContent = toPerson
-    ? `A person should decide. The model leans to ${named(label)}, with a probability of ${percent(share)}.`
-    : `${named(found.decision)}, with a probability of ${percent(share)}.`;
+    ? `A person should decide. The model leans to ${quoted(label)}, with a probability of ${percent(share)}.`
+    : `${quoted(found.decision)}, with a probability of ${percent(share)}.`;
   at("verdict").classList.toggle("review", toPerson);
   const least = 1 / model.classes.length;
   const scaled = (value) => Math.min(Math.max((value - least) / (1 - least), 0), 1);
   at("certainty").style.setProperty("--at", scaled(found.certainty));
   at("certainty").style.setProperty("--band", model.review_below ? scaled(model.review_below) : 0);
   at("least").textContent = percent(least);
+  at("certainty").querySelector(".person").hidden = !model.review_below;
+  tell("limit", model.review_below ? percent(model.review_below) : "");
   let band = `The decision is ${percent(found.certainty)} certain. `;
   band += model.review_below
     ? `Below ${percent(model.review_below)}, the hatched part, a person decides.`
     : "The model was trained without a review band: it decides every note.";
   if (model.threshold !== null) {
-    band += ` ${named(model.classes[1])} is decided above a probability of ${percent(model.threshold)}.`;
+    band += ` ${quoted(model.classes[1])} is decided above a probability of ${percent(model.threshold)}.`;
   }
   at("band").textContent = band;
   const cautions = [];
@@ -146,7 +170,7 @@ function showAnswer(text, found) {
   const words = found.explanation ? found.explanation.words : [];
   showWords(text, words);
   at("reference").textContent = found.explanation
-    ? `Compared with notes that are decided otherwise, whose mean probability of ${named(label)} is ${percent(found.explanation.reference)}.`
+    ? `Compared with notes that are decided otherwise, whose mean probability of ${quoted(label)} is ${percent(found.explanation.reference)}.`
     : "This model was saved without what explains it.";
   at("contributions").replaceChildren(
     ...words.map((each) => {
@@ -191,6 +215,10 @@ function answers(form, problem, work) {
 answers("ask", "told", async () => {
   const text = at("note").value;
   at("answer").hidden = true;
+  if (!text.trim()) {
+    at("note").focus();
+    throw new Error("There is nothing to decide yet: paste a note.");
+  }
   const answer = await ask("predict", {
     method: "POST",
     headers: { "Content-Type": "application/json" },
@@ -209,6 +237,48 @@ at("note").addEventListener("keydown", (event) => {
   }
 });
 
+// How long the server has been at it, for as long as it is.
+async function whileWaiting(file, work) {
+  const began = Date.now();
+  const count = () => {
+    at("seconds").textContent = `${Math.round((Date.now() - began) / 1000)} s`;
+  };
+  at("sent").textContent = `Scoring ${file.name} (${file.size.toLocaleString("en")} bytes)`;
+  count();
+  at("scoring").hidden = false;
+  const timer = setInterval(count, 1000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    at("scoring").hidden = true;
+  }
+}
+
+// The notes of the first rows, and what is new in them.
+async function showPreview(table, column) {
+  const [header, ...rows] = records(await table.slice(0, BYTES_SHOWN).text(), ROWS_SHOWN + 1);
+  if (!header) return; // Its first record alone is longer.
+  const note = header.indexOf(column);
+  const head = document.createElement("tr");
+  for (const name of [header[note], ...header.slice(-3)]) {
+    const made = document.createElement("th");
+    made.scope = "col";
+    made.textContent = name;
+    head.append(made);
+  }
+  at("preview").tHead.replaceChildren(head);
+  at("preview").tBodies[0].replaceChildren(
+    ...rows.map((cells) => {
+      const [label, probability, decision] = cells.slice(-3);
+      const text = cells[note].length > 200 ? `${cells[note].slice(0, 200)}…` : cells[note];
+      const line = row(text, label && named(label), probability && percent(+probability), decision && named(decision));
+      line.lastChild.classList.toggle("review", decision === "review");
+      return line;
+    }),
+  );
+}
+
 answers("score", "refused", async () => {
   const file = at("file").files[0];
   at("scored").hidden = true;
@@ -216,21 +286,25 @@ answers("score", "refused", async () => {
     throw new Error(`${file.name} has ${file.size.toLocaleString("en")} bytes; ${limits.table_bytes.toLocaleString("en")} are allowed. For larger tables: textgauge score.`);
   }
   const column = at("column").value.trim();
-  const answer = await ask(column ? `score?text=${encodeURIComponent(column)}` : "score", {
-    method: "POST",
-    headers: { "Content-Type": "text/csv" },
-    body: file,
+  const [answer, table] = await whileWaiting(file, async () => {
+    const found = await ask(column ? `score?text=${encodeURIComponent(column)}` : "score", {
+      method: "POST",
+      headers: { "Content-Type": "text/csv" },
+      body: file,
+    });
+    return [found, await found.blob()];
   });
   const rows = Number(answer.headers.get("X-Textgauge-Rows"));
   const review = Number(answer.headers.get("X-Textgauge-Review"));
   listInto("warnings", JSON.parse(answer.headers.get("X-Textgauge-Warnings") || "[]"));
   if (given) URL.revokeObjectURL(given);
-  given = URL.createObjectURL(await answer.blob());
+  given = URL.createObjectURL(table);
   at("download").href = given;
   at("download").download = `${file.name.replace(/\.[^.]*$/, "")}-scored.csv`;
   at("counts").textContent =
     `${rows.toLocaleString("en")} rows are scored` +
     (review ? `; ${review.toLocaleString("en")} of them are for a person to decide.` : ".");
+  await showPreview(table, column || model.text_column);
   at("scored").hidden = false;
 });
 
