@@ -71,7 +71,7 @@ def test_json_says_all_that_was_compared(finished: FinishedRun, command: Command
     assert (found["same"], found["outcome"], found["weights_identical"]) == (True, "identical", 1)
     assert found["figures"]["largest_difference"] == found["epochs"]["largest_difference"] == 0
     assert found["figures"]["compared"] > 50
-    assert found["epochs"]["compared"] == 2 + 2 * 5
+    assert found["epochs"]["compared"] == 3 + 2 * 5
     assert found["decisions"]["texts"] == finished.result["unique_texts"]["test"]
     assert (found["data"], found["surroundings"], found["not_compared"]) == ([], [], [])
 

@@ -62,7 +62,7 @@ def test_predictions_stay_near_and_are_each_text_s_own(trained, both):
     texts = trained.corpus.test.texts
     found = small.predict(texts).probabilities
     difference = np.abs(found - whole.predict(texts).probabilities).max()
-    assert 0 < difference < 0.01
+    assert 0 < difference < 0.02
     # What onnxruntime's dynamic quantisation does not keep: the neighbours play no role.
     alone = np.concatenate([small.predict([text]).probabilities for text in texts.head(20)])
     np.testing.assert_allclose(alone, found[:20], rtol=0, atol=1e-6)

@@ -32,6 +32,9 @@ def test_the_command_has_the_same_settings(config):
 
 def test_only_what_differs_from_the_default_is_told():
     assert command_of(Config(), "notes.csv") == "textgauge train notes.csv"
+    # A learning rate that is the architecture's own is no choice.
+    told = command_of(Config(model="bag"), "notes.csv")
+    assert told.split() == ["textgauge", "train", "notes.csv", "\\", "--model", "bag"]
 
 
 def test_how_the_file_was_read_is_told_too():

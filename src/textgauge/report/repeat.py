@@ -33,15 +33,10 @@ def command_of(config: Config, table: str, origin: Mapping[str, Any] | None = No
 
     """
     lines = [f"textgauge train {_argument(table)}", *_reading(origin)]
+    usual = {**Config(model=config.model).to_json(), "model": Config().model}
     for field in dataclasses.fields(Config):
         value = getattr(config, field.name)
-        default = (
-            field.default_factory()
-            if field.default is dataclasses.MISSING
-            and field.default_factory is not dataclasses.MISSING
-            else field.default
-        )
-        if value != default:
+        if value != usual[field.name]:
             lines.append(_option(field.name, value))
     return _JOINED.join(lines)
 

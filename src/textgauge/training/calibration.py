@@ -26,15 +26,20 @@ STEPS = 60
 """Halvings of what is left between the bounds."""
 
 
-def calibrate(model: TextModel, val: EncodedTexts) -> float:
+def calibrate(
+    model: TextModel, val: EncodedTexts, weights: npt.NDArray[np.float32] | None = None
+) -> float:
     """Give `model` the temperature that suits these texts, and return it.
 
     Args:
         model: on the processor; its last layer is changed in place.
         val: texts that it was not trained on.
+        weights: of each label, as in training; None: all weigh alike. Shape: (classes,).
 
     """
     logits, rows = predict_logits(model, val), val.targets()
+    if weights is not None:
+        rows = rows * weights
     temperature = find_temperature(logits, rows)
     with torch.no_grad():
         model.output.weight.div_(temperature)
@@ -65,7 +70,7 @@ def find_temperature(logits: npt.NDArray[np.float32], rows: npt.NDArray[np.float
     if not weight.sum():
         return 1.0
     softened = 1.0 / (len(rows) + 2)
-    share = rows / np.maximum(weight, 1)
+    share = rows / np.maximum(weight, 1e-12)
     targets = share * (1 - softened) + softened / rows.shape[1]
     scores = logits.astype(np.float64)
     wanted = (targets * scores).sum(1, keepdims=True)

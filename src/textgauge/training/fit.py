@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..config import Config
@@ -21,6 +23,7 @@ from .calibration import calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
+from .loss import balanced_weights
 from .loop import Trained, TrainingPlan, train_model
 from .progress import NoProgress, Progress
 from .shards import count_shards, cut, shard_of
@@ -95,7 +98,7 @@ def fit(
         on_checkpoint=on_checkpoint,
         start_from=start_from,
     )
-    temperature = calibrate(model, val)
+    temperature = calibrate(model, val, label_weights(config, train.label_rows))
     return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
 
@@ -149,6 +152,13 @@ def new_model(
     if vectors is not None:
         model.set_vectors(vectors.rows, vectors.vectors, freeze=config.freeze_vectors)
     return model, {"name": config.model, **sizes}, vectors
+
+
+def label_weights(
+    config: Config, label_rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32] | None:
+    """The weights of labels with so many training rows each, as the settings want them."""
+    return balanced_weights(label_rows) if config.class_weights == "balanced" else None
 
 
 def plan_of(config: Config) -> TrainingPlan:

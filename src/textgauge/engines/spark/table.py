@@ -117,7 +117,7 @@ class ClusterTable:
         """See `Prepared.fit`."""
         from ...training.batches import EncodedTexts
         from ...training.calibration import calibrate
-        from ...training.fit import Fitted, new_model, plan_of
+        from ...training.fit import Fitted, label_weights, new_model, plan_of
         from ...training.loop import Trained
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
@@ -178,7 +178,8 @@ class ClusterTable:
         trained = Trained(state.history, batch_size)
         held = self.corpus.val
         encoded = EncodedTexts(encoder.encode_normalised(held.texts), held, classes)
-        temperature = calibrate(model, encoded)
+        weights = label_weights(config, self._texts.label_rows[TRAIN])
+        temperature = calibrate(model, encoded, weights)
         return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
     def _write(self, part: int, encoder: TextEncoder) -> ShardsOnDisk:
