@@ -160,6 +160,15 @@ def test_check_of_a_table_that_cannot_be_trained_on_ends_with_status_1(
     assert [p["code"] for p in found.json["problems"]] == ["one-label"]
 
 
+def test_check_tells_a_label_that_the_test_part_lacks(command: Command, workplace: Path) -> None:
+    rows = [f"bolt {n},{n % 2},{'train' if n < 12 else 'val'}" for n in range(16)]
+    rows += [f"nut {n},0,test" for n in range(4)]
+    (workplace / "parts.csv").write_text("\n".join(["text,label,part", *rows]))
+    done = command("check", "parts.csv", "--split-column", "part", "--json")
+    assert [each["code"] for each in done.json["problems"]] == ["label-not-in-test"]
+    assert done.status == 0
+
+
 def test_check_reads_standard_input(finished: FinishedRun, workplace: Path) -> None:
     done = textgauge("check", "-", "--json", cwd=workplace, stdin=finished.table.read_bytes())
     assert (done.status, done.err) == (0, "")

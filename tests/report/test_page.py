@@ -367,7 +367,9 @@ def test_words_stand_with_an_example_and_numbers_with_their_range(report_facts):
     assert "iron +0.300 9 as in: made of iron" in told
     assert "a number (the training texts had 1970 to 2019) +0.200 9 as in: in 7" in told
     assert "<number>" not in told
-    told = told_of(report_facts, words=words, explained=40, numbers=None)
+    assert "small shares say little" not in told
+    told = told_of(report_facts, words=words, explained=40, numbers=None, together=True)
+    assert "small shares say little" in told
     assert "a number +0.200 9" in told
 
 

@@ -88,8 +88,9 @@ def test_all_of_the_worst_are_explained_if_long_ones_may_be_explained_coarsely(
     assert sum(work) <= module.ERRORS_WORK
     # Twice the time, and some are explained more finely.
     assert level_of_each(np.array(lengths), 2 * module.ERRORS_WORK).sum() < levels.sum()
-    short = find(explainer, test, sure, trained_texts=0)
-    assert not short.together
+    assert not find(explainer, test, sure, trained_texts=0).together
+    right = np.eye(2, dtype=np.float32)[test.main_label]
+    assert find(explainer, long, right, trained_texts=0).together  # What matters overall.
 
 
 def test_from_few_texts_nothing_is_told_overall(trained, explainer, wrong_often, monkeypatch):

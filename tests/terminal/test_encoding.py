@@ -42,3 +42,10 @@ def test_what_an_encoder_describes_can_be_shown():
         ["9", "2", "<num>", "9", "0.50"],
     ]
     assert encoding_text(encoder.describe("")).splitlines()[2].split() == ["1", "<unk>"]
+
+
+def test_a_token_that_a_terminal_would_obey_is_quoted():
+    row = {**ROWS[0], "token": "\x1b", "known_as": "\x07"}
+    shown = encoding_text([row])
+    assert "'\\x1b'" in shown
+    assert shown.replace("\n", "").isprintable()

@@ -150,6 +150,15 @@ def test_what_matters_overall_in_full():
     ]
 
 
+def test_a_label_for_which_no_word_speaks_says_so():
+    words = {"1": [WordShare("part", 0.001, 900, "a part")], "0": []}
+    found = Explained((explanation(["a"], [0.1]),), 0, NAMES, ("0", "1"), words)
+    assert overall_text(found).split("\n\n\n")[:2] == [
+        f"What speaks for {name}\n\nNo word adds to it in several of these texts."
+        for name in ("1 non-compliant", "0")
+    ]
+
+
 def test_without_numbers_there_is_no_curve_to_show():
     found = Explained((explanation(["a"], [0.1]),), 0, {}, ("0", "1"), {}, None)
     assert overall_text(found) == "From 1 distinct texts."

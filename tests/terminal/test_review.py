@@ -275,6 +275,12 @@ def test_rules_that_are_no_chain_are_told_as_nested_lines():
     ]
 
 
+def test_a_word_of_a_rule_that_a_terminal_would_obey_is_quoted():
+    rule = Split(Condition("\x1b[2J"), CHAIN, CHAIN)
+    shown = rules_text("LSTM", rules_with(rule), NAMES)
+    assert shown.replace("\n", "").isprintable()
+
+
 def test_rules_that_are_too_simple_are_not_told():
     assert rules_text("LSTM", rules_with(CHAIN, rows=0.62), NAMES) == (
         "A short rule imitates LSTM on only 62.0% of the test rows (always its most frequent "

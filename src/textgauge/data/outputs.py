@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import glob
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from ..errors import SettingsError, StorageError
 from .appending import FORMATS, Format, endings_that_hold, not_held
@@ -22,6 +23,7 @@ PIPE = "-"
 
 _UNREADABLE = "unreadable"
 _REFUSED = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+_ARROW_ROWS = 5_000  # handed on at a time to make Arrow of Parquet
 _LONGEST_TYPE = 80  # characters that are told of it
 
 
@@ -238,8 +240,17 @@ class _File:
 
 def _to_arrow(parquet: Path, arrow: Path) -> None:
     """Make an Arrow file of a Parquet file. Raises OSError where it cannot be written."""
+    whole = pl.scan_parquet(glob.escape(str(parquet)))
+
+    def pieces(*_: Any) -> Iterator[pl.DataFrame]:
+        begin = 0
+        while len(piece := whole.slice(begin, 10 * _ARROW_ROWS).collect()):
+            yield from piece.iter_slices(_ARROW_ROWS)
+            begin += len(piece)
+
     try:
-        pl.scan_parquet(glob.escape(str(parquet))).sink_ipc(arrow)
+        # Read ahead by Polars itself, it would take as much memory as the table is long.
+        register_io_source(pieces, schema=whole.collect_schema()).sink_ipc(arrow)
     except pl.exceptions.PolarsError as error:
         raise OSError((str(error).splitlines() or ["no reason given"])[0].rstrip(".")) from None
 

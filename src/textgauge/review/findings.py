@@ -77,7 +77,7 @@ class Findings:
         curve: how the decision follows a number; None where texts have none, or as with `words`.
         explained: from how many test texts `words` and `curve` were learned.
         sent_texts: how many more would be decided wrongly, but go to a person.
-        together: whether in an explained error neighbours may share what they add, for its length.
+        together: whether neighbouring words may share what they add, for the length of some texts.
         numbers: the lowest and the highest number of the training texts, as far as the model tells
             numbers apart; None where it reads none.
 
@@ -124,7 +124,7 @@ def find(
         explainer, test.texts, lengths, errors[:ERRORS_EXPLAINED], max(ERRORS_WORK, share)
     )
     order = np.argsort(hash_of(test.texts, seed), kind="stable")[:OVERALL]
-    words, curve, explained = _overall(
+    words, curve, explained, long = _overall(
         explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
     )
     scale = predictor.encoder.numbers
@@ -140,7 +140,7 @@ def find(
         curve=curve,
         explained=explained,
         sent_texts=sent,
-        together=together,
+        together=together or long,
         numbers=None if scale is None else (float(scale.edges[0]), float(scale.edges[-1])),
     )
 
@@ -172,18 +172,19 @@ def _explained(
 
 def _overall(
     explainer: Explainer, texts: pl.Series, lengths: npt.NDArray[np.int32], most: float
-) -> tuple[dict[str, list[WordShare]], NumberCurve | None, int]:
-    """The words that matter, the curve of a number, and from how many of the texts."""
+) -> tuple[dict[str, list[WordShare]], NumberCurve | None, int, bool]:
+    """What matters: words, the curve of a number; of how many texts; whether words go together."""
     level = level_for_all(lengths, most, min(ENOUGH, len(texts)))
     can = affordable(level.work(lengths), most)
     if can < FEWEST:
-        return {}, None, 0
+        return {}, None, 0, False
     drawn = texts.head(can)
     followed = affordable(lengths[:can].astype(np.float64) * CURVE_VALUES, most / 2)
     return (
         words_overall(explainer.explain(drawn, level)),
         number_curve(explainer.predictor, drawn.head(followed)),
         can,
+        bool((lengths[:can] > level.steps).any()),
     )
 
 

@@ -48,7 +48,9 @@ def overall_text(found: Explained) -> str:
             if each.share >= LEAST
         ]
         title = f"What speaks for {named(label, found.label_names)}"
-        told = [f"{title}\n\n{table(['word', 'adds', 'texts', 'as in'], rows)}"]
+        told = [title, table(["word", "adds", "texts", "as in"], rows)]
+        if not rows:
+            told[1] = "No word adds to it in several of these texts."
         told += _not_known((each.word for each in words[: len(rows)]), found.unknown)
         blocks.append("\n\n".join(told))
     if found.curve is not None:

@@ -158,13 +158,7 @@ def rules_text(
     verdict, told = rules_in_words(name, rules, lambda label: named(label, label_names), rows)
     if not told:
         return verdict
-    return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {_rule_line(line)}" for line in told)])
-
-
-def _rule_line(line: str) -> str:
-    """Indented as it was; words in it may be anything."""
-    told = line.lstrip(" ")
-    return " " * (len(line) - len(told)) + printable(told)
+    return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {line}" for line in told)])
 
 
 def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> str:
