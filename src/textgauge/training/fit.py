@@ -23,8 +23,8 @@ from .calibration import calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
-from .loss import balanced_weights
 from .loop import Trained, TrainingPlan, train_model
+from .loss import balanced_weights
 from .progress import NoProgress, Progress
 from .shards import count_shards, cut, shard_of
 from .world import Alone

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ...config import Config
 from ...data.columns import demand
 from ...data.split import TRAIN, VAL
@@ -178,7 +180,8 @@ class ClusterTable:
         trained = Trained(state.history, batch_size)
         held = self.corpus.val
         encoded = EncodedTexts(encoder.encode_normalised(held.texts), held, classes)
-        weights = label_weights(config, self._texts.label_rows[TRAIN])
+        rows = np.array(self._texts.label_rows[TRAIN], dtype=np.int64)
+        weights = label_weights(config, rows)
         temperature = calibrate(model, encoded, weights)
         return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
