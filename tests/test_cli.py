@@ -136,6 +136,27 @@ def test_a_training_tells_the_figures_of_each_label(finished: FinishedRun) -> No
     assert finished.result["over_rows"] != finished.result["over_texts"]
 
 
+def test_the_model_card_tells_what_the_report_tells(
+    finished: FinishedRun, command: Command, workplace: Path
+) -> None:
+    card = (finished.bundle / "README.md").read_text(encoding="utf-8")
+    report = Path(finished.result["report"]).read_text(encoding="utf-8")
+    (distinct,) = re.findall(r"rows, ([\d,]+) distinct texts", card)
+    assert f"rows, {distinct} distinct texts" in report
+    assert "- note: " in card
+    assert "What a word adds to the probability of a label" in card
+    assert "Of the rows of the test part" not in card
+    done = command(
+        *("train", finished.table, *SMALL, "--cost", "false-0=5", "--review-rate", "10%"),
+        *("--out", "model", "--quiet"),
+    )
+    assert done.status == 0, done.err
+    card = (workplace / "model" / "README.md").read_text(encoding="utf-8")
+    assert "Of the rows of the test part:\n\n- 100 cost " in card
+    stored = json.loads((workplace / "model" / "textgauge.json").read_text(encoding="utf-8"))
+    assert 0 < stored["decision_on_test"]["band"]["coverage"] < 1
+
+
 # ---- check ---------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -36,10 +35,14 @@ NAMES = {
 }
 ROWS_OF_PEERS = {"tfidf": 1_000_000, "fasttext": 1_000_000, "keras": 100_000, "pyfunc": 100_000}
 
-SCORE = """
-import json, sys
+SCORE = r"""
+import json, re, sys
+from pathlib import Path
 from textgauge.scoring import score_model
-print(json.dumps(score_model(*sys.argv[1:4]).to_json()))
+told = score_model(*sys.argv[1:4]).to_json()
+# Not `ru_maxrss`, which begins with the memory of the process that started this one.
+peak = int(re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[1])
+print(json.dumps({**told, "peak_mb": peak / 1024}))
 """
 
 
@@ -51,6 +54,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=10_000_000, help="of the catalogue")
     parser.add_argument("--distinct", type=int, default=1_000_000, help="rows of distinct texts")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--only", help="one table: catalogue, all distinct, …")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="textgauge-score-") as name:
         folder = Path(name)
@@ -64,6 +68,8 @@ def main() -> None:
             command = [options.peers, PEERS, "train", peer, notes, folder / peer]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for what, table in tables.items():
+            if options.only not in (None, what):
+                continue
             measure(what, table, model, peers, options)
 
 
@@ -98,14 +104,14 @@ def measure(
     peers = [] if what == "a tenth of it" else peers
     for _ in range(options.runs):
         out = table.with_suffix(".out.parquet")
-        told, peak = run([sys.executable, "-c", SCORE, model, table, out])
+        told = run([sys.executable, "-c", SCORE, model, table, out])
         out.unlink()
         speeds.setdefault("textgauge", []).append(told["rows"] / told["seconds"])
-        memory = max(memory, peak)
+        memory = max(memory, told["peak_mb"])
         for peer in peers:
             rows = min(ROWS_OF_PEERS[peer], told["rows"])
             command = [options.peers, PEERS, "score", peer, table, table.with_name(peer), rows]
-            told_by_peer, _ = run(command)
+            told_by_peer = run(command)
             speeds.setdefault(peer, []).append(rows / told_by_peer["seconds"])
     print(f"\n{what}: {told['rows']:,} rows, peak memory of textgauge {memory:,.0f} MB\n")
     print("| | rows a second (median) | runs | textgauge is faster by |")
@@ -117,15 +123,13 @@ def measure(
         print(f"| {NAMES.get(name, name)} | {median:,.0f} | {runs} | {ours / median:,.1f} |")
 
 
-def run(command: list[Any]) -> tuple[dict[str, Any], float]:
-    """The JSON object that a command prints last, and the peak of its memory in MB."""
-    process = subprocess.Popen([str(part) for part in command], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    printed = process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
+def run(command: list[Any]) -> dict[str, Any]:
+    """The JSON object that a command prints last."""
+    done = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
         raise SystemExit(f"failed: {' '.join(map(str, command))}")
-    return json.loads(printed.splitlines()[-1]), usage.ru_maxrss / 1024
+    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return told
 
 
 if __name__ == "__main__":

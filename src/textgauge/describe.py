@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .config import Config
+from .data.checks import CheckReport
 from .data.corpus import Corpus
 from .engines.prepared import TableFacts
 from .report.wording import IN_SENTENCES, as_it_decides, labels_in_words, spoken
@@ -54,6 +55,7 @@ def dataset(table: TableFacts, corpus: Corpus) -> DatasetDescription:
 
 def bundle_settings(
     table: TableFacts,
+    check: CheckReport,
     config: Config,
     corpus: Corpus,
     fitted: Fitted,
@@ -71,8 +73,16 @@ def bundle_settings(
         "architecture": fitted.architecture,
         "config": config.to_json(),
         "decision": review.decision.chosen.to_json() if review.decision.rule else None,
+        "decision_on_test": _decision_on_test(review.decision),
         "made_with": made_with(),
-        "data": {**data_facts(table, corpus), "origin": dict(origin)},
+        "data": {
+            **data_facts(table, check, corpus),
+            "problems": [
+                {"severity": each.severity, "message": each.message, "advice": each.advice}
+                for each in check.problems
+            ],
+            "origin": dict(origin),
+        },
         "training": training_facts(fitted),
         "test_predictions": predictions_digest(review.model.probabilities),
         "figures": {
@@ -104,14 +114,24 @@ def _in_words(review: Review, config: Config, corpus: Corpus) -> list[str]:
     return [*told, how] if how else told
 
 
-def data_facts(table: TableFacts, corpus: Corpus) -> dict[str, Any]:
+def _decision_on_test(found: DecisionFigures) -> dict[str, Any] | None:
+    """What the rule of decision comes to; None where nothing was asked."""
+    if not found.rule:
+        return None
+    told = ("cost", "most_probable_cost", "errors", "error", "interval", "band")
+    values = found.to_json()
+    return {name: values[name] for name in told}
+
+
+def data_facts(table: TableFacts, check: CheckReport, corpus: Corpus) -> dict[str, Any]:
     """What a run says of its table and its parts."""
     parts = {"train": corpus.train, "val": corpus.val, "test": corpus.test}
     return {
         "name": table.name,
         "digest": corpus.digest,
         "rows": table.rows,
-        "distinct_texts": sum(part.texts for part in corpus.sizes.values()),
+        # Of the table, as the report tells it: a text may stand in several parts, or in none.
+        "distinct_texts": check.profile.distinct_texts,
         "parts": {n: {"rows": p.rows, "texts": p.texts} for n, p in corpus.sizes.items()},
         # Of a sample, labels would be counted that are not all.
         "labels": {

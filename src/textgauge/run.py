@@ -41,6 +41,7 @@ from .training.progress import NoProgress, Progress
 if TYPE_CHECKING:
     from .bundle.proof import RunningProof
     from .engines.prepared import Prepared
+    from .review.findings import Findings
     from .text.encoder import TextEncoder
     from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
@@ -155,6 +156,7 @@ def train(
         issues = doubted_labels(corpus, simple)
         settings = describe.bundle_settings(
             table.facts,
+            table.check,
             config,
             corpus,
             fitted,
@@ -181,7 +183,7 @@ def train(
                 review=review,
                 rules=rules,
                 issues=issues,
-                findings=look_at_texts(bundle, config, corpus, fitted, review),
+                findings=_look_at_texts(bundle, config, corpus, fitted, review, settings),
                 history=fitted.trained.history,
                 batch_size=fitted.trained.batch_size,
                 settings=settings,
@@ -321,6 +323,28 @@ def _save(
     profile = learn_profile(corpus.train, corpus.test, corpus.classes, encoder)
     card = model_card(settings)
     save_bundle(bundle, fitted.model, encoder, fills, settings=settings, card=card, profile=profile)
+
+
+def _look_at_texts(
+    bundle: Path,
+    config: Config,
+    corpus: Corpus,
+    fitted: Fitted,
+    review: Review,
+    settings: dict[str, Any],
+) -> Findings:
+    """What single test texts show; the card is written again with what only this can tell."""
+    from .bundle import files
+    from .bundle.card import model_card
+
+    findings = look_at_texts(bundle, config, corpus, fitted, review)
+    moves = {
+        label: [{"word": word.word, "share": word.share} for word in words]
+        for label, words in findings.words.items()
+    }
+    card = model_card({**settings, "moves": moves})
+    (bundle / files.CARD).write_text(card, encoding="utf-8")
+    return findings
 
 
 def _start_proof(stack: ExitStack, bundle: Path, corpus: Corpus, review: Review) -> RunningProof:

@@ -313,7 +313,7 @@ def _data_differences(data: Mapping[str, Any], table: LocalTable) -> Iterator[Di
     corpus = table.corpus
     if data["digest"] == corpus.digest:
         return
-    now = describe.data_facts(table.facts, corpus)
+    now = describe.data_facts(table.facts, table.check, corpus)
     known = {name: data[name] for name in ("rows", "distinct_texts", "parts") if name in data}
     then, here = flat(known), flat({name: now[name] for name in known})
     for part, labels in (data.get("labels") or {}).items():

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
+from textgauge import describe
 from textgauge.config import Config
 from textgauge.data.corpus import PartSize
 from textgauge.data.tables import Columns, read_table
@@ -43,6 +44,16 @@ def test_a_label_that_the_test_part_lacks_is_told_after_the_split_and_stays_with
     assert [each.code for each in table.check.problems] == ["label-not-in-test"]
     assert opened(["a", "b"], told).check.problems == ()
     assert len(told.warnings) == 1
+
+
+def test_a_text_in_two_parts_is_one_distinct_text():
+    frame = pl.DataFrame({"text": ["x"] * 2 + ["y", "z", "v", "w"], "label": ["a", "a", *"baba"]})
+    frame = frame.with_columns(part=pl.Series(["train", "test", "train", "test", "val", "val"]))
+    columns = Columns("text", "label", split="part")
+    table = LocalTable(read_table(frame, columns), Config(split_column="part"), NoProgress())
+    facts = describe.data_facts(table.facts, table.check, table.corpus)
+    assert facts["distinct_texts"] == table.check.profile.distinct_texts == 5
+    assert sum(part["texts"] for part in facts["parts"].values()) == 6
 
 
 def test_of_a_sample_of_a_part_nothing_is_told():

@@ -60,15 +60,27 @@ def with_late(*late):
     return "\n".join([*early, *late]) + "\n"
 
 
-def test_a_row_with_a_key_that_comes_up_late_is_told_and_the_others_are_read(write):
-    late = ['{"text": "a", "n": 1}', '{"text": "b", "more": 2}', '{"n": 3}', '{"m\\u00f6re": 1}']
-    rows, broken = read(write(with_late(*late), "x.jsonl"))
-    assert rows[3_000:] == [("a", "1"), (None, "3")]
-    reason = "the key {!r} does not come up in the first 256 KB, which tell the columns"
-    assert broken == [
-        (3_002, reason.format("more"), late[1]),
-        (3_004, reason.format("möre"), late[3]),
+@pytest.mark.parametrize(
+    ("late", "key"),
+    [
+        ('{"text": "b", "more": 2}', "more"),
+        ('{"text": "b", "m\\u00f6re" : 1}', "möre"),
+        ('{"text": "b","":{"n": 1}}', ""),
+        (r'{"text": "\"", "\",\"n": 1}', '","n'),
+    ],
+)
+def test_a_row_with_a_key_that_comes_up_late_is_told_and_the_others_are_read(write, late, key):
+    path = write(with_late('{"text": "a", "n": 1}', late, '{"text": "c"}'), "x.jsonl")
+    rows, broken = read(path)
+    assert rows[3_000:] == [("a", "1"), ("c", None)]
+    reason = f"the key {key!r} does not come up in the first 256 KB, which tell the columns"
+    assert broken == [(3_002, reason, late)]
+    taken = list(open_stream(path, lines_without=("text", key)).pieces())
+    assert [(row.line, row.reason) for piece in taken for row in piece.unreadable] == [
+        (3_002, reason)
     ]
+    (kept,) = open_stream(path, lines_without=("other",)).pieces()
+    assert (kept.lines[3_001], kept.unreadable) == (late, ())
 
 
 def test_what_only_looks_like_a_key_is_none(write):
