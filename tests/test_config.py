@@ -139,19 +139,6 @@ def test_a_band_is_given_by_a_certainty_or_by_a_rate():
     ]
 
 
-@pytest.mark.parametrize(
-    ("settings", "used"),
-    [
-        ({}, False),
-        ({"review_below": 0.9}, False),
-        ({"review_rate": 0}, True),
-        ({"cost": {"false-1": 2}}, True),
-    ],
-)
-def test_it_says_whether_validation_texts_may_decide(settings, used):
-    assert Config(**settings).uses_validation is used
-
-
 # ---- bounds
 
 

@@ -130,11 +130,6 @@ class Config:
         train = 1.0 - self.val_fraction - self.test_fraction
         return (round(train, 12), self.val_fraction, self.test_fraction)
 
-    @property
-    def uses_validation(self) -> bool:
-        """Whether the rule of decision may be found on the validation texts."""
-        return bool(self.cost) or self.review_rate is not None
-
     def to_json(self) -> dict[str, Any]:
         """Every setting, defaults included, as plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}

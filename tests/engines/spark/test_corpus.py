@@ -92,9 +92,7 @@ def test_the_same_split_counts_and_vocabulary(
         "random_split_share", "dropped_rows",
     ):  # fmt: skip
         assert getattr(theirs, name) == getattr(ours, name), name
-    decides = SPLITS[how].uses_validation  # Only then these texts are wanted here.
-    assert bool(len(theirs.val)) == decides
-    for part in ("train", "test", *(["val"] if decides else [])):
+    for part in ("train", "val", "test"):
         expected, found = getattr(ours, part), getattr(theirs, part)
         assert found.texts.equals(expected.texts)
         for triple in ("text_index", "label", "count"):

@@ -107,7 +107,7 @@ def build_corpus(counted: DataFrame, config: Config, folder: Path) -> ClusterCor
     corpus = Corpus(
         classes=classes,
         train=_sample(texts, TRAIN, sizes["train"].texts, classes),
-        val=_sample(texts, VAL, sizes["val"].texts if config.uses_validation else 0, classes),
+        val=_sample(texts, VAL, sizes["val"].texts, classes),
         test=_sample(texts, TEST, sizes["test"].texts, classes),
         sizes=sizes,
         digest=digest_of(classes, counts.digests),
