@@ -8,11 +8,11 @@ from typing import Any
 from .bundle.predictor import Predictor
 from .data.tables import Columns
 from .review.deciding import ChosenRule
-from .review.decision import DecisionFigures, measure
+from .review.decision import DecisionFigures, as_decided, measure
 from .review.differences import Drift
 from .review.drift import find_drift
 from .review.labelled import read_labelled
-from .review.metrics import Evaluation, evaluate
+from .review.metrics import Evaluation, Metrics, evaluate
 from .review.reference import Reference, labels_of
 from .review.slices import Slice, SliceGroup, by_slice, by_texts
 
@@ -27,10 +27,12 @@ class Evaluated:
         unique_texts: distinct texts among them.
         unknown_labels: labels of the table that the model can't give, with their rows, which
             were left out.
-        slices: the same rows by the values of a column, the lowest accuracy first; None where
-            none was named.
         decision: what the model's stored rule comes to on these rows.
-        groups: the same rows by the length of the texts and by the first number in them.
+        decided: the figures over rows of the labels that it decides; where no costs weigh them,
+            these are the most probable ones.
+        slices: the same by the values of a column, the lowest accuracy first; None where none was
+            named.
+        groups: the same by the length of the texts and by the first number in them.
         drift: the table held against what the model was trained on; None where its bundle does not
             tell.
 
@@ -41,6 +43,7 @@ class Evaluated:
     unique_texts: int
     unknown_labels: dict[str, int]
     decision: DecisionFigures
+    decided: Metrics
     slices: tuple[Slice, ...] | None = None
     groups: tuple[SliceGroup, ...] = ()
     drift: Drift | None = None
@@ -97,17 +100,20 @@ def evaluate_table(
     )
     table, judged, texts = found.table, found.judged, found.texts
     probabilities = predictor.predict(texts.texts).probabilities
-    reference = Reference.of_model(predictor)
+    reference, classes = Reference.of_model(predictor), predictor.classes
+    evaluation = evaluate(texts, probabilities, classes, with_intervals=True)
+    answers, decided = as_decided(predictor.rule, texts, probabilities, classes, evaluation.rows)
     return Evaluated(
-        evaluation=evaluate(texts, probabilities, predictor.classes, with_intervals=True),
+        evaluation=evaluation,
+        decided=decided,
         rows=texts.rows,
         unique_texts=len(texts),
         unknown_labels=found.unknown_labels,
-        decision=measure(texts, probabilities, predictor.classes, ChosenRule(predictor.rule)),
+        decision=measure(texts, probabilities, classes, ChosenRule(predictor.rule)),
         slices=None
         if slice_by is None
-        else tuple(by_slice(judged, texts, probabilities, predictor.classes)),
-        groups=by_texts(texts, probabilities, predictor.classes),
+        else tuple(by_slice(judged, texts, probabilities, classes, decided=answers)),
+        groups=by_texts(texts, probabilities, classes, answers),
         drift=None
         if reference is None
         else find_drift(reference.count(table.frame["text"]), labels_of(judged), reference),

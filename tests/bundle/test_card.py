@@ -43,7 +43,7 @@ def test_the_headings_are_those_of_a_model_card(settings):
         "## Repeat it",
         "## Limits",
     ]
-    assert card.endswith("calibrated.\n")
+    assert card.endswith("on texts of another kind they may be too sure.\n")
 
 
 def test_it_says_what_the_model_is_and_where_it_comes_from(settings):

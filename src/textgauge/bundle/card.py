@@ -103,7 +103,8 @@ def model_card(settings: Mapping[str, Any]) -> str:
         f"- It knows {architecture['vocabulary_size']:,} words; others read as `<unk>`. "
         f"Texts are read up to {settings['config']['max_tokens']} tokens.",
         "- It was measured on texts like those of the table above and on no others.",
-        "- Probabilities are the network's own and have not been calibrated.",
+        "- Probabilities are calibrated on the validation texts, by one temperature for all: on "
+        "texts of another kind they may be too sure.",
     ]
     return "\n".join(lines) + "\n"
 

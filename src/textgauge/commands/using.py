@@ -43,7 +43,7 @@ def evaluate(options: argparse.Namespace) -> int:
             print(f"\n{block}")
         if result.slices is not None:
             print(f"\n{slices_text(options.slice, result.slices)}")
-        for line in lower_text(result.groups, result.evaluation.rows):
+        for line in lower_text(result.groups, result.decided):
             print(f"\n{line}")
     return 0
 

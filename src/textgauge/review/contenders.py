@@ -98,10 +98,7 @@ def judge(
         (best.name, best.evaluation.rows),
     )
     decision = measure(test, probabilities, classes, chosen or ChosenRule())
-    label = decision.rule.decide(probabilities).label
-    decided = model.evaluation.rows
-    if decision.rule.weights is not None:
-        decided = as_decided(test, label, classes, decided)
+    label, decided = as_decided(decision.rule, test, probabilities, classes, model.evaluation.rows)
     groups = by_texts(test, probabilities, classes, label)
     if column is not None:
         what, counts = column

@@ -182,22 +182,30 @@ def measure(
 
 
 def as_decided(
+    rule: DecisionRule,
     texts: LabelledTexts,
-    decided: npt.NDArray[np.int64],
+    probabilities: npt.NDArray[np.float32],
     classes: Sequence[str],
     probable: Metrics,
-) -> Metrics:
-    """Figures over the rows of the labels that a rule decides, not of the most probable ones.
+) -> tuple[npt.NDArray[np.int64], Metrics]:
+    """The labels that a rule decides, and figures over the rows of these, not of the most probable.
 
     What is of the probabilities alone (loss, Brier score, calibration, areas) stays as it is.
 
     Args:
+        rule: of the model. Where no costs weigh its labels, they are the most probable ones.
         texts: labelled texts.
-        decided: index of the label that is decided. Shape: (texts,).
+        probabilities: Shape: (texts, classes).
         classes: the labels.
         probable: the figures over the rows of the most probable labels.
 
+    Returns:
+        The index of each text's label, of shape (texts,), and the figures.
+
     """
+    decided = rule.decide(probabilities).label
+    if rule.weights is None:
+        return decided, probable
     labels, confusion = by_label(
         classes, true=texts.label, predicted=decided[texts.text_index], weight=texts.count
     )
@@ -212,7 +220,7 @@ def as_decided(
             loss=probable.intervals.loss,
             brier=probable.intervals.brier,
         )
-    return replace(
+    figures = replace(
         probable,
         accuracy=float(confusion.diagonal().sum() / confusion.sum()),
         macro_f1=float(
@@ -225,6 +233,7 @@ def as_decided(
         confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
         intervals=around,
     )
+    return decided, figures
 
 
 def _false_rows(

@@ -146,6 +146,7 @@ def by_slice(
     probabilities: Floats,
     classes: Sequence[str],
     most: int = MOST,
+    decided: Ints | None = None,
 ) -> list[Slice]:
     """Judge each value of a column; the lowest accuracy first.
 
@@ -155,6 +156,7 @@ def by_slice(
         probabilities: of `texts`. Shape: (texts, classes).
         classes: the labels.
         most: values that are judged each by itself.
+        decided: as in `by_texts`.
 
     """
     known = {label: index for index, label in enumerate(classes)}
@@ -164,7 +166,7 @@ def by_slice(
         slice="slice",
     )
     counts = rows.group_by("key", "label", "slice").len("rows")
-    return list(by_counts(counts, texts, probabilities, classes, most))
+    return list(by_counts(counts, texts, probabilities, classes, most, decided))
 
 
 def by_counts(

@@ -45,7 +45,7 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
         labels_text(contenders[0].evaluation.rows, label_names),
         *([rules_text(contenders[0].name, result.rules, label_names)] if result.rules else []),
         *decision_text(result.review.decision, label_names, "the test part"),
-        *lower_text(result.review.slices, contenders[0].evaluation.rows, only_worst=True),
+        *lower_text(result.review.slices, result.review.decided, only_worst=True),
         result.review.verdict,
         *label_issues_text(result),
         *([f"The review as a page: {result.report_file}"] if result.report_file else []),
