@@ -150,6 +150,35 @@ def test_what_was_scored_is_not_scored_again(
     assert twice <= set(lost)
 
 
+def test_texts_that_hardly_come_twice_are_not_remembered(
+    predictor: Predictor, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """A function of what is kept, so that a scoring that goes on decides alike."""
+    notes = make_component_notes(1_500, seed=4)["text"].to_list()
+    each_once = [f"{note} {n}" for n, note in enumerate(notes)]
+    path = tmp_path / "notes.csv"
+    path.write_text("text\n" + "\n".join([*each_once, *each_once]) + "\n")
+    flags: list[bool] = []
+    score = scoring.Scorer.func.score
+
+    def listening(self: Any, texts: pl.Series, *, remember: bool = True) -> Any:
+        flags.append(remember)
+        return score(self, texts, remember=remember)
+
+    monkeypatch.setattr(scoring, "LOOKED_AT", 2 * ROWS)
+    monkeypatch.setattr(scoring.Scorer.func, "score", listening)
+    score_table(predictor, path, tmp_path / "whole.csv")
+    # All new after two pieces; the first piece that comes again is seen to be so afterwards.
+    assert flags == [True] * 2 + [False] * 4 + [True] * 4
+    flags.clear()
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(Unfinished, "step", stopping_after(4))
+        score_table(predictor, path, tmp_path / "stopped.csv")
+    score_table(predictor, path, tmp_path / "stopped.csv")
+    assert (tmp_path / "stopped.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+    assert flags[-5:] == [False] + [True] * 4
+
+
 def test_what_is_kept_is_told(
     predictor: Predictor, table: Path, tmp_path: Path, monkeypatch: Any
 ) -> None:

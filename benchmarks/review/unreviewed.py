@@ -70,6 +70,6 @@ if __name__ == "__main__":
     run.doubted_labels = lambda *_: LabelIssues(
         pl.DataFrame(), {"suspect": 0, "contradictory": 0}, 0, {}, 0, 0
     )
-    run.look_at_texts = lambda *_: None
+    run._look_at_texts = lambda *_: None
     run.write_documents = picture_and_history
     main(sys.argv[1:])

@@ -1,6 +1,8 @@
 """Measure `textgauge score` beside what people use for it today, on the same rows.
 
     python benchmarks/use/score.py --data DIR --peers PEERS/bin/python [--rows 10000000] [--runs 3]
+    python benchmarks/use/score.py --data DIR --peers PEERS/bin/python --models lstm,bag \
+        --names tfidf,fasttext --only "all distinct"
 
 DIR holds component_notes.csv.gz. The peers run in an environment of their own
 (benchmarks/use/requirements.txt); without --peers only textgauge is measured.
@@ -55,22 +57,26 @@ def main() -> None:
     parser.add_argument("--distinct", type=int, default=1_000_000, help="rows of distinct texts")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--only", help="one table: catalogue, all distinct, …")
+    parser.add_argument("--models", default="lstm", help="of textgauge, with commas between")
+    parser.add_argument("--names", default=",".join(NAMES), help="of the peers, likewise")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="textgauge-score-") as name:
         folder = Path(name)
-        notes = options.data / "component_notes.csv.gz"
-        model = folder / "model"
-        train = [sys.executable, "-m", "textgauge", "train", notes, "--out", model, "--quiet"]
-        subprocess.run(train, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+        notes = options.data.resolve() / "component_notes.csv.gz"
+        models = {kind: folder / f"model-{kind}" for kind in options.models.split(",")}
+        for kind, model in models.items():
+            how = ["--model", kind, "--out", model, "--quiet"]
+            train = [sys.executable, "-m", "textgauge", "train", notes, *how]
+            subprocess.run(train, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         tables = make_tables(notes, folder, options.rows, options.distinct)
-        peers = list(NAMES) if options.peers else []
+        peers = options.names.split(",") if options.peers else []
         for peer in peers:
             command = [options.peers, PEERS, "train", peer, notes, folder / peer]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         for what, table in tables.items():
             if options.only not in (None, what):
                 continue
-            measure(what, table, model, peers, options)
+            measure(what, table, models, peers, options)
 
 
 def make_tables(notes: Path, folder: Path, rows: int, distinct: int) -> dict[str, Path]:
@@ -96,7 +102,11 @@ def make_tables(notes: Path, folder: Path, rows: int, distinct: int) -> dict[str
 
 
 def measure(
-    what: str, table: Path, model: Path, peers: list[str], options: argparse.Namespace
+    what: str,
+    table: Path,
+    models: dict[str, Path],
+    peers: list[str],
+    options: argparse.Namespace,
 ) -> None:
     """Run everybody in turn and print what came out."""
     speeds: dict[str, list[float]] = {}
@@ -104,19 +114,20 @@ def measure(
     peers = [] if what == "a tenth of it" else peers
     for _ in range(options.runs):
         out = table.with_suffix(".out.parquet")
-        told = run([sys.executable, "-c", SCORE, model, table, out])
-        out.unlink()
-        speeds.setdefault("textgauge", []).append(told["rows"] / told["seconds"])
-        memory = max(memory, told["peak_mb"])
+        for kind, model in models.items():
+            told = run([sys.executable, "-c", SCORE, model, table, out])
+            out.unlink()
+            speeds.setdefault(f"textgauge, {kind}", []).append(told["rows"] / told["seconds"])
+            memory = max(memory, told["peak_mb"])
         for peer in peers:
             rows = min(ROWS_OF_PEERS[peer], told["rows"])
             command = [options.peers, PEERS, "score", peer, table, table.with_name(peer), rows]
             told_by_peer = run(command)
             speeds.setdefault(peer, []).append(rows / told_by_peer["seconds"])
     print(f"\n{what}: {told['rows']:,} rows, peak memory of textgauge {memory:,.0f} MB\n")
-    print("| | rows a second (median) | runs | textgauge is faster by |")
+    print("| | rows a second (median) | runs | the first is faster by |")
     print("| --- | ---: | --- | ---: |")
-    ours = statistics.median(speeds["textgauge"])
+    ours = statistics.median(next(iter(speeds.values())))
     for name, found in speeds.items():
         median = statistics.median(found)
         runs = ", ".join(f"{each:,.0f}" for each in found)

@@ -36,6 +36,12 @@ from .text.tally import Tally
 from .tracking.addresses import resolve_model
 from .training.progress import NoProgress, Progress
 
+LOOKED_AT = 250_000
+"""Rows after which it is known whether texts come twice."""
+
+HARDLY_ANY_TWICE = 0.98
+"""Distinct texts a row from which on nothing is gained by remembering them."""
+
 
 def load_predictor(address: str | Path, tracking_uri: str | None = None) -> Predictor:
     """Load a saved model by its folder, or by a `runs:/` or `models:/` address.
@@ -167,7 +173,7 @@ class _Run:
         """Score a piece; it is in the output when this returns."""
         known, forgotten = len(self._scorer), self._scorer.forgotten
         texts = as_texts(piece.frame[self._text], self._stream.name)
-        predicted, seen = self._scorer.score(texts)
+        predicted, seen = self._scorer.score(texts, remember=self._texts_come_twice())
         before, self.seen = self.seen, self.seen.plus(seen)
         self._unreadable += len(piece.unreadable)
         self.after = piece.after
@@ -195,6 +201,11 @@ class _Run:
             drops=state.drops,
             lines=piece.lines,
         )
+
+    def _texts_come_twice(self) -> bool:
+        """Whether they do so far: a function of what is kept, so that going on changes nothing."""
+        rows = self.seen.read.rows
+        return rows < LOOKED_AT or self.seen.texts < HARDLY_ANY_TWICE * rows
 
     def _state(self, *, begin: int | None, counted: bool) -> _State:
         """What was learned with a piece; `begin` None: texts were forgotten."""

@@ -73,6 +73,19 @@ def test_what_was_seen_adds_up(predictor: Predictor, catalogue: pl.Series) -> No
     assert tally.read.outside >= 2
 
 
+def test_without_remembering_the_same_is_predicted_and_seen(
+    predictor: Predictor, catalogue: pl.Series
+) -> None:
+    scorer = Scorer(predictor)
+    frame, tally = scorer.score(catalogue, remember=False)
+    expected, seen = Scorer(predictor).score(catalogue)
+    assert frame.equals(expected)
+    assert (tally.rows, tally.texts, tally.read) == (seen.rows, seen.texts, seen.read)
+    assert len(scorer) == 0
+    nothing, tally = scorer.score(pl.Series([None], dtype=pl.String), remember=False)
+    assert (nothing.null_count().row(0), tally.rows, tally.texts) == ((1, 1, 1), 1, 0)
+
+
 def test_a_text_is_computed_once(predictor: Predictor, catalogue: pl.Series) -> None:
     counting: Any = Counting(predictor)
     scorer = Scorer(counting)
