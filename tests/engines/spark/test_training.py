@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -123,6 +124,22 @@ def test_a_workers_error_comes_back_with_its_own_words(
 
     monkeypatch.setattr(table, "_write", broken)
     with pytest.raises(EngineError, match=r"training failed on worker 0: .*[Pp]arquet"):
+        fit(table, encoder)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"device": "cuda"}, r"Spark gives tasks no GPU: .* or pass --device cpu"),
+        ({"model": "bag"}, r"the model 'bag' is trained in one process; pass --engine local"),
+    ],
+)
+def test_what_a_cluster_cannot_train_is_told(
+    prepared: Prepare, settings: dict[str, Any], told: str
+) -> None:
+    table, encoder = prepared(1)
+    table._config = replace(table._config, **settings)
+    with pytest.raises(EngineError, match=told):
         fit(table, encoder)
 
 

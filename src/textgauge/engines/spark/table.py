@@ -13,7 +13,7 @@ import numpy as np
 from ...config import Config
 from ...data.columns import demand
 from ...data.split import TRAIN, VAL
-from ...errors import SettingsError
+from ...errors import EngineError, SettingsError
 from ...text.encoder import TextEncoder
 from ..local import columns_of
 from ..prepared import TableFacts
@@ -124,6 +124,13 @@ class ClusterTable:
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
         config, classes = self._config, len(self.corpus.classes)
+        gpu = config.device != "cpu" and has_gpus(self._spark)
+        if config.device == "cuda" and not gpu:
+            raise EngineError(
+                "device is 'cuda', but Spark gives tasks no GPU: set "
+                "spark.task.resource.gpu.amount, or pass --device cpu."
+            )
+        model, architecture, vectors = new_model(encoder, config, classes, progress)
         progress.stage("writing shards")
         train, val = run_explained(
             self._spark,
@@ -131,7 +138,6 @@ class ClusterTable:
             self.facts.name,
             lambda: (self._write(TRAIN, encoder), self._write(VAL, encoder)),
         )
-        model, architecture, vectors = new_model(encoder, config, classes, progress)
         training = self._folder / "training"
         training.mkdir(parents=True, exist_ok=True)
         first_weights = None
@@ -163,7 +169,7 @@ class ClusterTable:
                 val=val.to_json(),
                 plan=vars(plan_of(config)),
                 threads=config.threads,
-                gpu=config.device != "cpu" and has_gpus(self._spark),
+                gpu=gpu,
                 identity=identity,
                 every=EVERY,
                 vectors=first_weights,
