@@ -1,6 +1,7 @@
 """Where a training computes, and that a GPU gives the same model where there is one."""
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -55,3 +56,23 @@ def test_a_gpu_trains_as_well_as_the_processor(model):
     assert losses["cuda"] == pytest.approx(losses["cpu"], abs=0.05)
     # Two runs with one seed on one machine.
     np.testing.assert_array_equal(logits["cuda"], logits["cuda again"])
+
+
+@GPU
+@pytest.mark.parametrize("model", ["lstm", "cnn", "bag"])
+def test_many_words_give_the_same_weights_twice_on_a_gpu(model):
+    """Where steps touch only the rows of their batch, the GPU adds up in no order of its own."""
+    random = np.random.default_rng(0)
+    words = random.integers(0, 3_000, (4_000, 12))
+    letters = [chr(97 + i) for i in range(26)]
+    names = ["w" + a + b + c for a in letters for b in letters for c in letters]
+    texts = [" ".join(names[i] for i in row) for row in words.tolist()]
+    labels = ["b" if row.sum() > 18_000 else "a" for row in words]
+    frame = pl.DataFrame({"text": texts, "label": labels})
+    corpus = build_corpus(frame, seed=0, fractions=(0.6, 0.2, 0.2))
+    config = Config(model=model, epochs=2, device="cuda")
+    encoder = learn_encoder(corpus.train.texts, config)
+    first, second = (fit(corpus, encoder, config) for _ in range(2))
+    assert first.model.embedding.sparse
+    for name, weights in first.model.state_dict().items():
+        assert torch.equal(weights, second.model.state_dict()[name]), name
