@@ -28,6 +28,7 @@ from .columns import ROLES, Columns, demand, listed, strings, times
 from .encodings import decode, refuse_binary
 from .json_lines import find_keys, read_json_lines
 from .problems import Problem
+from .standard_input import open_standard_input, standard_input_is_empty
 from .text_files import DELIMITERS, Rows, delimiter_named, find_layout, read_delimited
 
 __all__ = ["Columns", "Table", "read_frame", "read_table"]
@@ -248,13 +249,9 @@ def _open(source: Any, how: _How) -> _Opened:
 
 
 def _standard_input() -> bytes:
-    if sys.stdin.isatty():
-        raise TableError(
-            "nothing is sent to standard input. Send a table: textgauge check - < notes.csv"
-        )
-    data = sys.stdin.buffer.read()
+    data = open_standard_input("check").read()
     if not data.strip():
-        raise TableError("standard input is empty. See that the command before the pipe works.")
+        raise standard_input_is_empty()
     return data
 
 

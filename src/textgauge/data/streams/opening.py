@@ -7,7 +7,6 @@ import csv
 import glob
 import gzip
 import io
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ from ...errors import SettingsError, TableError
 from ..columns import demand
 from ..encodings import codec_of, decode, refuse_binary
 from ..json_lines import json_sample
+from ..standard_input import open_standard_input, standard_input_is_empty
 from ..tables import (
     SUFFIXES,
     TYPED,
@@ -161,13 +161,9 @@ def _frame_part(source: Any, rows: int) -> Typed:
 
 
 def _standard_input() -> Origin:
-    if sys.stdin.isatty():
-        raise TableError(
-            "nothing is sent to standard input. Send a table: textgauge score MODEL - < notes.csv"
-        )
-    origin = Origin.of_pipe(sys.stdin.buffer, "standard input")
+    origin = Origin.of_pipe(open_standard_input("score MODEL"), "standard input")
     if not origin.head.strip():
-        raise TableError("standard input is empty. See that the command before the pipe works.")
+        raise standard_input_is_empty()
     return origin
 
 
