@@ -7,7 +7,8 @@ from made_models import make_batch
 from made_models import make_model as make
 
 from textgauge.config import Config
-from textgauge.models.bag import FACTORS, BagClassifier
+from textgauge.models.bag import BagClassifier
+from textgauge.models.pairs import FACTORS
 from textgauge.text.encoder import Encoded
 from textgauge.text.vocabulary import NUMBER
 

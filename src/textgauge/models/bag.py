@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 import torch
 from torch import Tensor, nn
 
 from ..text.vocabulary import PAD
+from .pairs import (
+    buckets_for,
+    hashes_of,
+    known_pairs,
+    pair_row_nodes,
+    pair_rows,
+    places_of,
+)
 from .reading import TextModel
 
 if TYPE_CHECKING:
@@ -18,17 +23,6 @@ if TYPE_CHECKING:
 
     from ..config import Config
     from ..text.encoder import Encoded
-
-FACTORS = (2_654_435_761, 40_503)
-"""Two odd numbers (Knuth, "The Art of Computer Programming" 3, section 6.4): of the ids of two
-neighbours they make one number. With ids below 2**31 it stays within 64 bits."""
-
-BUCKETS_A_PAIR = 8
-"""Buckets for each pair that train has: of eight pairs one shares its bucket with another, and of
-eight that train does not have one finds a bucket that is taken."""
-
-LEAST_BUCKETS = 1_024
-"""With few pairs more cost nothing."""
 
 
 class BagClassifier(TextModel):
@@ -78,25 +72,19 @@ class BagClassifier(TextModel):
     @classmethod
     def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
         """The arguments that the training texts decide, besides vocabulary and numbers."""
-        found = len(_pairs_of(train, config.min_texts))
-        # Odd: of a power of two the low bits of the ids alone would choose.
-        buckets = max(BUCKETS_A_PAIR * found, LEAST_BUCKETS) | 1
-        return {"pairs": found, "buckets": buckets}
+        found = len(known_pairs(*hashes_of(train), config.min_texts))
+        return {"pairs": found, "buckets": buckets_for(found)}
 
     def learn_from(self, train: Encoded, config: Config) -> None:
         """Give each pair of the training texts a vector of its own, but the rarest."""
-        found = _pairs_of(train, config.min_texts)
-        place = np.zeros(len(self.place), dtype=np.int32)
-        place[found % len(place)] = np.arange(1, 1 + len(found))
-        self.place.copy_(torch.from_numpy(place))
+        found = known_pairs(*hashes_of(train), config.min_texts)
+        self.place.copy_(torch.from_numpy(places_of(found, len(self.place))))
 
     def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
         """See `TextModel.forward`."""
         inside = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
         ids = ids.masked_fill(~inside, PAD)
-        left = nn.functional.pad(ids, (1, 0), value=PAD)[:, :-1]
-        hashed = (left * FACTORS[0] + ids * FACTORS[1]) % len(self.place)
-        rows = self.place[hashed].long() * ((left != PAD) & (ids != PAD))
+        rows = pair_rows(ids, self.place)
         found = self.vectors(ids, positions).sum(1) + self.pairs(rows).sum(1)
         logits: Tensor = self.output(found / (lengths + (rows != 0).sum(1)).unsqueeze(1))
         return logits
@@ -113,39 +101,9 @@ class BagClassifier(TextModel):
         def table(vectors: Tensor) -> Tensor:
             return nn.functional.linear(vectors, self.output.weight) if narrow else vectors
 
-        index = graph.node("Range", graph.integer(0), graph.columns("ids"), graph.integer(1))
-        lengths = graph.node(
-            "Unsqueeze", graph.node("Cast", "lengths", to=graph.INT64), graph.integers([1])
-        )
-        inside = graph.node("Less", index, lengths)
-        ids = graph.node("Mul", "ids", graph.node("Cast", inside, to=graph.INT64))
-        positions = "positions"
-        if self.numbers is not None:
-            positions = graph.node("Mul", positions, graph.node("Cast", inside, to=graph.FLOAT))
+        ids, positions, lengths = graph.inside(self.numbers is not None)
         words = self.vector_nodes(graph, ids, positions, table)
-        # A column of nothing before the first word, so that each word has a left neighbour.
-        left = graph.node(
-            "Slice",
-            graph.node("Pad", ids, graph.integers([0, 1, 0, 0])),
-            *(graph.integers([at]) for at in (0, -1, 1)),
-        )
-        hashed = graph.node(
-            "Mod",
-            graph.node(
-                "Add",
-                graph.node("Mul", left, graph.integers([FACTORS[0]])),
-                graph.node("Mul", ids, graph.integers([FACTORS[1]])),
-            ),
-            graph.integers([len(self.place)]),
-        )
-        both = graph.node("Min", left, ids, graph.integers([1]))  # PAD is 0
-        rows = graph.node(
-            "Mul",
-            graph.node(
-                "Cast", graph.node("Gather", graph.weight(self.place), hashed), to=graph.INT64
-            ),
-            both,
-        )
+        rows = pair_row_nodes(graph, ids, self.place)
         pairs = graph.node("Gather", graph.weight(table(self.pairs.weight)), rows)
         over_words = graph.integers([1])
         total = graph.node(
@@ -163,16 +121,3 @@ class BagClassifier(TextModel):
             weight = graph.weight(self.output.weight)
             graph.node("Gemm", mean, weight, bias, transB=1, output="logits")
         return graph.model(self.output.out_features)
-
-
-def _pairs_of(train: Encoded, min_texts: int) -> npt.NDArray[np.int64]:
-    """The hashes of the pairs that stand in so many texts at least, rising. Shape: (pairs,)."""
-    text = np.repeat(np.arange(len(train), dtype=np.int32), train.lengths)
-    neighbours = np.flatnonzero(text[1:] == text[:-1])
-    ids = train.ids.astype(np.int64)
-    pair = ids[neighbours] * FACTORS[0] + ids[neighbours + 1] * FACTORS[1]
-    counted = pl.DataFrame({"pair": pair, "text": text[neighbours]}).unique().group_by("pair").len()
-    found: npt.NDArray[np.int64] = (
-        counted.filter(pl.col("len") >= min_texts)["pair"].sort().to_numpy()
-    )
-    return found

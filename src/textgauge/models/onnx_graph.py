@@ -62,6 +62,28 @@ class GraphBuilder:
         shape = self.node("Gather", self.node("Shape", name), self.integers([1]))
         return self.node("Squeeze", shape)
 
+    def inside(self, numbers: bool) -> tuple[str, str, str]:
+        """Nodes that set what stands behind a text's end to zero.
+
+        Args:
+            numbers: whether the positions are read.
+
+        Returns:
+            The names of the ids and of the positions, both of shape (texts, tokens), and of the
+            lengths, int64 of shape (texts, 1).
+
+        """
+        index = self.node("Range", self.integer(0), self.columns("ids"), self.integer(1))
+        lengths = self.node(
+            "Unsqueeze", self.node("Cast", "lengths", to=self.INT64), self.integers([1])
+        )
+        inside = self.node("Less", index, lengths)
+        ids = self.node("Mul", "ids", self.node("Cast", inside, to=self.INT64))
+        positions = "positions"
+        if numbers:
+            positions = self.node("Mul", positions, self.node("Cast", inside, to=self.FLOAT))
+        return ids, positions, lengths
+
     def model(self, outputs: int) -> onnx.ModelProto:
         """The checked model. Its output `logits` has shape (texts, outputs)."""
 
