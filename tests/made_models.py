@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from textgauge.models import build_model
-from textgauge.models.bag import BagClassifier
+from textgauge.models.linear import LinearClassifier
 from textgauge.text.vocabulary import NUMBER
 
 SIZES = {
@@ -13,7 +13,7 @@ SIZES = {
     "number_bins": 6,
     "embedding_size": 5,
 }
-"""What every architecture takes."""
+"""What every architecture takes; the last, where words have vectors."""
 
 OWN = {
     "lstm": {"hidden_size": 7, "dropout": 0.0, "recurrent_dropout": 0.0},
@@ -23,8 +23,12 @@ OWN = {
     },
     "cnn": {"filters": 6, "dropout": 0.0},
     "bag": {"pairs": 12, "buckets": 64},
+    "linear": {"pairs": 12, "buckets": 64},
 }
 """What each takes besides."""
+
+WITH_VECTORS = [name for name in OWN if name != "linear"]
+"""Those whose words have vectors."""
 
 DROPPING: dict[str, dict[str, float]] = {
     "lstm": {"dropout": 0.5, "recurrent_dropout": 0.5},
@@ -34,14 +38,42 @@ DROPPING: dict[str, dict[str, float]] = {
 """Those that drop something in training."""
 
 
+def sizes_of(name):
+    """The arguments of the architecture `name`, a key of `OWN`."""
+    shared = {key: value for key, value in SIZES.items() if key != "embedding_size"}
+    return (SIZES if name in WITH_VECTORS else shared) | OWN[name]
+
+
 def make_model(name, seed=0, **sizes):
     """A new model of the architecture `name`, a key of `OWN`."""
     torch.manual_seed(seed)
-    model = build_model(name.partition(",")[0], SIZES | OWN[name] | sizes)
-    if isinstance(model, BagClassifier):  # Some pairs have vectors, and they are not zero.
+    model = build_model(name.partition(",")[0], sizes_of(name) | sizes)
+    if hasattr(model, "place"):  # Some pairs are known, and what they add is not zero.
         model.place[:] = torch.randint(-40, 13, model.place.shape).clamp(min=0)
         with torch.no_grad():
             model.pairs.weight[1:].normal_()
+    if isinstance(model, LinearClassifier):  # Made without weights.
+        with torch.no_grad():
+            model.embedding.weight[1:].normal_()
+            model.bias.normal_()
+            if model.numbers is not None:
+                model.numbers.weight.normal_()
+    return as_trained(model)
+
+
+def as_trained(model):
+    """The same model with what holds after any training, whatever its weights are."""
+    with torch.no_grad():
+        for table in model.modules():  # What fills a short text stays zero.
+            if isinstance(table, torch.nn.Embedding):
+                table.weight[0] = 0
+        if isinstance(model, LinearClassifier):  # Squares; a number's are those of its token.
+            tables, squares = [model.embedding.weight, model.pairs.weight], (model.outputs, -1)
+            for column in squares:
+                for table in tables:
+                    table[:, column].abs_()
+                if model.numbers is not None:
+                    model.numbers.weight[:, column] = 0
     return model
 
 

@@ -13,19 +13,42 @@ import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from .errors import SettingsError, did_you_mean
 
-ModelName = Literal["bag", "cnn", "lstm"]
+ModelName = Literal["bag", "cnn", "linear", "lstm"]
 Device = Literal["auto", "cpu", "cuda"]
 ClassWeights = Literal["none", "balanced"]
 
-LEARNING_RATES: Mapping[ModelName, float] = {"bag": 0.01, "cnn": 0.001, "lstm": 0.001}
-"""Where none is given; a mean of many vectors moves by little with each of them."""
+DEFAULTS: Mapping[str, int | float] = {
+    "lr": 0.001,
+    "min_texts": 2,
+    "max_words": 50_000,
+    "max_tokens": 256,
+}
+"""What becomes of settings that are None, if the architecture says nothing else."""
+
+DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
+    # A mean of many vectors moves by little with each of them.
+    "bag": {"lr": 0.01},
+    "cnn": {},
+    # A sum of single weights: rare words do no harm, long texts cost little, no step has a size.
+    "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000},
+    "lstm": {},
+}
+"""What an architecture says else."""
 
 FALSE = "false-"
 """How the keys of `Config.cost` begin; the label follows, by its value or its name."""
+
+
+class Limits(NamedTuple):
+    """How much of the texts is read; see the settings of the same names."""
+
+    min_texts: int
+    max_words: int
+    max_tokens: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +84,12 @@ class Config:
     """Read numbers as magnitudes; False reads them as plain words."""
     number_bins: int = 64
     """Bins of the piecewise-linear encoding of numbers, 1 to 4096."""
-    min_texts: int = 2
-    """In how many distinct training texts a word must stand to be known."""
-    max_words: int = 50_000
-    """How many words are known at most: the most frequent."""
-    max_tokens: int = 256
-    """Longer texts are read up to this token."""
+    min_texts: int | None = None
+    """In how many distinct training texts a word must stand to be known; see `DEFAULTS`."""
+    max_words: int | None = None
+    """How many words are known at most: the most frequent; see `DEFAULTS`."""
+    max_tokens: int | None = None
+    """Longer texts are read up to this token; see `DEFAULTS`."""
     vectors: str | None = None
     """Word vectors: a GloVe or word2vec text file, an .npz, an .npy, or an installed package."""
     freeze_vectors: bool = False
@@ -89,6 +112,8 @@ class Config:
     """Filters of each of the CNN's widths."""
     filter_dropout: float = 0.5
     """Share of the CNN's maxima that is dropped in training, in [0, 1)."""
+    penalty: float = 1.0
+    """What a wrong training row costs the linear model beside large weights (LIBLINEAR's C)."""
 
     # Training
     epochs: int = 40
@@ -98,7 +123,7 @@ class Config:
     batch_size: int | None = None
     """Texts a step; None chooses by the number of training texts."""
     lr: float | None = None
-    """Learning rate of Adam; None becomes the architecture's in `LEARNING_RATES`."""
+    """Learning rate of Adam; see `DEFAULTS`. The linear model takes no steps and heeds none."""
     class_weights: ClassWeights = "none"
     """"balanced" gives every label the same total weight in the loss."""
     distinct: bool = True
@@ -121,8 +146,23 @@ class Config:
         problems = [*wrong.values(), *_value_problems(self, sound=_names() - wrong.keys())]
         if problems:
             raise SettingsError("\n".join(problems))
-        if self.lr is None:
-            object.__setattr__(self, "lr", LEARNING_RATES[self.model])
+        for name, value in {**DEFAULTS, **DEFAULTS_OF[self.model]}.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+    @property
+    def limits(self) -> Limits:
+        """How much is read, None replaced."""
+        assert self.min_texts is not None
+        assert self.max_words is not None
+        assert self.max_tokens is not None
+        return Limits(self.min_texts, self.max_words, self.max_tokens)
+
+    @property
+    def step(self) -> float:
+        """Learning rate, None replaced."""
+        assert self.lr is not None
+        return self.lr
 
     @property
     def fractions(self) -> tuple[float, float, float]:
@@ -184,6 +224,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "recurrent_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
     "filters": (1, 8192, "from 1 to 8192"),
     "filter_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
+    "penalty": (1e-9, 1e9, "more than 0 and at most a milliard"),
     "epochs": (1, 1e6, "1 or more"),
     "patience": (1, 1e6, "1 or more"),
     "batch_size": (1, 1e6, "1 or more"),

@@ -57,7 +57,7 @@ def review_model(
         corpus.test,
         rule.decide(on_test).label,
         corpus.classes,
-        config.max_tokens,
+        config.limits.max_tokens,
     )
     return review, rules
 

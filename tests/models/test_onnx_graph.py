@@ -5,7 +5,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from made_models import OWN
+from made_models import OWN, WITH_VECTORS, as_trained
 from made_models import make_model as make
 
 from textgauge.models.onnx_graph import IR_VERSION, OPSET, GraphBuilder
@@ -14,14 +14,12 @@ from textgauge.text.vocabulary import NUMBER
 
 def make_model(outputs, number_bins, name="lstm"):
     sizes = {"vocabulary_size": 30, "outputs": outputs, "number_bins": number_bins}
-    model = make(name, outputs + number_bins, **sizes, embedding_size=6)
+    wide = {"embedding_size": 6} if name in WITH_VECTORS else {}
+    model = make(name, outputs + number_bins, **sizes, **wide)
     with torch.no_grad():  # Far from the tidy first weights, every gate and bias counts.
         for parameter in model.parameters():
             parameter.normal_(0, 0.5)
-        for table in model.modules():  # What fills a short text stays zero in any training.
-            if isinstance(table, torch.nn.Embedding):
-                table.weight[0] = 0
-    return model.eval()
+    return as_trained(model).eval()
 
 
 def run(model, ids, positions, lengths):

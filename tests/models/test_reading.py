@@ -3,21 +3,24 @@
 import numpy as np
 import pytest
 import torch
-from made_models import DROPPING, OWN, make_batch, make_model
+from made_models import DROPPING, OWN, WITH_VECTORS, make_batch, make_model
 from torch import nn
 
 from textgauge.models import MODELS
 from textgauge.models.reading import TextModel
 from textgauge.text.vocabulary import NUMBER, PAD
 
-pytestmark = pytest.mark.parametrize("name", list(OWN))
+of_each = pytest.mark.parametrize("name", list(OWN))
+of_those_with_vectors = pytest.mark.parametrize("name", WITH_VECTORS)
 
 
+@of_each
 def test_every_architecture_is_looked_at(name):
     assert {each.partition(",")[0] for each in OWN} == set(MODELS)
     assert isinstance(make_model(name), TextModel)
 
 
+@of_each
 def test_equal_seeds_give_equal_weights(name):
     for one, other in zip(
         make_model(name, 5).parameters(), make_model(name, 5).parameters(), strict=True
@@ -28,11 +31,13 @@ def test_equal_seeds_give_equal_weights(name):
 # ---- what reaches the logits
 
 
+@of_each
 @pytest.mark.parametrize("outputs", [1, 4])
 def test_logits_have_a_row_a_text_and_a_column_an_output(name, outputs):
     assert make_model(name, outputs=outputs).eval()(*make_batch()).shape == (9, outputs)
 
 
+@of_each
 @pytest.mark.parametrize("dropping", [False, True])
 def test_padding_does_not_change_the_logits(name, dropping):
     # With dropout, however small, the training mode of an LSTM goes its own way through the steps.
@@ -47,6 +52,7 @@ def test_padding_does_not_change_the_logits(name, dropping):
         torch.testing.assert_close(alone[0], together[row], atol=1e-6, rtol=0)
 
 
+@of_each
 def test_tokens_up_to_the_end_change_the_logits(name):
     model = make_model(name).eval()
     ids, positions, lengths = make_batch()
@@ -64,6 +70,7 @@ def test_tokens_up_to_the_end_change_the_logits(name):
     assert changed == tried if name != "cnn" else changed > 0.8 * tried
 
 
+@of_each
 def test_the_order_of_the_texts_plays_no_role(name):
     model = make_model(name).eval()
     batch = make_batch()
@@ -73,6 +80,7 @@ def test_the_order_of_the_texts_plays_no_role(name):
     )
 
 
+@of_each
 def test_a_number_adds_its_vector_to_that_of_its_token(name):
     model = make_model(name)
     ids = torch.tensor([[4, NUMBER]])
@@ -88,6 +96,7 @@ def test_a_number_adds_its_vector_to_that_of_its_token(name):
     )
 
 
+@of_each
 def test_positions_of_words_and_of_models_without_numbers_are_not_read(name):
     ids, positions, lengths = make_batch()
     noise = torch.rand(positions.shape)
@@ -99,6 +108,7 @@ def test_positions_of_words_and_of_models_without_numbers_are_not_read(name):
     torch.testing.assert_close(model(ids, noise, lengths), model(ids, positions, lengths))
 
 
+@of_each
 def test_texts_without_any_number_can_be_read_and_learned_from(name):
     model = make_model(name, **DROPPING.get(name, {})).train()
     ids = torch.tensor([[4, 5], [6, 7]])
@@ -106,6 +116,7 @@ def test_texts_without_any_number_can_be_read_and_learned_from(name):
     assert model.embedding.weight.grad[4:8].abs().sum() > 0
 
 
+@of_each
 def test_nothing_is_dropped_outside_training(name):
     if name not in DROPPING:
         assert "dropout" not in OWN[name]
@@ -116,6 +127,7 @@ def test_nothing_is_dropped_outside_training(name):
     assert torch.equal(model.eval()(*batch), model(*batch))
 
 
+@of_each
 def test_what_fills_a_short_text_has_no_vector(name):
     assert not make_model(name).embedding.weight[PAD].any()
 
@@ -123,6 +135,7 @@ def test_what_fills_a_short_text_has_no_vector(name):
 # ---- word vectors
 
 
+@of_those_with_vectors
 def test_word_vectors_stand_in_their_rows_and_the_others_keep_their_spread(name):
     model = make_model(name, vocabulary_size=2000)
     before = model.embedding.weight.detach().clone()
@@ -137,6 +150,7 @@ def test_word_vectors_stand_in_their_rows_and_the_others_keep_their_spread(name)
     assert after.requires_grad
 
 
+@of_those_with_vectors
 @pytest.mark.parametrize("freeze", [True, False])
 def test_frozen_vectors_are_not_trained(name, freeze):
     model = make_model(name)

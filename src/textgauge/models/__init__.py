@@ -9,12 +9,17 @@ from collections.abc import Mapping
 
 from .bag import BagClassifier
 from .cnn import CNNClassifier
+from .linear import LinearClassifier
 from .lstm import LSTMClassifier
 from .reading import TextModel
 
-MODELS: dict[str, type[BagClassifier] | type[CNNClassifier] | type[LSTMClassifier]] = {
+MODELS: dict[
+    str,
+    type[BagClassifier] | type[CNNClassifier] | type[LinearClassifier] | type[LSTMClassifier],
+] = {
     "bag": BagClassifier,
     "cnn": CNNClassifier,
+    "linear": LinearClassifier,
     "lstm": LSTMClassifier,
 }
 """Every architecture by its name in `Config.model`."""

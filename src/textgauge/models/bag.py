@@ -72,12 +72,12 @@ class BagClassifier(TextModel):
     @classmethod
     def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
         """The arguments that the training texts decide, besides vocabulary and numbers."""
-        found = len(known_pairs(*hashes_of(train), config.min_texts))
+        found = len(known_pairs(*hashes_of(train), config.limits.min_texts))
         return {"pairs": found, "buckets": buckets_for(found)}
 
     def learn_from(self, train: Encoded, config: Config) -> None:
         """Give each pair of the training texts a vector of its own, but the rarest."""
-        found = known_pairs(*hashes_of(train), config.min_texts)
+        found = known_pairs(*hashes_of(train), config.limits.min_texts)
         self.place.copy_(torch.from_numpy(places_of(found, len(self.place))))
 
     def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:

@@ -45,6 +45,8 @@ class TextModel(nn.Module):
     """Whether training learns as well with matrix products in bfloat16."""
     looks_at_texts = False
     """Whether `learned_sizes` and `learn_from` look at the training texts."""
+    has_vectors = True
+    """Whether words have vectors, of `embedding_size`, which can start from pretrained ones."""
 
     def __init__(self, *, vocabulary_size: int, number_bins: int, embedding_size: int) -> None:
         super().__init__()
@@ -60,6 +62,12 @@ class TextModel(nn.Module):
 
     def learn_from(self, train: Encoded, config: Config) -> None:
         """Take over from the training texts what no step of the training changes."""
+
+    def divide_logits(self, divisor: float) -> None:
+        """Change the weights so that all logits are divided."""
+        with torch.no_grad():
+            self.output.weight.div_(divisor)
+            self.output.bias.div_(divisor)
 
     def set_vectors(
         self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool

@@ -14,7 +14,5 @@ def learn_encoder(train_texts: pl.Series, config: Config) -> TextEncoder:
         train_texts,
         read_numbers=config.numbers,
         number_bins=config.number_bins,
-        min_texts=config.min_texts,
-        max_words=config.max_words,
-        max_tokens=config.max_tokens,
+        **config.limits._asdict(),
     )

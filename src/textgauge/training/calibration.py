@@ -2,7 +2,7 @@
 
 Guo et al., "On Calibration of Modern Neural Networks" (ICML 2017), section 4.2: logits are divided
 by the number that gives the validation labels the least loss. No decision between labels changes.
-The number is worked into the last layer, so that whoever computes the logits has the right ones.
+The number is worked into the weights, so that whoever computes the logits has the right ones.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from .loop import predict_logits
 
@@ -32,7 +31,7 @@ def calibrate(
     """Give `model` the temperature that suits these texts, and return it.
 
     Args:
-        model: on the processor; its last layer is changed in place.
+        model: on the processor; its weights are changed in place.
         val: texts that it was not trained on.
         weights: of each label, as in training; None: all weigh alike. Shape: (classes,).
 
@@ -41,9 +40,7 @@ def calibrate(
     if weights is not None:
         rows = rows * weights
     temperature = find_temperature(logits, rows)
-    with torch.no_grad():
-        model.output.weight.div_(temperature)
-        model.output.bias.div_(temperature)
+    model.divide_logits(temperature)
     return temperature
 
 

@@ -13,8 +13,9 @@ import torch
 from ..config import Config
 from ..data.corpus import Corpus, LabelledTexts
 from ..data.split import hash_of
-from ..errors import EngineError
+from ..errors import EngineError, SettingsError
 from ..models import MODELS, build_model
+from ..models.linear import LinearClassifier
 from ..models.reading import TextModel
 from ..text.encoder import Encoded, TextEncoder
 from ..text.vectors import WordVectors, read_vectors
@@ -23,6 +24,7 @@ from .calibration import calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
+from .linear import train_linear
 from .loop import Trained, TrainingPlan, train_model
 from .loss import balanced_weights
 from .progress import NoProgress, Progress
@@ -87,18 +89,23 @@ def fit(
         progress.epoch(epoch)
         on_epoch(epoch)
 
-    trained = train_model(
-        model,
-        in_shards(train, config.seed),
-        in_shards(val, config.seed),
-        plan_of(config),
-        world=Alone(device_named(config.device)),
-        on_epoch=after_epoch,
-        on_step=progress.step,
-        on_checkpoint=on_checkpoint,
-        start_from=start_from,
-    )
-    temperature = calibrate(model, val, label_weights(config, train.label_rows))
+    weights = label_weights(config, train.label_rows)
+    if isinstance(model, LinearClassifier):
+        trained = train_linear(model, encoder, train, val, config, weights)
+        after_epoch(trained.best)
+    else:
+        trained = train_model(
+            model,
+            in_shards(train, config.seed),
+            in_shards(val, config.seed),
+            plan_of(config),
+            world=Alone(device_named(config.device)),
+            on_epoch=after_epoch,
+            on_step=progress.step,
+            on_checkpoint=on_checkpoint,
+            start_from=start_from,
+        )
+    temperature = calibrate(model, val, weights)
     return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
 
@@ -129,17 +136,23 @@ def new_model(
             f"the model '{config.model}' is trained in one process; pass --engine local or "
             "another --model."
         )
+    if config.vectors is not None and not kind.has_vectors:
+        raise SettingsError(
+            f"the model '{config.model}' has no word vectors; leave --vectors out, or pass another "
+            "--model."
+        )
     if config.vectors is not None:
         vectors = read_vectors(config.vectors, encoder.vocabulary.words)
         progress.note(
             f"word vectors: {vectors.width} wide, for {len(vectors.rows):,} of "
             f"{vectors.vocabulary_size:,} known words ({vectors.coverage:.1%})"
         )
+    width = vectors.width if vectors else config.embedding_size
     sizes: dict[str, int | float] = {
         "vocabulary_size": len(encoder.vocabulary),
         "outputs": 1 if classes == 2 else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
-        "embedding_size": vectors.width if vectors else config.embedding_size,
+        **({"embedding_size": width} if kind.has_vectors else {}),
         **kind.sizes(config),
         **({} if train is None else kind.learned_sizes(train, config)),
     }
@@ -163,12 +176,11 @@ def label_weights(
 
 def plan_of(config: Config) -> TrainingPlan:
     """What the loop needs to know of the settings."""
-    assert config.lr is not None
     return TrainingPlan(
         epochs=config.epochs,
         patience=config.patience,
         batch_size=config.batch_size,
-        lr=config.lr,
+        lr=config.step,
         balanced=config.class_weights == "balanced",
         seed=config.seed,
     )

@@ -39,16 +39,22 @@ def learn_encoder(train: DataFrame, config: Config, folder: Path) -> TextEncoder
     scale = learn_numbers(train, config, folder) if config.numbers else None
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
-        words = tokenize(frame["key"], config.max_tokens).list.unique().explode().drop_nulls()
+        words = (
+            tokenize(frame["key"], config.limits.max_tokens).list.unique().explode().drop_nulls()
+        )
         if scale is not None:
             words = words.filter(~is_number(words))
         return words.rename("word").value_counts(name="n").cast({"n": pl.Int64})
 
     counted = over_batches(train.select("key"), count, "word string, n long")
-    known = counted.groupBy("word").agg(F.sum("n").alias("n")).where(F.col("n") >= config.min_texts)
-    ordered = known.orderBy(F.desc("n"), F.asc("word")).limit(config.max_words)
+    known = (
+        counted.groupBy("word")
+        .agg(F.sum("n").alias("n"))
+        .where(F.col("n") >= config.limits.min_texts)
+    )
+    ordered = known.orderBy(F.desc("n"), F.asc("word")).limit(config.limits.max_words)
     words = collected(ordered.select("word"))["word"].to_list()
-    return TextEncoder(Vocabulary([*SPECIAL, *words]), scale, config.max_tokens)
+    return TextEncoder(Vocabulary([*SPECIAL, *words]), scale, config.limits.max_tokens)
 
 
 def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale | None:
@@ -56,7 +62,7 @@ def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale
     from pyspark.sql import functions as F  # noqa: N812
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
-        tokens = tokenize(frame["key"], config.max_tokens).explode().drop_nulls()
+        tokens = tokenize(frame["key"], config.limits.max_tokens).explode().drop_nulls()
         values = number_value(tokens.filter(is_number(tokens)))
         finite = values.filter(values.is_finite())
         return finite.rename("value").value_counts(name="n").cast({"n": pl.Int64})

@@ -1,0 +1,278 @@
+"""The linear model's features and weights: a support vector machine on weighted words and pieces.
+
+A text is a row of three kinds of features. Each token has one, and so has each known pair of
+neighbours, weighted by how few texts have it (the inverse document frequency); together they are
+divided by the root of the sum of all tokens' and pairs' squares. Each known piece of a word has
+one, weighted and divided alike, but among pieces. And a number has those of its magnitude, one for
+each edge that it passes. That a token counts in the size as often as it stands there keeps the size
+a sum over tokens: the saved model then needs one row a token, whatever pieces it consists of.
+
+The weights are those of Fan et al., "LIBLINEAR: A Library for Large Linear Classification" (2008):
+one label against the others, squared hinge loss.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+import torch
+from scipy import sparse
+
+from ..config import Config
+from ..errors import SettingsError
+from ..models.linear import LinearClassifier
+from ..models.pairs import hashes_of
+from ..text.encoder import Encoded, TextEncoder
+from ..text.grams import grams_of
+from ..text.vocabulary import NUMBER, SPECIAL
+from .batches import EncodedTexts
+from .history import Epoch
+from .loop import Trained, evaluate
+
+TOLERANCE = 0.1
+"""How exactly the weights are found. On ten tables a thousandth of it gave the same decisions."""
+
+NUMBER_SCALE = 2.0
+"""Size of the features of a number that passes all edges, beside a word's inverse frequency."""
+
+NEVER = -5.0
+"""Bias of a label that no training text has: below what any other gets, and no further, or the
+temperature would be chosen for such labels alone."""
+
+MOST_WEIGHTS = 2**29
+"""Weights at most: 4 GiB while they are found."""
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Features:
+    """What the features are; `V` ids, `P` pairs, `G` pieces.
+
+    Attributes:
+        place: the row of each bucket's pair, as `models.pairs.places_of` gives it.
+        of_ids: weight of each id. Shape: (V,).
+        of_pairs: weight of each known pair. Shape: (P,).
+        pieces: weight of each piece of each id. Shape: (V, G).
+        edges: that a number can pass.
+
+    """
+
+    place: npt.NDArray[np.int32]
+    of_ids: Floats
+    of_pairs: Floats
+    pieces: sparse.csr_matrix
+    edges: int
+
+    @classmethod
+    def learn(cls, model: LinearClassifier, encoder: TextEncoder, train: Encoded) -> Features:
+        """Weigh what the training texts have."""
+        ids, pairs = len(encoder.vocabulary), model.pairs.num_embeddings - 1
+        place = model.place.numpy()
+        words = _counts(*_tokens_of(train), len(train), ids)
+        neighbours = _counts(*_pairs_of(train, place), len(train), pairs)
+        pieces = _pieces_of(encoder)
+        of_pieces = _rarity((words @ pieces).tocsr())
+        weighted = (pieces @ sparse.diags(of_pieces)).tocsr()
+        edges = 0 if encoder.numbers is None else encoder.numbers.bins
+        of_ids = _rarity(words)
+        of_ids[:NUMBER] = 0  # Neither filling nor an unknown word adds anything.
+        return cls(place, of_ids, _rarity(neighbours), weighted.astype(np.float32), edges)
+
+    def rows_of(self, texts: Encoded) -> sparse.csr_matrix:
+        """The features of texts. Shape: (texts, V + P + G + edges), float64."""
+        count = len(texts)
+        words = _counts(*_tokens_of(texts), count, len(self.of_ids))
+        pairs = _counts(*_pairs_of(texts, self.place), count, len(self.of_pairs))
+        # As the saved model adds it up: each token and pair by itself.
+        whole = _inverse_root(words @ self.of_ids**2 + pairs @ self.of_pairs**2)
+        of_pieces = _inverse_root(words @ self.pieces.power(2).sum(1).A1)
+        return sparse.hstack(
+            [
+                _scaled(words, whole) @ sparse.diags(self.of_ids),
+                _scaled(pairs, whole) @ sparse.diags(self.of_pairs),
+                _scaled(words, of_pieces) @ self.pieces,
+                _scaled(self._passed(texts), whole * self.number_scale),
+            ],
+            format="csr",
+            dtype=np.float64,
+        )
+
+    @property
+    def number_scale(self) -> float:
+        """What a number has of each edge that it passes."""
+        return NUMBER_SCALE / math.sqrt(max(self.edges, 1))
+
+    def _passed(self, texts: Encoded) -> sparse.csr_matrix:
+        """How many of a text's numbers pass each edge, those in between by a part."""
+        numbers = np.flatnonzero(texts.ids == NUMBER) if self.edges else np.zeros(0, np.int64)
+        text = np.repeat(np.arange(len(texts)), texts.lengths)[numbers]
+        passed = np.clip(texts.positions[numbers][:, None] - np.arange(self.edges), 0, 1)
+        at, edge = np.nonzero(passed)
+        values = passed[at, edge].astype(np.float32)
+        return sparse.csr_matrix((values, (text[at], edge)), shape=(len(texts), self.edges))
+
+    def give(self, model: LinearClassifier, weights: Floats, bias: Floats) -> None:
+        """Store weights in a model as what each token and pair adds.
+
+        Args:
+            model: whose tables are filled.
+            weights: of the features. Shape: (outputs, features).
+            bias: Shape: (outputs,).
+
+        """
+        ids, pairs, pieces, edges = np.split(
+            weights.T,
+            np.cumsum([len(self.of_ids), len(self.of_pairs), self.pieces.shape[1]]),
+        )
+        tokens = np.hstack(
+            [
+                self.of_ids[:, None] * ids,
+                self.of_ids[:, None] ** 2,
+                self.pieces @ pieces,
+                self.pieces.power(2).sum(1),
+            ]
+        )
+        neighbours = np.hstack([self.of_pairs[:, None] * pairs, self.of_pairs[:, None] ** 2])
+        with torch.no_grad():
+            model.embedding.weight.copy_(torch.from_numpy(tokens))
+            model.pairs.weight[1:] = torch.from_numpy(neighbours)
+            model.bias.copy_(torch.from_numpy(bias))
+            if model.numbers is not None:
+                found = torch.from_numpy(edges * (self.number_scale / model.numbers.scale))
+                model.numbers.weight[:, : model.outputs] = found
+
+
+def train_linear(
+    model: LinearClassifier,
+    encoder: TextEncoder,
+    train: EncodedTexts,
+    val: EncodedTexts,
+    config: Config,
+    label_weights: Floats | None,
+) -> Trained:
+    """Find the weights of `model` in place; the history holds one epoch.
+
+    Raises:
+        SettingsError: there are too many labels and words for it.
+
+    """
+    began = time.perf_counter()
+    features = Features.learn(model, encoder, train.encoded)
+    rows = features.rows_of(train.encoded)
+    _refuse_too_many(rows.shape[1], train.classes)
+    weights, bias = _solve(rows, train, config, label_weights)
+    features.give(model, weights, bias)
+    model.eval()
+    train_loss, train_accuracy = evaluate(model, train)
+    val_loss, val_accuracy = evaluate(model, val)
+    epoch = Epoch(
+        epoch=1,
+        train_loss=train_loss,
+        train_accuracy=train_accuracy,
+        val_loss=val_loss,
+        val_accuracy=val_accuracy,
+        lr=config.step,
+        seconds=time.perf_counter() - began,
+    )
+    return Trained((epoch,), train.texts)
+
+
+def _solve(
+    rows: sparse.csr_matrix, train: EncodedTexts, config: Config, label_weights: Floats | None
+) -> tuple[Floats, Floats]:
+    """Weights and bias. Shapes: (outputs, features), (outputs,)."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    labelled = train.labelled
+    counts = labelled.count.astype(np.float64)
+    if label_weights is not None:
+        counts = counts * label_weights[labelled.label]
+    solver = LinearSVC(C=config.penalty, tol=TOLERANCE, random_state=config.seed % 2**32)
+    # A text with several labels stands there once for each.
+    single = len(labelled.text_index) == rows.shape[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(rows if single else rows[labelled.text_index], labelled.label, counts)
+    if train.classes == 2:
+        return solver.coef_.astype(np.float32), solver.intercept_.astype(np.float32)
+    weights = np.zeros((train.classes, rows.shape[1]), dtype=np.float32)
+    bias = np.full(train.classes, NEVER, dtype=np.float32)
+    found, found_bias = solver.coef_, solver.intercept_
+    if len(solver.classes_) == 2:  # One row for both.
+        found = np.concatenate([-found, found])
+        found_bias = np.concatenate([-found_bias, found_bias])
+    weights[solver.classes_], bias[solver.classes_] = found, found_bias
+    return weights, bias
+
+
+def _refuse_too_many(features: int, classes: int) -> None:
+    needed = features * (1 if classes == 2 else classes)
+    if needed > MOST_WEIGHTS:
+        raise SettingsError(
+            f"the model 'linear' has a weight for each of {classes:,} labels and {features:,} "
+            f"words, pairs and pieces: {needed:,} in all, at most {MOST_WEIGHTS:,} can be found. "
+            "Pass --model bag, or know fewer words with --min-texts."
+        )
+
+
+def _tokens_of(texts: Encoded) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int32]]:
+    """Text and id of each token that is known."""
+    text = np.repeat(np.arange(len(texts)), texts.lengths)
+    known = texts.ids >= NUMBER
+    return text[known], texts.ids[known]
+
+
+def _pairs_of(
+    texts: Encoded, place: npt.NDArray[np.int32]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """Text and row, counted from 0, of each pair that is known."""
+    text, hashes = hashes_of(texts)
+    rows = place[hashes % len(place)]
+    return text[rows > 0], rows[rows > 0] - 1
+
+
+def _pieces_of(encoder: TextEncoder) -> sparse.csr_matrix:
+    """How often each word has each piece that two words have at least. Shape: (ids, pieces)."""
+    words = ["" if at < len(SPECIAL) else w for at, w in enumerate(encoder.vocabulary.words)]
+    found = grams_of(words)
+    counted = found.unique().group_by("gram").len().filter(pl.col("len") >= 2)
+    joined = found.join(
+        counted.sort("gram").with_row_index("piece").select("gram", "piece"), on="gram"
+    )
+    ones = np.ones(len(joined), dtype=np.float32)
+    at = (joined["word"].to_numpy(), joined["piece"].to_numpy())
+    return sparse.csr_matrix((ones, at), shape=(len(words), len(counted)))
+
+
+def _counts(
+    text: npt.NDArray[np.integer], column: npt.NDArray[np.integer], texts: int, columns: int
+) -> sparse.csr_matrix:
+    """How often each text has each column. Shape: (texts, columns)."""
+    ones = np.ones(len(text), dtype=np.float32)
+    return sparse.csr_matrix((ones, (text, column)), shape=(texts, columns))
+
+
+def _rarity(counts: sparse.csr_matrix) -> Floats:
+    """The smoothed inverse document frequency of each column, 1 in all texts, else more."""
+    having = np.bincount(counts.indices, minlength=counts.shape[1])
+    rarity: Floats = (np.log((1 + counts.shape[0]) / (1 + having)) + 1).astype(np.float32)
+    return rarity
+
+
+def _inverse_root(squares: npt.NDArray[np.floating]) -> Floats:
+    found: Floats = (1 / np.sqrt(np.maximum(squares, 1e-12))).astype(np.float32)
+    return found
+
+
+def _scaled(rows: sparse.csr_matrix, factors: Floats) -> sparse.csr_matrix:
+    """Each row by a factor."""
+    data = rows.data * np.repeat(factors, np.diff(rows.indptr))
+    return sparse.csr_matrix((data, rows.indices, rows.indptr), shape=rows.shape)
