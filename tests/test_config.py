@@ -36,6 +36,7 @@ OTHER_VALUES = {
     "bidirectional": True,
     "filters": 40,
     "filter_dropout": 0.25,
+    "penalty": 2.0,
     "device": "cpu",
     "model": "cnn",
     "epochs": 3,

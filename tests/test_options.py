@@ -51,6 +51,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "bidirectional": (["--bidirectional"], True),
     "filters": (["--filters", "40"], 40),
     "filter_dropout": (["--filter-dropout", "0.25"], 0.25),
+    "penalty": (["--penalty", "2"], 2.0),
     "device": (["--device", "cpu"], "cpu"),
     "epochs": (["--epochs", "3"], 3),
     "patience": (["--patience", "2"], 2),

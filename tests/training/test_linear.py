@@ -84,7 +84,7 @@ def test_words_and_pairs_are_weighted_as_scikit_learn_does():
 
 def test_words_that_share_pieces_are_alike_and_others_are_not():
     corpus = corpus_of()
-    _, encoder, encoded, features = features_of(corpus)
+    _, _, encoded, features = features_of(corpus)
     pieces = features.rows_of(encoded)[:, len(features.of_ids) + len(features.of_pairs) :]
     texts = corpus.train.texts.to_list()
     rusty, rusted = texts.index("rusty steel frame"), texts.index("the frame is rusted")
@@ -115,7 +115,7 @@ def test_the_model_gives_what_weights_times_features_give():
         {"a": ["one steel bolt bolt 3", "two bolts 4", "a bolt 5"], "b": ["x 9", "y 8", "z 7"]}
         | TEXTS
     )
-    model, encoder, encoded, features = features_of(corpus)
+    model, _, encoded, features = features_of(corpus)
     random = np.random.default_rng(0)
     rows = features.rows_of(encoded)
     weights = random.normal(size=(5, rows.shape[1])).astype(np.float32)
@@ -134,7 +134,7 @@ def test_the_model_gives_what_weights_times_features_give():
 @pytest.mark.parametrize("labels", [2, 3])
 def test_the_decisions_are_those_of_the_solver_on_the_same_features(labels):
     corpus = corpus_of(dict(list(TEXTS.items())[:labels]))
-    model, _, encoded, features = features_of(corpus)
+    _, _, encoded, features = features_of(corpus)
     label = corpus.train.label[np.argsort(corpus.train.text_index)]
     found = LinearSVC(C=2.0, tol=1e-6).fit(features.rows_of(encoded), label)
     expected = found.decision_function(features.rows_of(encoded))

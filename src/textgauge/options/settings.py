@@ -41,10 +41,10 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     )
     words.add_argument("--number-bins", type=int, metavar="N", help="at most (64)", **given)
     words.add_argument(
-        "--min-texts", type=int, metavar="N", help="texts that a known word stands in (2)", **given
+        "--min-texts", type=int, metavar="N", help="texts that a known word stands in (2; linear: 1)", **given
     )
-    words.add_argument("--max-words", type=int, metavar="N", help="at most (50000)", **given)
-    words.add_argument("--max-tokens", type=int, metavar="N", help="of a text (256)", **given)
+    words.add_argument("--max-words", type=int, metavar="N", help="at most (50000; linear: 500000)", **given)
+    words.add_argument("--max-tokens", type=int, metavar="N", help="of a text (256; linear: 5000)", **given)
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings from a file")
     if "training" not in groups:
         return
@@ -62,7 +62,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--freeze-vectors", action="store_true", help="do not train them further", **given
     )
     model = parser.add_argument_group("model and training")
-    model.add_argument("--model", metavar="NAME", help="bag, cnn or lstm (default)", **given)
+    model.add_argument("--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given)
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
         ("hidden-size", int, "width of the state (100)"),
@@ -70,6 +70,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         ("recurrent-dropout", float, "of its state (0.2)"),
         ("filters", int, "of each of the CNN's widths (100)"),
         ("filter-dropout", float, "of the CNN's maxima (0.5)"),
+        ("penalty", float, "of the linear model for a wrong row (1)"),
         ("epochs", int, "at most (40)"),
         ("patience", int, "epochs without gain before it stops (4)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
