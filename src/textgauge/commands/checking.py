@@ -39,9 +39,13 @@ def check(options: argparse.Namespace) -> int:
     if options.fix is not None:
         told["fix"] = _fix(options, config, how)
         source, how = options.out, {}
-    table = read_table(source, columns_of(config), **how)
+    table = read_table(source, columns_of(config), **how, separator=config.separator)
     report = check_table(
-        table, label_names=config.label_names, fractions=config.fractions, seed=config.seed
+        table,
+        label_names=config.label_names,
+        fractions=config.fractions,
+        seed=config.seed,
+        separator=config.separator,
     )
     if options.json:
         print_json({**report.to_json(), **told})

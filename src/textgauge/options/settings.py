@@ -25,6 +25,15 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     table.add_argument(
         "--label-names", type=_label_names, metavar="0=good,1=bad", help="names of labels", **given
     )
+    table.add_argument(
+        "--multi-label",
+        action="store_true",
+        help="a row has any number of labels, joined in a text or in a list",
+        **given,
+    )
+    table.add_argument(
+        "--label-separator", metavar="S", help="what joins the labels of a row (|)", **given
+    )
     split = parser.add_argument_group("the split (default: by a hash of the text)")
     for name, text in (
         ("split", "that says train, val or test in each row"),
