@@ -24,7 +24,7 @@ from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
 from .loop import Trained, TrainingPlan, train_model
-from .loss import balanced_weights
+from .loss import OneLabel, SetsOfLabels
 from .progress import NoProgress, Progress
 from .shards import count_shards, cut, shard_of
 from .world import Alone
@@ -82,6 +82,8 @@ def fit(
         for part in (corpus.train, corpus.val)
     )
     model, architecture, vectors = new_model(encoder, config, classes, progress, train.encoded)
+    if train.has_sets:
+        start_from_shares(model, train)
 
     def after_epoch(epoch: Epoch) -> None:
         progress.epoch(epoch)
@@ -98,7 +100,7 @@ def fit(
         on_checkpoint=on_checkpoint,
         start_from=start_from,
     )
-    temperature = calibrate(model, val, label_weights(config, train.label_rows))
+    temperature = calibrate(model, val, label_weights(config, train.label_rows, train.rows if train.has_sets else None))
     return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
 
@@ -137,7 +139,7 @@ def new_model(
         )
     sizes: dict[str, int | float] = {
         "vocabulary_size": len(encoder.vocabulary),
-        "outputs": 1 if classes == 2 else classes,
+        "outputs": 1 if classes == 2 and not config.multi_label else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         "embedding_size": vectors.width if vectors else config.embedding_size,
         **kind.sizes(config),
@@ -154,11 +156,28 @@ def new_model(
     return model, {"name": config.model, **sizes}, vectors
 
 
+def start_from_shares(model: TextModel, train: EncodedTexts) -> None:
+    """Have a new model of label sets begin with the share of each label in train.
+
+    Where each label is rare, unlearning that it is as likely as not would take the first epochs.
+    """
+    share = (train.label_rows + 0.5) / (train.rows + 1.0)
+    with torch.no_grad():
+        model.output.bias.copy_(torch.from_numpy(np.log(share / (1 - share))))
+
+
 def label_weights(
-    config: Config, label_rows: npt.NDArray[np.int64]
+    config: Config, label_rows: npt.NDArray[np.int64], rows: int | None = None
 ) -> npt.NDArray[np.float32] | None:
-    """The weights of labels with so many training rows each, as the settings want them."""
-    return balanced_weights(label_rows) if config.class_weights == "balanced" else None
+    """The weights of labels with so many training rows each, as the settings want them.
+
+    `rows` are those of all labels together, where a row has a set of labels; None: it has one.
+    """
+    if config.class_weights != "balanced":
+        return None
+    to_take = OneLabel() if rows is None else SetsOfLabels()
+    found: npt.NDArray[np.float32] = to_take.weights(label_rows, rows or 0, balanced=True).numpy()
+    return found
 
 
 def plan_of(config: Config) -> TrainingPlan:
