@@ -49,6 +49,12 @@ class _Names:
     def __init__(self, known: Sequence[str]) -> None:
         self._place = {name: place for place, name in enumerate(known)}
         self._column = pl.Series(known, dtype=pl.String)
+        self._known = len(known)
+
+    @property
+    def grew(self) -> bool:
+        """Whether there are sets beside those that every process numbers alike."""
+        return len(self._column) > self._known
 
     def numbers(self, names: Sequence[str]) -> npt.NDArray[np.int32]:
         """Of each of these; new ones get the next."""
@@ -78,8 +84,7 @@ class Scorer:
         self._place: dict[str, int] = {}
         self._bytes = 0
         self._columns = _no_entries()
-        # Sets are so many that they are numbered as they come.
-        self._names = _Names([REVIEW] if predictor.has_sets else [*predictor.classes, REVIEW])
+        self._names = _Names([*predictor.classes, REVIEW])
 
     def __len__(self) -> int:
         """How many texts are remembered."""
@@ -124,8 +129,8 @@ class Scorer:
         `remember` takes it back.
         """
         columns = {name: pl.Series(name, self._column(name)[begin:]) for name in _COLUMNS}
-        if self.predictor.has_sets:
-            # Another process numbers them otherwise.
+        if self._names.grew:
+            # Another process may number sets otherwise.
             for name in _NAMED:
                 columns[name] = self._names.gather(self._column(name)[begin:]).alias(name)
         texts = pl.Series("text", list(islice(self._place, begin, None)), dtype=pl.String)
@@ -133,10 +138,9 @@ class Scorer:
 
     def remember(self, entries: pl.DataFrame) -> None:
         """Take over what another scorer of the same model remembered, behind what is known."""
-        numbered = _NAMED if self.predictor.has_sets else ()
         values = {
             name: self._names.numbers(entries[name].to_list())
-            if name in numbered
+            if entries[name].dtype == pl.String
             else entries[name].to_numpy()
             for name in _COLUMNS
         }
