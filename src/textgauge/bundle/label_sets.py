@@ -29,6 +29,17 @@ _CELLS = 2_000_000
 Floats = npt.NDArray[np.floating[Any]]
 
 
+def to_set_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """A sigmoid of each logit by itself. Shape: (n, classes), as the logits.
+
+    >>> to_set_probabilities(np.array([[0.0]], dtype=np.float32)).tolist()
+    [[0.5]]
+    """
+    half = 0.5 * logits.astype(np.float64)
+    result: npt.NDArray[np.float32] = (0.5 * (1.0 + np.tanh(half))).astype(np.float32)
+    return result
+
+
 @dataclass(frozen=True)
 class DecidedSets:
     """What was decided of some texts.
@@ -72,16 +83,6 @@ class SetRule:
     def __bool__(self) -> bool:
         """Whether it decides otherwise than by the highest probability: always."""
         return True
-
-    def probabilities(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """A sigmoid each. Shape: (texts, classes), as the logits.
-
-        >>> SetRule((0.5,)).probabilities(np.array([[0.0]], dtype=np.float32)).tolist()
-        [[0.5]]
-        """
-        half = 0.5 * logits.astype(np.float64)
-        result: npt.NDArray[np.float32] = (0.5 * (1.0 + np.tanh(half))).astype(np.float32)
-        return result
 
     def members(self, probabilities: Floats) -> npt.NDArray[np.bool_]:
         """Which labels are decided. Shape: (texts, classes).

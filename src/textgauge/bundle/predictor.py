@@ -27,7 +27,7 @@ from ..text.reading import Reading
 from ..text.vocabulary import NUMBER, UNKNOWN
 from . import files
 from .decision import REVIEW, Decided, DecisionRule
-from .label_sets import SetPrediction, SetRule
+from .label_sets import SetPrediction, SetRule, to_set_probabilities
 from .network import OUTPUT, check_network, check_session
 from .settings import check_settings, check_vocabulary
 from .stored import StoredFiles, damaged
@@ -294,9 +294,7 @@ class Predictor:
                 "the network of this model gives no finite numbers, so there is nothing to "
                 "decide by; copy the model again or train again."
             )
-        if isinstance(self.rule, SetRule):
-            return self.rule.probabilities(logits)
-        return to_probabilities(logits)
+        return probabilities_by(logits, has_sets=self.has_sets)
 
 
 def _batches(
@@ -338,6 +336,13 @@ def session_from_bytes(network: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # What it would print is raised as well.
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def probabilities_by(
+    logits: npt.NDArray[np.float32], *, has_sets: bool
+) -> npt.NDArray[np.float32]:
+    """What logits come to, of a model that gives a text any number of labels, or one."""
+    return to_set_probabilities(logits) if has_sets else to_probabilities(logits)
 
 
 def to_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

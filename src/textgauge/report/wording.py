@@ -11,6 +11,8 @@ from ..review.intervals import Interval, Intervals, percent
 from ..review.metrics import Metrics
 from ..review.rule_summary import RuleSummary
 from ..review.rules import Leaf, is_chain, lines, sentences
+from ..review.set_metrics import SetIntervals, SetMetrics
+from ..review.set_review import SetDecision
 
 _SURE_BELOW, _SURE_ABOVE = 0.005, 0.995
 
@@ -62,11 +64,12 @@ def spoken(classes: Sequence[str], label_names: Mapping[str, str]) -> list[str]:
     return [label_names.get(label) or f"“{label}”" for label in classes]
 
 
-def labels_in_words(metrics: Metrics, names: Sequence[str]) -> list[LabelInWords]:
+def labels_in_words(metrics: Metrics | SetMetrics, names: Sequence[str]) -> list[LabelInWords]:
     """For each label how many of its rows are found, and how many of the called ones are right."""
     result = []
+    calls = metrics.called
     for at, (label, name) in enumerate(zip(metrics.labels, names, strict=True)):
-        called = sum(row[at] for row in metrics.confusion)
+        called = calls[at]
         result.append(
             LabelInWords(
                 name=name,
@@ -127,7 +130,7 @@ def _of_hundred(
     return OfHundred(share, interval, f"{before} {count}{verb}{after}{certain}.")
 
 
-def _interval(intervals: Intervals | None, name: str, at: int) -> Interval | None:
+def _interval(intervals: Intervals | SetIntervals | None, name: str, at: int) -> Interval | None:
     if intervals is None:
         return None
     found: tuple[Interval, ...] = getattr(intervals, name)
@@ -178,7 +181,7 @@ def _side(value: float, turned: bool) -> float:
     return 1 - value if turned else value
 
 
-def band_in_words(found: DecisionFigures, band: Band, where: str) -> str:
+def band_in_words(found: DecisionFigures | SetDecision, band: Band, where: str) -> str:
     """What goes to a person, and what is left."""
     asked = (
         ""

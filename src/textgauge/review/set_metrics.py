@@ -113,6 +113,11 @@ class SetMetrics:
     intervals: SetIntervals | None = None
 
     @property
+    def called(self) -> tuple[int, ...]:
+        """How many rows (or texts) are called each label."""
+        return tuple(label.called for label in self.labels)
+
+    @property
     def label_accuracy(self) -> float:
         """Share of right decisions on labels."""
         return 1.0 - self.hamming_loss
