@@ -140,11 +140,14 @@ def _drawn(found: Reliability, what: str, larger: str, axis: str) -> Plot:
     )
 
 
-def number_plot(curve: NumberCurve, names: Sequence[str]) -> Plot:
-    """How the probabilities of the labels that change most follow a number."""
+def number_plot(curve: NumberCurve, names: Sequence[str], *, alone: bool = False) -> Plot:
+    """How the probabilities of the labels that change most follow a number.
+
+    Of two labels one is shown, the other being its mirror, unless each stands `alone`.
+    """
     changes = np.ptp(curve.probabilities, axis=0)
     shown = sorted(range(len(names)), key=lambda at: (-changes[at], -at))
-    shown = shown[:1] if len(names) == 2 else shown[:LINES]
+    shown = shown[:1] if len(names) == 2 and not alone else shown[:LINES]
     before, after, rise = curve.step(shown[0])
     verb = "rises" if rise > 0 else "falls"
     values = curve.values.tolist()
