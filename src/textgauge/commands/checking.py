@@ -60,7 +60,7 @@ def _compare(options: argparse.Namespace) -> int:
     from ..comparing import compare_table
     from ..config import Config
 
-    config_of(options)  # What is wrong with the settings is told first.
+    config = config_of(options)  # What is wrong with the settings is told first.
     # Only what was named: the model knows its columns, and a table needs no labels.
     given = {**(Config.read_toml(options.config) if options.config else {}), **vars(options)}
     found = compare_table(
@@ -71,6 +71,7 @@ def _compare(options: argparse.Namespace) -> int:
         tracking_uri=tracking_uri_of(options),
         encoding=options.encoding,
         delimiter=options.delimiter,
+        separator=config.separator,
     )
     if options.json:
         print_json(found.to_json())
