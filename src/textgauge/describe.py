@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,11 @@ from .data.checks import CheckReport
 from .data.corpus import Corpus
 from .engines.prepared import TableFacts
 from .report.wording import IN_SENTENCES, as_it_decides, labels_in_words, spoken
-from .review.contenders import Review
+from .review.contenders import Contender, Review
 from .review.decision import Band, DecisionFigures
 from .review.label_issues import LabelIssues
 from .review.rule_summary import RuleSummary
-from .review.set_review import SetReview
+from .review.set_review import SetContender, SetReview
 from .surroundings import made_with
 from .text.encoder import TextEncoder
 from .tracking.protocol import DatasetDescription, RunPlan
@@ -104,7 +104,7 @@ def bundle_settings(
                 "rows": contender.evaluation.rows.to_json(),
                 "texts": contender.evaluation.texts.to_json(),
             }
-            for contender in (review.model, *reversed(review.baselines))
+            for contender in _contenders(review)
         },
         "verdict": review.verdict,
         "in_words": [] if isinstance(review, SetReview) else _in_words(review, config, corpus),
@@ -135,6 +135,12 @@ def _decision_on_test(found: DecisionFigures) -> dict[str, Any] | None:
     told = ("cost", "most_probable_cost", "errors", "error", "interval", "band")
     values = found.to_json()
     return {name: values[name] for name in told}
+
+
+def _contenders(review: Review | SetReview) -> list[Contender | SetContender]:
+    """The model first, then the baselines, the best first."""
+    baselines: Sequence[Contender | SetContender] = review.baselines
+    return [review.model, *reversed(baselines)]
 
 
 def _sets_on_test(review: SetReview) -> dict[str, Any]:
@@ -197,11 +203,11 @@ def final_metrics(
     """
     rows, texts = review.model.evaluation.rows, review.model.evaluation.texts
     best = review.best_baseline.evaluation.rows
-    own = ("accuracy", "macro_f1")
+    own = ["accuracy", "macro_f1"]
     figures: dict[str, float | None] = {}
     if isinstance(review, SetReview):
         of_sets, best_of_sets = review.model.evaluation.rows, review.best_baseline.evaluation.rows
-        own = (*own, "micro_f1", "hamming_loss")
+        own += ["micro_f1", "hamming_loss"]
         figures = {
             "eval_micro_f1": of_sets.micro_f1,
             "eval_hamming_loss": of_sets.hamming_loss,
@@ -269,7 +275,7 @@ def note(review: Review | SetReview, corpus: Corpus) -> str:
         "| on the test part | accuracy | macro F1 | loss |",
         "| --- | --- | --- | --- |",
     ]
-    for contender in (review.model, *reversed(review.baselines)):
+    for contender in _contenders(review):
         rows = contender.evaluation.rows
         lines.append(
             f"| {contender.name} | {rows.accuracy:.4f} | {rows.macro_f1:.4f} | {rows.loss:.4f} |"

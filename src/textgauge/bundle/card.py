@@ -33,9 +33,9 @@ def model_card(settings: Mapping[str, Any]) -> str:
     lines = [
         f"# Text classifier trained on {plain(data['name'])}",
         "",
-        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives {gives} of "
-        f"{len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} on "
-        f"{settings['created'][:10]}.",
+        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives {gives} "
+        f"of {len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} "
+        f"on {settings['created'][:10]}.",
         "",
         *_in_words(settings),
         "## Use",

@@ -248,4 +248,3 @@ class SetPrediction:
                 "decision": names.gather(self.decision_index),
             }
         )
-

@@ -1,8 +1,9 @@
 """Raw texts to labels and probabilities, with numpy, polars and onnxruntime only.
 
-This is the one place where logits become probabilities, and these by the stored rule
-(`decision`, or `label_sets` where a text has any number of labels) decisions. The file is carried inside every saved model, so it imports nothing of
-textgauge beyond `errors`, `text` and what is carried with it.
+This is the one place where logits become probabilities, and these by the stored rule decisions
+(`decision`, or `label_sets` where a text has any number of labels). The file is carried inside
+every saved model, so it imports nothing of textgauge beyond `errors`, `text` and what is carried
+with it.
 """
 
 from __future__ import annotations
@@ -338,9 +339,7 @@ def session_from_bytes(network: bytes) -> Any:
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
-def probabilities_by(
-    logits: npt.NDArray[np.float32], *, has_sets: bool
-) -> npt.NDArray[np.float32]:
+def probabilities_by(logits: npt.NDArray[np.float32], *, has_sets: bool) -> npt.NDArray[np.float32]:
     """What logits come to, of a model that gives a text any number of labels, or one."""
     return to_set_probabilities(logits) if has_sets else to_probabilities(logits)
 

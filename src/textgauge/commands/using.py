@@ -12,10 +12,10 @@ from .shared import engine_of, print_json, progress_of, tracking_uri_of
 def evaluate(options: argparse.Namespace) -> int:
     """Judge a saved model on a labelled table."""
     from ..evaluating import evaluate_table
-    from ..scoring import load_predictor
-    from ..terminal.decision import decision_text
     from ..review.set_metrics import SetEvaluation
     from ..review.set_review import SetDecision
+    from ..scoring import load_predictor
+    from ..terminal.decision import decision_text
     from ..terminal.review import (
         evaluation_text,
         lower_text,

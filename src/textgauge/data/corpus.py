@@ -329,9 +329,7 @@ def normalise_once(texts: pl.Series) -> pl.Series:
     )["key"]
 
 
-def _gather(
-    rows: pl.DataFrame, *, distinct: bool, sets: LabelSets | None = None
-) -> LabelledTexts:
+def _gather(rows: pl.DataFrame, *, distinct: bool, sets: LabelSets | None = None) -> LabelledTexts:
     """Count the labels of each distinct text.
 
     Texts come in alphabetical order, so that the order of the rows in the table changes nothing.

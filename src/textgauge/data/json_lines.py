@@ -12,7 +12,6 @@ from ..errors import ColumnError, TableError
 from .problems import some
 from .text_files import Rows
 
-
 SEVERAL_LABELS = "Where a row has several labels, pass --multi-label (in Python multi_label=True)."
 """What else a list in the column of the labels may mean."""
 
@@ -94,10 +93,7 @@ def read_label_lists(data: bytes, name: str, label: str) -> pl.Series:
     cells: list[list[str | None] | None] = []
     for row, line in enumerate(filter(None, map(bytes.strip, io.BytesIO(data))), 1):
         value = json.loads(line).get(label)
-        if value is None or isinstance(value, list):
-            items = value
-        else:
-            items = [value]
+        items = value if value is None or isinstance(value, list) else [value]
         if isinstance(value, dict) or any(isinstance(each, list | dict) for each in items or ()):
             raise ColumnError(
                 f"column {label!r} of {name} holds lists of lists or objects in row {row:,}. Make "

@@ -129,9 +129,7 @@ def sets_of_labels(rows: Rows, labels: pl.DataFrame, column: str, separator: str
     return found
 
 
-def similar_labels(
-    rows: Rows, labels: pl.DataFrame, separator: str | None = None
-) -> list[Problem]:
+def similar_labels(rows: Rows, labels: pl.DataFrame, separator: str | None = None) -> list[Problem]:
     """Find labels that differ only by case or spaces; with a `separator` rows have sets of them."""
     plain = pl.col("label").str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
     alike = labels.group_by(plain.alias("plain"), maintain_order=True).agg("label")

@@ -7,8 +7,8 @@ with one label a row (distinct texts, contradictions, the split, the digest) wor
 row without knowing it. `LabelSets` tells of such strings which labels they hold; who needs labels
 asks `LabelledTexts.cells`.
 
-    table ─▶ set as a string ─▶ distinct texts × sets ─▶ rows with each label ─▶ one sigmoid a label
-      `as_written`              `LabelledTexts`           `cells`                 `training.loss`
+    table ─▶ set as a string ─▶ distinct texts, sets ─▶ rows with each label ─▶ a sigmoid a label
+             `as_written`       `LabelledTexts`         its `cells`             `training.loss`
 """
 
 from __future__ import annotations
@@ -152,7 +152,10 @@ def as_written(column: pl.Series, name: str, separator: str) -> tuple[pl.Series,
             .explode("part")
         )
     parts = parts.with_columns(pl.col("part").str.strip_chars()).filter(pl.col("part") != "")
-    if listed and (held := parts.filter(pl.col("part").str.contains(separator, literal=True))).height:
+    if (
+        listed
+        and (held := parts.filter(pl.col("part").str.contains(separator, literal=True))).height
+    ):
         raise ColumnError(
             f"column {column.name!r} of {name} has a label with {separator!r} in it, which stands "
             f"between the labels of a row: {held['part'][0]!r} in row {held['at'][0] + 1:,}. Pass "
@@ -165,11 +168,9 @@ def as_written(column: pl.Series, name: str, separator: str) -> tuple[pl.Series,
         .group_by(key, maintain_order=True)
         .agg(pl.col("part").str.join(separator).alias("set"))
     )
-    rows = (
-        pl.int_range(len(column), dtype=pl.get_index_type(), eager=True).to_frame("at")
-        if listed
-        else texts.to_frame("cell")
-    )
+    rows = pl.DataFrame({"at": range(len(column))}, schema={"at": pl.get_index_type()})
+    if not listed:
+        rows = texts.to_frame("cell")
     found = rows.join(sets, on=key, how="left", maintain_order="left")["set"]
     return found.fill_null("").alias(column.name), problems
 
@@ -245,14 +246,19 @@ def separator_in(labels: pl.DataFrame) -> tuple[str, int, str] | None:
         rows = int(with_it["rows"].sum())
         if not with_it.height or rows < JOINED_ROWS * total:
             continue
-        split = labels.with_columns(
-            at=pl.int_range(pl.len()), part=pl.col("label").str.split(mark)
-        ).explode("part").with_columns(pl.col("part").str.strip_chars())  # fmt: skip
-        split = split.filter(pl.col("part") != "").unique(["at", "part"])
-        seen = split.group_by("part").agg(pl.len().alias("values"))
-        joined = split.filter(pl.col("label").str.contains(mark, literal=True)).join(seen, on="part")
-        weight = joined["rows"]
-        again = weight.filter(joined["values"] > 1)
-        if seen.height < labels.height and int(again.sum()) >= 0.9 * int(weight.sum()):
-            return mark, rows, str(with_it.sort("rows", descending=True)["label"][0])
+        part = pl.col("part")
+        parts = (
+            labels.with_columns(at=pl.int_range(pl.len()), part=pl.col("label").str.split(mark))
+            .explode("part")
+            .with_columns(part.str.strip_chars())
+            .filter(part != "")
+            .unique(["at", "part"])
+        )
+        seen = parts.group_by("part").agg(pl.len().alias("values"))
+        joined = parts.filter(pl.col("label").str.contains(mark, literal=True)).join(
+            seen, on="part"
+        )
+        again = int(joined.filter(pl.col("values") > 1)["rows"].sum())
+        if seen.height < labels.height and again >= 0.9 * int(joined["rows"].sum()):
+            return mark, rows, str(with_it.sort("rows", "label", descending=True)["label"][0])
     return None

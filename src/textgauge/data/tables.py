@@ -144,8 +144,8 @@ def read_table(
     Values of a text file stay as they are written ("01" is "01"); other values become strings as
     Polars writes them (true, 1, 2024-05-01), but a column of whole floats, as pandas makes of
     integers with gaps, gives "1" and not "1.0". With `label_may_lack` a table without the label
-    column is read without it. With a `separator` a row has a set of labels, in a text that it joins or
-    in a list, and the label column holds it as `label_sets.as_written` writes it, never null.
+    column is read without it. With a `separator` a row has a set of labels, in a text that it joins
+    or in a list, and the label column holds it as `label_sets.as_written` writes it, never null.
 
     Raises TableError where the source cannot be read, ColumnError where a column is not there, is
     there twice or cannot be used, and SettingsError for an unknown encoding or delimiter.
@@ -159,7 +159,9 @@ def read_table(
                     f"column {name!r} was asked for twice, as {role} and as {other}. Pass another "
                     f"column with {ROLES[role][0]} or {ROLES[other][0]}."
                 )
-    how = _How(encoding, delimiter, tuple(wanted.values()), wanted.get("label"), separator is not None)
+    how = _How(
+        encoding, delimiter, tuple(wanted.values()), wanted.get("label"), separator is not None
+    )
     opened = _open(source, how)
     if label_may_lack and wanted.get("label") not in opened.names:
         wanted.pop("label", None)

@@ -10,10 +10,10 @@ import numpy.typing as npt
 from ..data.corpus import LabelledTexts
 from ..review.calibration import Reliability, reliability
 from ..review.decision import Band
-from ..review.metrics import Metrics
+from ..review.metrics import LabelMetrics, Metrics
 from ..review.overall import NumberCurve
 from ..review.ranking import precision_and_recall
-from ..review.set_metrics import SetCases, SetMetrics, set_reliability
+from ..review.set_metrics import SetCases, SetLabelMetrics, SetMetrics, set_reliability
 from ..review.threshold import Threshold
 from ..training.history import Epoch, best_epoch
 from .svg import Axis, Plot, Series, number, plot
@@ -68,9 +68,10 @@ def ranking_plot(
     test: LabelledTexts, probabilities: Floats, metrics: Metrics | SetMetrics, names: Sequence[str]
 ) -> Plot | None:
     """Precision against recall, of the labels that are ranked worst; None where none can be."""
+    labels: Sequence[LabelMetrics | SetLabelMetrics] = metrics.labels
     known = [
         (label.average_precision, at)
-        for at, label in enumerate(metrics.labels)
+        for at, label in enumerate(labels)
         if label.average_precision is not None and label.support >= FEWEST
     ]
     if len(metrics.labels) == 2 and test.sets is None:

@@ -202,7 +202,10 @@ def _strongest(
 
 
 def words_shown(
-    findings: Findings | SetFindings, classes: Sequence[str], names: Sequence[str], support: Sequence[int]
+    findings: Findings | SetFindings,
+    classes: Sequence[str],
+    names: Sequence[str],
+    support: Sequence[int],
 ) -> WordsShown:
     """The labels with most test rows, and the words that speak for each.
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from ..bundle.decision import DecisionRule
 from ..review.decision import Band, DecisionFigures
 from ..review.intervals import Interval, Intervals, percent
-from ..review.metrics import Metrics
+from ..review.metrics import LabelMetrics, Metrics
 from ..review.rule_summary import RuleSummary
 from ..review.rules import Leaf, is_chain, lines, sentences
-from ..review.set_metrics import SetIntervals, SetMetrics
+from ..review.set_metrics import SetIntervals, SetLabelMetrics, SetMetrics
 from ..review.set_review import SetDecision
 
 _SURE_BELOW, _SURE_ABOVE = 0.005, 0.995
@@ -67,8 +67,8 @@ def spoken(classes: Sequence[str], label_names: Mapping[str, str]) -> list[str]:
 def labels_in_words(metrics: Metrics | SetMetrics, names: Sequence[str]) -> list[LabelInWords]:
     """For each label how many of its rows are found, and how many of the called ones are right."""
     result = []
-    calls = metrics.called
-    for at, (label, name) in enumerate(zip(metrics.labels, names, strict=True)):
+    calls, labels = metrics.called, _either(metrics)
+    for at, (label, name) in enumerate(zip(labels, names, strict=True)):
         called = calls[at]
         result.append(
             LabelInWords(
@@ -91,6 +91,10 @@ def labels_in_words(metrics: Metrics | SetMetrics, names: Sequence[str]) -> list
             )
         )
     return result
+
+
+def _either(metrics: Metrics | SetMetrics) -> Sequence[LabelMetrics | SetLabelMetrics]:
+    return metrics.labels
 
 
 def as_it_decides(rule: DecisionRule) -> str:

@@ -176,7 +176,15 @@ def start(
     with (path / _ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             # -P: a file of the user's that is called like a module must not be imported.
-            [sys.executable, "-P", "-m", __name__, str(path), str(classes), *(["sets"] if has_sets else [])],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                __name__,
+                str(path),
+                str(classes),
+                *(["sets"] if has_sets else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,

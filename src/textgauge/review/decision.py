@@ -162,7 +162,7 @@ def bands(
     rows: npt.NDArray[np.int64],
     certainty: npt.NDArray[np.float64],
     review_below: float | None,
-    price: npt.NDArray[np.float64] | None = None,
+    price: npt.NDArray[np.number[Any]] | None = None,
 ) -> tuple[Interval, Band | None, tuple[Band, ...]]:
     """What comes of leaving the uncertain decisions to a person. Shapes: (texts,).
 

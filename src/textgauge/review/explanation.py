@@ -257,9 +257,7 @@ class Explainer:
             for raw, normal in zip(list(texts), column.to_list(), strict=True)
         ]
 
-    def _asked(
-        self, probabilities: Floats, label: int | None, most: int | None
-    ) -> tuple[Ids, Ids]:
+    def _asked(self, probabilities: Floats, label: int | None, most: int | None) -> tuple[Ids, Ids]:
         """Which labels of which texts are explained; see `explain_labels`. Shapes: (asked,)."""
         each = np.arange(len(probabilities))
         if label is not None:

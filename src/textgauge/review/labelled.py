@@ -57,9 +57,7 @@ def read_labelled(
         TableError: the table can't be read, or has none of these labels.
 
     """
-    table = read_table(
-        source, columns, encoding=encoding, delimiter=delimiter, separator=separator
-    )
+    table = read_table(source, columns, encoding=encoding, delimiter=delimiter, separator=separator)
     if separator is not None:
         return _labelled_sets(table, classes, separator)
     known = pl.Series(classes)

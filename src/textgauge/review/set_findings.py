@@ -103,9 +103,7 @@ def find_in_sets(
     decided = rule.decide(probabilities)
     places, wrong, sent = _errors(test, probabilities, decided)
     errors = _described(test, probabilities, decided, places)
-    errors, together = _explained(
-        explainer, errors, lengths[places], max(ERRORS_WORK, share)
-    )
+    errors, together = _explained(explainer, errors, lengths[places], max(ERRORS_WORK, share))
     order = np.argsort(hash_of(test.texts, seed), kind="stable")[:OVERALL]
     words, curve, explained, long = _overall(
         explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)

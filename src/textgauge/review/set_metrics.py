@@ -229,9 +229,7 @@ def evaluate_sets(
     )
 
 
-def right_rows(
-    texts: LabelledTexts, members: npt.NDArray[np.bool_]
-) -> npt.NDArray[np.int64]:
+def right_rows(texts: LabelledTexts, members: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
     """Rows of each text whose set is exactly what is decided. Shape: (texts,)."""
     cases = SetCases.of_rows(texts)
     hits = cases.weight * cases.exact(members)
@@ -283,21 +281,25 @@ class Summing:
 
     def sums(self, times: npt.NDArray[np.float64] | None = None) -> Sums:
         """With each text so many times; None: once. Shape: (texts,)."""
-        hit, weight, rows = self._hit, self._weight, self._rows
+        hit, weight = self._hit, self._weight
+        rows = self._rows.astype(np.float64)
         if times is not None:
             often = times[self._text]
             hit, weight, rows = hit * often, weight * often, rows * times
         count = self._classes
         return Sums(
-            np.bincount(self._label, hit, count),
-            np.bincount(self._label, weight, count),
-            np.bincount(self._called_label, rows[self._called_text], count),
+            *(
+                np.bincount(label, each, count).astype(np.float64)
+                for label, each in (
+                    (self._label, hit),
+                    (self._label, weight),
+                    (self._called_label, rows[self._called_text]),
+                )
+            )
         )
 
 
-def drawn(
-    texts: int, seed: int = 0, draws: int | None = None
-) -> Iterator[npt.NDArray[np.float64]]:
+def drawn(texts: int, seed: int = 0, draws: int | None = None) -> Iterator[npt.NDArray[np.float64]]:
     """How often each distinct text is drawn, draw after draw; see `intervals`. Shape: (texts,)."""
     random = np.random.default_rng(seed)
     for _ in range(draws_of(texts) if draws is None else draws):
@@ -333,7 +335,9 @@ def _judge(
         labels=tuple(
             SetLabelMetrics(
                 label,
-                *(float(np.nan_to_num(each[at])) for each in (precision, recall, sums.f1)),
+                precision=float(np.nan_to_num(precision[at])),
+                recall=float(np.nan_to_num(recall[at])),
+                f1=float(np.nan_to_num(sums.f1[at])),
                 support=int(sums.support[at]),
                 called=int(sums.called[at]),
                 threshold=rule.thresholds[at],
@@ -435,15 +439,11 @@ def set_reliability(cases: SetCases, probabilities: Floats) -> Reliability:
     )
 
 
-def _areas(
-    cases: SetCases, probabilities: Floats
-) -> Iterator[tuple[float | None, float | None]]:
+def _areas(cases: SetCases, probabilities: Floats) -> Iterator[tuple[float | None, float | None]]:
     rows = np.bincount(cases.text, cases.weight, len(probabilities)).astype(np.int64)
     for label, positive in positives(cases, len(probabilities)):
         scores = probabilities[:, label]
-        areas: list[float | None] = [
-            area(scores, positive, rows - positive) for area in _BOTH
-        ]
+        areas: list[float | None] = [area(scores, positive, rows - positive) for area in _BOTH]
         yield areas[0], areas[1]
 
 
@@ -462,7 +462,10 @@ def positives(cases: SetCases, texts: int) -> Iterator[tuple[int, Ints]]:
 
 def _share(part: npt.NDArray[np.float64], whole: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
     """NaN where there is no whole."""
-    return np.divide(part, whole, out=np.full_like(part, np.nan, dtype=float), where=whole > 0)
+    found: npt.NDArray[np.float64] = np.divide(
+        part, whole, out=np.full(len(part), np.nan), where=whole > 0
+    )
+    return found
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

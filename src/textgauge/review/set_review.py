@@ -177,15 +177,11 @@ def judge_sets(
     )
 
 
-def measure_sets(
-    texts: LabelledTexts, probabilities: Floats, chosen: ChosenSetRule
-) -> SetDecision:
+def measure_sets(texts: LabelledTexts, probabilities: Floats, chosen: ChosenSetRule) -> SetDecision:
     """Measure a rule on labelled texts, not those that it was chosen on."""
     decided = chosen.rule.decide(probabilities)
     wrong = texts.text_rows - right_rows(texts, decided.members)
-    every, band, curve = bands(
-        wrong, texts.text_rows, decided.certainty, chosen.rule.review_below
-    )
+    every, band, curve = bands(wrong, texts.text_rows, decided.certainty, chosen.rule.review_below)
     return SetDecision(chosen, int(wrong.sum()) / texts.rows, every, band, curve)
 
 
@@ -198,9 +194,7 @@ def compare_sets(
     gained = int((model_right & ~base_right).sum())
     lost = int((base_right & ~model_right).sum())
     ours, theirs = (Summing(SetCases.of_rows(texts), each) for each in (model, baseline))
-    apart = [
-        ours.sums(times).macro_f1 - theirs.sums(times).macro_f1 for times in drawn(len(texts))
-    ]
+    apart = [ours.sums(times).macro_f1 - theirs.sums(times).macro_f1 for times in drawn(len(texts))]
     return SetComparison(
         gained,
         lost,

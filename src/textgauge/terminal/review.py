@@ -66,13 +66,9 @@ def _end_text(result: TrainResult) -> list[str]:
     ]
 
 
-def sets_review_text(
-    result: TrainResult, review: SetReview, label_names: Mapping[str, str]
-) -> str:
+def sets_review_text(result: TrainResult, review: SetReview, label_names: Mapping[str, str]) -> str:
     """As `review_text`, where a text has any number of labels."""
-    figures = [
-        (c.name, c.evaluation.rows) for c in (review.model, *reversed(review.baselines))
-    ]
+    figures = [(c.name, c.evaluation.rows) for c in (review.model, *reversed(review.baselines))]
     return "\n\n".join(
         [
             corpus_text(result.corpus),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
@@ -64,9 +64,12 @@ class Batch:
         """The same in the memory of another device."""
         if self.ids.device == device:
             return self
-        tensors = (self.ids, self.positions, self.lengths, self.targets)
-        moved = Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
-        return moved if self.sets is None else replace(moved, sets=self.sets.on(device))
+        ids, positions, lengths, targets = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.ids, self.positions, self.lengths, self.targets)
+        )
+        sets = None if self.sets is None else self.sets.on(device)
+        return Batch(ids, positions, lengths, targets, sets)
 
 
 class Texts(Protocol):

@@ -100,7 +100,9 @@ def fit(
         on_checkpoint=on_checkpoint,
         start_from=start_from,
     )
-    temperature = calibrate(model, val, label_weights(config, train.label_rows, train.rows if train.has_sets else None))
+    temperature = calibrate(
+        model, val, label_weights(config, train.label_rows, train.rows if train.has_sets else None)
+    )
     return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
 

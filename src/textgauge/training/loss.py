@@ -83,9 +83,7 @@ def set_losses(logits: Tensor, targets: Tensor, rows: Tensor, weights: Tensor) -
     return -found.sum(1)
 
 
-def balanced_set_weights(
-    label_rows: npt.NDArray[np.int64], rows: int
-) -> npt.NDArray[np.float32]:
+def balanced_set_weights(label_rows: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.float32]:
     """For each label, weights that give the rows with it and those without the same total.
 
     The mean weight of a row is 1 for each label. A label that no row has, or every row, weighs 1.
