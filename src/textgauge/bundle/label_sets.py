@@ -142,7 +142,7 @@ class SetRule:
             or not all(is_number(each) and 0 < each < 1 for each in thresholds)
         ):
             raise ValueError(f"its thresholds must be {len(classes)} numbers between 0 and 1")
-        if not isinstance(separator, str) or not separator.strip():
+        if not isinstance(separator, str) or not separator:
             raise ValueError(f"its separator must be a text, was {separator!r}")
         if any(separator in label for label in classes):
             raise ValueError(f"its separator {separator!r} stands in a label")

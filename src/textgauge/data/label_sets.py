@@ -168,10 +168,10 @@ def as_written(column: pl.Series, name: str, separator: str) -> tuple[pl.Series,
         .group_by(key, maintain_order=True)
         .agg(pl.col("part").str.join(separator).alias("set"))
     )
-    rows = pl.DataFrame({"at": range(len(column))}, schema={"at": pl.get_index_type()})
+    cells = pl.DataFrame({"at": range(len(column))}, schema={"at": pl.get_index_type()})
     if not listed:
-        rows = texts.to_frame("cell")
-    found = rows.join(sets, on=key, how="left", maintain_order="left")["set"]
+        cells = texts.to_frame("cell")
+    found = cells.join(sets, on=key, how="left", maintain_order="left")["set"]
     return found.fill_null("").alias(column.name), problems
 
 
