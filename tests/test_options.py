@@ -32,6 +32,8 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "group_column": (["--group-column", "year"], "year"),
     "time_column": (["--time-column", "day"], "day"),
     "slice_column": (["--slice", "plant"], "plant"),
+    "multi_label": (["--multi-label"], True),
+    "label_separator": (["--label-separator", ";"], ";"),
     "label_names": (["--label-names", "0=good, 1=not good"], {"0": "good", "1": "not good"}),
     "val_fraction": (["--val-fraction", "0.1"], 0.1),
     "test_fraction": (["--test-fraction", ".3"], 0.3),

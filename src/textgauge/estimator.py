@@ -52,8 +52,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cost: what it costs to decide a label where it is not so, by label; others cost 1. Then
             `predict` gives the label of least expected cost: of two labels by the threshold that
             costs least on the texts kept for early stopping.
-        classes: the labels of the columns, where y is an indicator matrix; None: 0, 1, 2 …, or the
-            columns' names of a DataFrame.
 
     Attributes:
         classes_: the labels, sorted; of an indicator matrix in the order of its columns. Shape:
@@ -83,7 +81,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         val_fraction: float = 0.2,
         random_state: int = 0,
         cost: Mapping[Any, float] | None = None,
-        classes: Sequence[Any] | None = None,
     ) -> None:
         self.model = model
         self.vectors = vectors
@@ -97,7 +94,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.val_fraction = val_fraction
         self.random_state = random_state
         self.cost = cost
-        self.classes = classes
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -107,8 +103,15 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_label = True
         return tags
 
-    def fit(self, X: Sequence[str], y: Sequence[Any]) -> Self:  # noqa: N803 - scikit-learn's name
-        """Train on texts X (n,) and labels y (n,).
+    def fit(self, X: Sequence[str], y: Any, classes: Sequence[Any] | None = None) -> Self:  # noqa: N803 - scikit-learn's name
+        """Train on texts X (n,) and labels y (n,), or sets of labels, or an indicator matrix.
+
+        Args:
+            X: texts.
+            y: see the class. Nested lists and arrays of equal lengths are read as scikit-learn reads
+                them: of 0 and 1 as an indicator matrix, of one value each as a column of labels.
+            classes: the labels of the columns, where y is an indicator matrix; None: 0, 1, 2 …, or
+                the columns' names of a DataFrame.
 
         Raises:
             ValueError: X is not one-dimensional, not of strings, or not as long as y; y has missing
@@ -124,8 +127,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         texts = _texts(X)
         config = self._config()
-        matrix = indicator_of(y, self.classes, len(texts))
-        self.multilabel_ = matrix is not None
+        matrix = indicator_of(y, classes, len(texts))
         if matrix is not None:
             return self._fit_sets(texts, *matrix, config)
         classes, codes = _labels(y, len(texts))
@@ -152,6 +154,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             threshold if threshold is None or self._columns == [0, 1] else 1 - threshold
         )
         self.thresholds_: npt.NDArray[np.float64] | None = None
+        self.multilabel_ = False
         self._network = network
         return self
 
@@ -203,6 +206,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         thresholds = np.full(len(classes), 0.5)
         thresholds[self._columns] = rule.thresholds
         self.thresholds_ = thresholds
+        self.multilabel_ = True
         self._network = network
         return self
 
@@ -227,10 +231,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             found = self.predict_proba(X) >= self.thresholds_.astype(np.float32)
             matrix: npt.NDArray[Any] = found.astype(np.int64)
             return matrix
-        predicted = self._predictor.predict(_texts(X))
-        if self._predictor.rule and isinstance(predicted, Prediction):
-            decided = predicted.decided.label
-            places = np.array(self._columns)[decided]
+        if self._predictor.rule:
+            predicted = self._predictor.predict(_texts(X))
+            assert isinstance(predicted, Prediction)
+            places = np.array(self._columns)[predicted.decided.label]
         else:
             places = self.predict_proba(X).argmax(1)
         labels: npt.NDArray[Any] = self.classes_[places]
@@ -323,9 +327,13 @@ def indicator_of(
     if hasattr(y, "columns") and hasattr(y, "to_numpy"):
         classes = list(y.columns) if classes is None else classes
         y = y.to_numpy()
+    if isinstance(y, list | tuple) and _is_matrix(y):
+        y = np.array([np.asarray(each) for each in y])
     if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > 1:
         found = _columns_of(y, classes)
-    elif isinstance(y, list | tuple | np.ndarray | pl.Series) and _holds_sets(y):
+    elif (isinstance(y, list | tuple | pl.Series) and _holds_sets(y)) or (
+        isinstance(y, np.ndarray) and y.ndim == 1 and _holds_sets(y)
+    ):
         found = _sets_of(list(y), classes if known else None)
     elif classes is not None and not known:
         raise ValueError("classes names the columns of an indicator matrix, and y is none.")
@@ -346,6 +354,16 @@ def _holds_sets(y: Any) -> bool:
     return len(y) > 0 and all(
         isinstance(each, kinds) or (isinstance(each, np.ndarray) and each.ndim == 1) for each in y
     )
+
+
+def _is_matrix(y: Sequence[Any]) -> bool:
+    """Whether scikit-learn takes nested lists or arrays for a matrix: a column, or of 0 and 1."""
+    if not y or not all(isinstance(each, list | np.ndarray) for each in y):
+        return False
+    width = len(y[0])
+    if not width or any(len(each) != width for each in y):
+        return False
+    return width == 1 or all(value in (0, 1) for each in y for value in each)
 
 
 def _columns_of(
