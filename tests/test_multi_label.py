@@ -57,7 +57,7 @@ def notes(rows: int = 500) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def of_sets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A training of the whole order, and where its model and files are."""
     folder = tmp_path_factory.mktemp("sets")
     notes().write_csv(folder / "notes.csv")
@@ -75,20 +75,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def predictor(trained: Any) -> Predictor:
-    return Predictor.load(trained[2], cores=1)
+def predictor(of_sets: Any) -> Predictor:
+    return Predictor.load(of_sets[2], cores=1)
 
 
-def artifact(trained: Any, name: str) -> str:
-    files_of = dict(value for kind, value in trained[1].told if kind == "artifact")
+def artifact(of_sets: Any, name: str) -> str:
+    files_of = dict(value for kind, value in of_sets[1].told if kind == "artifact")
     return files_of[name].decode("utf-8")
 
 
 # ---- what a training leaves ----------------------------------------------------------------------
 
 
-def test_the_run_tells_its_figures_under_the_names_of_every_run(trained: Any) -> None:
-    result, tracker, folder = trained
+def test_the_run_tells_its_figures_under_the_names_of_every_run(of_sets: Any) -> None:
+    result, tracker, folder = of_sets
     rows = result.review.model.evaluation.rows
     final = {name: values[-1][1] for name, values in tracker.metrics.items()}
     assert final["eval_accuracy"] == rows.accuracy > 0.5
@@ -106,8 +106,8 @@ def test_the_run_tells_its_figures_under_the_names_of_every_run(trained: Any) ->
     assert len(saved["decision"]["thresholds"]) == 4
 
 
-def test_the_review_in_the_terminal_tells_thresholds_and_what_accuracy_means(trained: Any) -> None:
-    told = review_text(trained[0], {"age": "too old"})
+def test_the_review_in_the_terminal_tells_thresholds_and_what_accuracy_means(of_sets: Any) -> None:
+    told = review_text(of_sets[0], {"age": "too old"})
     assert "micro F1" in told
     assert "share of the rows whose labels are exactly right" in told
     assert "threshold" in told
@@ -115,55 +115,38 @@ def test_the_review_in_the_terminal_tells_thresholds_and_what_accuracy_means(tra
     assert "goes to a person" in told
 
 
-def test_the_report_leaves_out_what_is_of_one_label_and_names_the_rest(trained: Any) -> None:
-    page = artifact(trained, "report.html")
+def test_the_report_leaves_out_what_is_of_one_label_and_names_the_rest(of_sets: Any) -> None:
+    page = artifact(of_sets, "report.html")
     for part in ("Hamming loss", "too old", "threshold", "The worst errors", "What moves it"):
         assert part in page
     for part in ("What it takes for what", "imitates", "Labels in doubt", "McNemar"):
         assert part not in page
     assert "--multi-label" in page  # The command that repeats it.
     assert "label_issues.csv" not in dict(
-        value for kind, value in trained[1].told if kind == "artifact"
+        value for kind, value in of_sets[1].told if kind == "artifact"
     )
-    card = (trained[2] / files.CARD).read_text("utf-8")
+    card = (of_sets[2] / files.CARD).read_text("utf-8")
     assert "any number of 4 labels" in card
     assert "reaches its threshold" in card
-
-
-@pytest.mark.browser
-def test_the_report_works_in_a_browser(trained: Any, browser: Any, tmp_path: Path) -> None:
-    path = tmp_path / "report.html"
-    path.write_text(artifact(trained, "report.html"), encoding="utf-8")
-    page, heard = browser.new_page(viewport={"width": 1280, "height": 900}), []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    page.goto(path.as_uri())
-    assert heard == []
-    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
-    shown = page.locator("table.errors tbody tr:visible")
-    before = shown.count()
-    page.locator("select[name=predicted]").select_option("missed")
-    assert 0 < shown.count() <= before
-    page.close()
 
 
 # ---- predicting ----------------------------------------------------------------------------------
 
 
-def test_the_saved_model_gives_sets_and_proves_itself(trained: Any, predictor: Predictor) -> None:
+def test_the_saved_model_gives_sets_and_proves_itself(of_sets: Any, predictor: Predictor) -> None:
     found = predictor.predict(TEXTS)
     assert found.labels[:3] == [("defect", "metal"), (), ("age", "polymer")]
     assert found.frame()["predicted_label"].to_list()[:3] == ["defect|metal", "", "age|polymer"]
     assert (found.probabilities.sum(1) != 1).all()
-    proof = start_proof(trained[2], pl.Series(TEXTS), found.probabilities, rule=predictor.rule)
+    proof = start_proof(of_sets[2], pl.Series(TEXTS), found.probabilities, rule=predictor.rule)
     assert proof.wait().largest_difference < 1e-6
 
 
-def test_a_model_of_sets_is_not_taken_for_another(trained: Any, tmp_path: Path) -> None:
+def test_a_model_of_sets_is_not_taken_for_another(of_sets: Any, tmp_path: Path) -> None:
     import shutil
 
     copied = tmp_path / "copy"
-    shutil.copytree(trained[2], copied)
+    shutil.copytree(of_sets[2], copied)
     path = copied / files.SETTINGS
     values = json.loads(path.read_text("utf-8"))
     values["decision"]["thresholds"][0] = 1.5
@@ -187,18 +170,18 @@ def test_a_table_is_scored_alike_in_pieces_and_after_a_stop(predictor: Predictor
     assert second.remembered()["text"].to_list() == whole.remembered()["text"].to_list()
 
 
-def test_scored_files_keep_the_separator_and_an_empty_set(trained: Any, tmp_path: Path) -> None:
+def test_scored_files_keep_the_separator_and_an_empty_set(of_sets: Any, tmp_path: Path) -> None:
     pl.DataFrame({"text": TEXTS}).write_csv(tmp_path / "new.csv")
-    score_model(trained[2], tmp_path / "new.csv", tmp_path / "out.parquet")
+    score_model(of_sets[2], tmp_path / "new.csv", tmp_path / "out.parquet")
     found = pl.read_parquet(tmp_path / "out.parquet")
     assert found["predicted_label"].to_list()[:3] == ["defect|metal", "", "age|polymer"]
-    assert set(found["decision"]) <= {"defect|metal", "", "age|polymer", "review", None}
+    assert found["decision"][0] in ("defect|metal", "review")
 
 
 def test_evaluating_on_the_table_again_and_on_foreign_labels(
-    trained: Any, predictor: Predictor
+    of_sets: Any, predictor: Predictor
 ) -> None:
-    result = trained[0]
+    result = of_sets[0]
     test = result.corpus.test
     rows = notes().filter(pl.col("text").is_in(test.texts.implode()))
     found = evaluate_table(predictor, rows)
@@ -218,8 +201,8 @@ def test_evaluating_on_the_table_again_and_on_foreign_labels(
 # ---- explaining ----------------------------------------------------------------------------------
 
 
-def test_each_decided_label_is_explained_by_its_own_words(trained: Any) -> None:
-    found = explain_model(trained[2], "part iron rust 7")
+def test_each_decided_label_is_explained_by_its_own_words(of_sets: Any) -> None:
+    found = explain_model(of_sets[2], "part iron rust 7")
     assert found.labels is not None
     told = {each.label: each for each in found.labels[0]}
     assert set(told) == {"metal", "defect"}
@@ -232,15 +215,15 @@ def test_each_decided_label_is_explained_by_its_own_words(trained: Any) -> None:
     assert explained_text(found).count("adds") == 2
 
 
-def test_one_label_can_be_asked_for_and_where_none_is_decided_the_nearest_is(trained: Any) -> None:
-    asked = explain_model(trained[2], "part iron 7", label="too old")
+def test_one_label_can_be_asked_for_and_where_none_is_decided_the_nearest_is(of_sets: Any) -> None:
+    asked = explain_model(of_sets[2], "part iron 7", label="too old")
     (only,) = asked.labels[0]
     assert (only.label, only.decided) == ("age", False)
     assert "not age too old" in explained_text(asked)
-    (nearest,) = explain_model(trained[2], "part 7").labels[0]
+    (nearest,) = explain_model(of_sets[2], "part 7").labels[0]
     assert nearest.decided is False
-    with pytest.raises(SettingsError, match="no label 'agge'. Did you mean 'age'"):
-        explain_model(trained[2], "part", label="agge")
+    with pytest.raises(SettingsError, match=r"no label 'agge'\. Did you mean 'age'"):
+        explain_model(of_sets[2], "part", label="agge")
 
 
 def test_a_label_is_not_asked_of_a_model_of_one_label(deciding: Any) -> None:
@@ -251,8 +234,8 @@ def test_a_label_is_not_asked_of_a_model_of_one_label(deciding: Any) -> None:
 # ---- serving, shipping ---------------------------------------------------------------------------
 
 
-def test_the_service_answers_with_sets_and_an_explanation_each(trained: Any) -> None:
-    here = application(ServedModel.load(trained[2]))
+def test_the_service_answers_with_sets_and_an_explanation_each(of_sets: Any) -> None:
+    here = application(ServedModel.load(of_sets[2]))
     try:
         answer = here.predict(texts=["part iron rust 7", "part ü 7"], explain=True).json()
         first, second = answer["predictions"]
@@ -269,10 +252,10 @@ def test_the_service_answers_with_sets_and_an_explanation_each(trained: Any) -> 
 
 
 def test_the_exported_program_decides_alike(
-    trained: Any, predictor: Predictor, tmp_path: Path
+    of_sets: Any, predictor: Predictor, tmp_path: Path
 ) -> None:
     folder = tmp_path / "exported"
-    export_model(trained[2], folder)
+    export_model(of_sets[2], folder)
     assert not (folder / "example.py").exists()
     spec = importlib.util.spec_from_file_location("exported_sets", folder / "predict.py")
     assert spec is not None
@@ -289,16 +272,16 @@ def test_the_exported_program_decides_alike(
     np.testing.assert_allclose(probability, expected.probability, atol=1e-6)
 
 
-def test_8_bits_are_refused_before_anything_is_written(trained: Any, tmp_path: Path) -> None:
+def test_8_bits_are_refused_before_anything_is_written(of_sets: Any, tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="export without --int8"):
-        export_model(trained[2], tmp_path / "out", int8=True, data=notes())
+        export_model(of_sets[2], tmp_path / "out", int8=True, data=notes())
     assert not (tmp_path / "out").exists()
 
 
-def test_spark_is_refused_before_anything_is_written(trained: Any, tmp_path: Path) -> None:
+def test_spark_is_refused_before_anything_is_written(of_sets: Any, tmp_path: Path) -> None:
     pl.DataFrame({"text": TEXTS}).write_csv(tmp_path / "new.csv")
     with pytest.raises(SettingsError, match="Spark does not score"):
-        score_model(trained[2], tmp_path / "new.csv", tmp_path / "out", engine="spark")
+        score_model(of_sets[2], tmp_path / "new.csv", tmp_path / "out", engine="spark")
     assert not (tmp_path / "out").exists()
 
 
@@ -309,15 +292,15 @@ def test_spark_does_not_train_on_sets(quick: Quick, workplace: Path) -> None:
     assert not [told for told in quick.tracker.told if told[0] == "start"]
 
 
-def test_verify_trains_again_to_the_same_figures_and_thresholds(trained: Any) -> None:
-    found = verify_run(trained[2])
+def test_verify_trains_again_to_the_same_figures_and_thresholds(of_sets: Any) -> None:
+    found = verify_run(of_sets[2])
     assert found.outcome == "identical"
     assert found.figures is not None
     assert found.figures.number > 50
 
 
-def test_the_champion_is_compared_by_its_own_thresholds(trained: Any, predictor: Predictor) -> None:
-    result, _, folder = trained
+def test_the_champion_is_compared_by_its_own_thresholds(of_sets: Any, predictor: Predictor) -> None:
+    result, _, folder = of_sets
     champion = VersionFound("1", "other", folder)
     tests = JudgedTexts("notes.csv", result.corpus.test, result.corpus.classes)
     found = _judge(predictor, folder, predictor, champion, tests).found
@@ -329,14 +312,14 @@ def test_the_champion_is_compared_by_its_own_thresholds(trained: Any, predictor:
 # ---- the commands, and tables that are odd -------------------------------------------------------
 
 
-def test_check_and_evaluate_by_the_command_line(command: Callable[..., Done], trained: Any) -> None:
+def test_check_and_evaluate_by_the_command_line(command: Callable[..., Done], of_sets: Any) -> None:
     notes(80).write_csv("notes.csv")
     done = command("check", "notes.csv", "--multi-label", "--json")
     assert {each["label"] for each in done.json["profile"]["labels"]} == set(WORDS.values())
-    done = command("check", "notes.csv", "--against", trained[2], "--json")
+    done = command("check", "notes.csv", "--against", of_sets[2], "--json")
     assert done.status == 0
     assert {each["label"] for each in done.json["labels"]} == set(WORDS.values())
-    done = command("evaluate", trained[2], "notes.csv")
+    done = command("evaluate", of_sets[2], "notes.csv")
     assert "Hamming loss" in done.out
     done = command("train", "notes.csv", "--multi-label", "--cost", "false-age=3")
     assert done.status == 2
@@ -415,3 +398,23 @@ def test_costs_and_columns_that_do_not_fit_are_refused() -> None:
         TextClassifier().fit(["x", "y", "z"], matrix, classes=["a"])
     with pytest.raises(ValueError, match="y is none"):
         TextClassifier().fit(["x", "y", "z"], [0, 1, 0], classes=["a", "b"])
+
+
+# ---- last: while Playwright runs, nothing else in the process can run asyncio ---------------------
+
+
+@pytest.mark.browser
+def test_the_report_works_in_a_browser(of_sets: Any, browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    path.write_text(artifact(of_sets, "report.html"), encoding="utf-8")
+    page, heard = browser.new_page(viewport={"width": 1280, "height": 900}), []
+    page.on("console", lambda message: heard.append(message.text))
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    page.goto(path.as_uri())
+    assert heard == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    shown = page.locator("table.errors tbody tr:visible")
+    before = shown.count()
+    page.locator("select[name=predicted]").select_option("missed")
+    assert 0 < shown.count() <= before
+    page.close()

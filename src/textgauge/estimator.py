@@ -108,8 +108,8 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         Args:
             X: texts.
-            y: see the class. Nested lists and arrays of equal lengths are read as scikit-learn reads
-                them: of 0 and 1 as an indicator matrix, of one value each as a column of labels.
+            y: see the class. Nested lists and arrays of equal lengths are read as by scikit-learn:
+                of 0 and 1 as an indicator matrix, of one value each as a column of labels.
             classes: the labels of the columns, where y is an indicator matrix; None: 0, 1, 2 …, or
                 the columns' names of a DataFrame.
 
@@ -331,9 +331,7 @@ def indicator_of(
         y = np.array([np.asarray(each) for each in y])
     if isinstance(y, np.ndarray) and y.ndim == 2 and y.shape[1] > 1:
         found = _columns_of(y, classes)
-    elif (isinstance(y, list | tuple | pl.Series) and _holds_sets(y)) or (
-        isinstance(y, np.ndarray) and y.ndim == 1 and _holds_sets(y)
-    ):
+    elif _holds_sets(y):
         found = _sets_of(list(y), classes if known else None)
     elif classes is not None and not known:
         raise ValueError("classes names the columns of an indicator matrix, and y is none.")
@@ -350,6 +348,10 @@ def indicator_of(
 
 
 def _holds_sets(y: Any) -> bool:
+    if not isinstance(y, list | tuple | pl.Series | np.ndarray):
+        return False
+    if isinstance(y, np.ndarray) and y.ndim != 1:
+        return False
     kinds = (list, tuple, set, frozenset, pl.Series)
     return len(y) > 0 and all(
         isinstance(each, kinds) or (isinstance(each, np.ndarray) and each.ndim == 1) for each in y

@@ -22,7 +22,7 @@ from textgauge.training.loss import (
 WORDS = {"iron": "metal", "plastic": "polymer", "rust": "defect", "crack": "defect", "old": "age"}
 
 
-def notes(rows=240):
+def notes(rows=500):
     """Notes whose words decide their labels, some of them none."""
     random = np.random.default_rng(0)
     found = []
@@ -148,7 +148,7 @@ def test_shards_are_trained_on_as_texts_in_memory_are(corpus, monkeypatch):
     cut = in_shards(whole, seed=0)
     assert cut.has_sets
     assert len(cut.shards) > 1
-    batches = [batch for batch in cut.shuffled(16, np.random.default_rng(0))]
+    batches = list(cut.shuffled(16, np.random.default_rng(0)))
     assert sum(float(batch.sets.rows.sum()) for batch in batches) == whole.rows
     total = sum(batch.targets.sum(0) for batch in batches)
     assert total.tolist() == whole.label_rows.tolist()
