@@ -400,7 +400,7 @@ def test_costs_and_columns_that_do_not_fit_are_refused() -> None:
         TextClassifier().fit(["x", "y", "z"], [0, 1, 0], classes=["a", "b"])
 
 
-# ---- last: while Playwright runs, nothing else in the process can run asyncio ---------------------
+# ---- last: while Playwright runs, nothing else in the process can run asyncio --------------------
 
 
 @pytest.mark.browser

@@ -130,10 +130,10 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         matrix = indicator_of(y, classes, len(texts))
         if matrix is not None:
             return self._fit_sets(texts, *matrix, config)
-        classes, codes = _labels(y, len(texts))
+        found, codes = _labels(y, len(texts))
         if self.cost is not None:
-            config = replace(config, cost=_costs(self.cost, classes.tolist()))
-        names = [str(label) for label in classes.tolist()]
+            config = replace(config, cost=_costs(self.cost, found.tolist()))
+        names = [str(label) for label in found.tolist()]
         frame = pl.DataFrame({"text": texts, "label": [names[code] for code in codes]})
         fractions = (1 - config.val_fraction, config.val_fraction, 0.0)
         corpus = build_corpus(frame, seed=config.seed, fractions=fractions)
@@ -143,7 +143,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
         self.n_iter_ = len(self.history_)
         network = fitted.model.to_onnx().SerializeToString()
-        self.classes_ = classes
+        self.classes_ = found
         rule = _choose_rule(asked, corpus, fitted)
         settings = {"classes": corpus.classes, "label_names": {}, "decision": rule.to_json()}
         self._predictor = Predictor(settings, encoder, session_from_bytes(network))
