@@ -256,11 +256,19 @@ class MajorityHere:
         self, train: Any, test_texts: pl.Series, classes: int, *, val_texts: pl.Series
     ) -> None:
         self._train, self._texts, self._classes = train, len(test_texts), classes
+        self._val = len(val_texts)
 
     def wait(self) -> list[Any]:
         from textgauge.review import baselines
 
         train = self._train
+        if train.sets is not None:
+            triples = np.stack(train.cells)
+            of_sets = [
+                baselines.fit_shares(triples, train.text_rows, texts, self._classes)
+                for texts in (self._texts, self._val)
+            ]
+            return [baselines.Baseline(baselines.SHARES, of_sets[0], 0.0, len(train), of_sets[1])]
         shares = baselines.fit_majority(train.label, train.count, self._texts, self._classes)
         return [baselines.Baseline(baselines.MAJORITY, shares, 0.0, len(train))]
 

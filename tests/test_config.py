@@ -19,6 +19,7 @@ OTHER_VALUES = {
     "split_column": "part",
     "slice_column": "plant",
     "label_names": {"0": "compliant", "1": "non-compliant"},
+    "label_separator": ";",
     "val_fraction": 0.1,
     "test_fraction": 0.3,
     "seed": 7,
@@ -67,6 +68,7 @@ BOUNDS = [  # setting, smallest and largest that fit, the nearest that do not, w
     ("epochs", 1, 10**6, [0, 10**6 + 1], "1 or more"),
     ("patience", 1, 10**6, [0, 10**6 + 1], "1 or more"),
     ("batch_size", 1, 10**6, [0, 10**6 + 1], "1 or more"),
+    ("penalty", 1e-9, 1e9, [0, -1.0, 1.1e9], "more than 0 and at most 1e9"),
     ("lr", 1e-12, 10.0, [0, -0.1, 10.1], "more than 0 and at most 10"),
     ("threads", 1, 1024, [0, 1025], "from 1 to 1024"),
     ("review_below", 1e-9, 1.0, [0, -0.5, 1.001], "more than 0 and at most 1"),
@@ -197,7 +199,7 @@ def test_a_mistyped_choice_names_the_nearest():
         "class_weights must be one of 'none', 'balanced', was 'balance'. Did you mean 'balanced'?"
     ]
     assert refused(model=["lstm"])[0].startswith(
-        "model must be one of 'bag', 'cnn', 'lstm', was ['lstm']."
+        "model must be one of 'bag', 'cnn', 'linear', 'lstm', was ['lstm']."
     )
 
 
@@ -214,7 +216,7 @@ def test_what_is_no_number_is_refused_where_a_number_is_wanted(name, value):
 
 @pytest.mark.parametrize("name", fields_of("float"))
 def test_a_whole_number_is_a_fine_float(name):
-    value = {"lr": 1}.get(name, 0)
+    value = {"lr": 1, "penalty": 1}.get(name, 0)
     bound = {"val_fraction": "more than 0", "test_fraction": "more than 0"}
     if name in bound:  # There is no whole number between 0 and 1, but it's the value that's wrong.
         assert bound[name] in refused(**{name: value})[0]
@@ -224,7 +226,7 @@ def test_a_whole_number_is_a_fine_float(name):
 
 @pytest.mark.parametrize("name", fields_of("int", "int | None"))
 def test_a_float_is_no_whole_number(name):
-    wanted = "int or nothing" if name == "batch_size" else "int"
+    wanted = "int or nothing" if name in fields_of("int | None") else "int"
     assert refused(**{name: 2.0}) == [f"{name} must be of type {wanted}, was 2.0."]
 
 
@@ -308,7 +310,7 @@ def test_an_unknown_setting_names_the_nearest_and_does_not_hide_other_problems()
 def test_the_other_values_of_these_tests_differ_from_every_default():
     changed = Config(**OTHER_VALUES).to_json()
     assert {name for name, value in Config().to_json().items() if changed[name] == value} == {
-        "group_column", "time_column", "review_rate",
+        "group_column", "time_column", "review_rate", "multi_label",
     }  # fmt: skip
 
 

@@ -297,7 +297,7 @@ def test_what_is_no_sequence_of_texts_is_refused(fitted, texts, message):
         ([0], "X and y must be equally long, were 2 and 1."),
         ([0, 1, 0], "X and y must be equally long, were 2 and 3."),
         (None, "TextClassifier requires y to be passed, but the target y is None."),
-        ([[0, 1], [1, 0]], "y should be a 1d array, got an array of shape (2, 2) instead."),
+        ([[0, 1], [0, 1]], "y must hold two labels or more, found [1]."),
         ([0, 0], "y must hold two labels or more, found one class: [0]."),
         (["a", "a"], "y must hold two labels or more, found one class: ['a']."),
         (["a", 1], "y must hold labels of one kind, found 'a' and 1."),

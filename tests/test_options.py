@@ -32,6 +32,8 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "group_column": (["--group-column", "year"], "year"),
     "time_column": (["--time-column", "day"], "day"),
     "slice_column": (["--slice", "plant"], "plant"),
+    "multi_label": (["--multi-label"], True),
+    "label_separator": (["--label-separator", ";"], ";"),
     "label_names": (["--label-names", "0=good, 1=not good"], {"0": "good", "1": "not good"}),
     "val_fraction": (["--val-fraction", "0.1"], 0.1),
     "test_fraction": (["--test-fraction", ".3"], 0.3),
@@ -235,10 +237,10 @@ def test_the_demo_trains_on_the_notes_that_it_made(
 
 @pytest.mark.parametrize("command_name", ["train", "check"])
 def test_a_default_in_a_help_text_is_the_default(command_name: str) -> None:
-    """`--epochs N  at most (40)`: a number in brackets at the end is what a run takes."""
+    """`--epochs N  at most (40)`: the number in brackets at the end is what a run takes."""
     defaults = Config()
     told = {
-        action.dest: re.search(r"\(([\d.]+)\)$", action.help or "")
+        action.dest: re.search(r"\(([\d.]+)(; \w+: [\d.]+)?\)$", action.help or "")
         for action in COMMANDS[command_name]._actions
     }
     numbers = {name: float(found[1]) for name, found in told.items() if found}
@@ -364,7 +366,7 @@ def test_several_bad_values_are_told_at_once(command: Command, workplace: Path) 
     done = command("train", "notes.csv", *bad)
     assert done.status == 2
     assert done.error.splitlines() == [
-        "model must be one of 'bag', 'cnn', 'lstm', was 'lsmt'. Did you mean 'lstm'?",
+        "model must be one of 'bag', 'cnn', 'linear', 'lstm', was 'lsmt'. Did you mean 'lstm'?",
         "class_weights must be one of 'none', 'balanced', was 'balance'. Did you mean 'balanced'?",
         "epochs must be 1 or more, was 0.",
         "lr must be more than 0 and at most 10, was -1.0.",

@@ -202,6 +202,7 @@ def explain(
     *,
     text: str | None = None,
     limit: int | None = None,
+    label: str | None = None,
     tracking_uri: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
@@ -213,12 +214,15 @@ def explain(
         what: a text; or a table: a file, or a pandas or Polars DataFrame.
         text: the table's column with the texts; default the one that the model was trained with.
         limit: how many distinct texts of a table at most.
+        label: of a model that gives a text any number of labels: the one to explain, decided or
+            not; default all that are decided.
         tracking_uri: where to look for an address; default as in `train`.
         encoding: of a text file that is not UTF-8.
         delimiter: of a text file, where it should not be guessed.
 
     Returns:
-        An explanation for each distinct text; its `contributions` are what each of its `words` adds
+        An explanation for each distinct text, of a model that gives several labels one for each of
+        them; its `contributions` are what each of its `words` adds
         to the probability of the decision.
 
     Raises:
@@ -234,10 +238,13 @@ def explain(
         what,
         text=text,
         limit=limit,
+        label=label,
         tracking_uri=tracking_uri,
         encoding=encoding,
         delimiter=delimiter,
     )
+    if found.labels is not None:
+        return [each for text in found.labels for each in text]
     return list(found.explanations)
 
 

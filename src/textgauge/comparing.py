@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .bundle.label_sets import SetRule
 from .bundle.predictor import Predictor
 from .data.columns import Columns
 from .data.tables import Table, is_table, read_table
@@ -25,6 +26,7 @@ def compare_table(
     tracking_uri: str | None = None,
     encoding: str | None = None,
     delimiter: str | None = None,
+    separator: str | None = None,
 ) -> Drift:
     """Tell how a table differs from what a model was trained on, or from another table.
 
@@ -37,6 +39,8 @@ def compare_table(
         tracking_uri: where to look for an address.
         encoding: of text files that are not UTF-8.
         delimiter: of text files, where it should not be guessed.
+        separator: where rows have several labels: what joins them; a model that gives several
+            knows its own.
 
     Raises:
         TableError: a table can't be read, or has no text.
@@ -47,10 +51,14 @@ def compare_table(
     """
     if isinstance(source, str) and source == "-" == against:
         raise SettingsError("standard input can be read once: name a file after --against.")
-    how: dict[str, Any] = {"encoding": encoding, "delimiter": delimiter}
+    how: dict[str, Any] = {
+        "encoding": encoding, "delimiter": delimiter, "separator": separator
+    }  # fmt: skip
     is_model = isinstance(against, Path | str) and not is_table(str(against))
     if is_model:
         predictor = Predictor.load(resolve_model(str(against), tracking_uri))
+        if isinstance(predictor.rule, SetRule):
+            separator = how["separator"] = separator or predictor.rule.separator
         found = Reference.of_model(predictor)
         if found is None:
             raise BundleError(
@@ -62,9 +70,10 @@ def compare_table(
         names = {"text": "text", "label": "label"}
         other = _read(against, text, label, names, how)
         counts = count_column(other.frame["text"], max_tokens=None, magnitudes=True)
-        reference = Reference.of_table(other.name, counts, labels_of(other.frame))
+        reference = Reference.of_table(other.name, counts, labels_of(other.frame, separator))
     table = _read(source, text, label, names, how)
-    return find_drift(reference.count(table.frame["text"]), labels_of(table.frame), reference)
+    labels = labels_of(table.frame, separator)
+    return find_drift(reference.count(table.frame["text"]), labels, reference)
 
 
 def _read(

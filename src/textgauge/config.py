@@ -70,6 +70,10 @@ class Config:
     """Column by whose values the review judges the test part, too; it decides nothing."""
     label_names: Mapping[str, str] = field(default_factory=dict)
     """What to call each label value in reports; values without a name are shown as they are."""
+    multi_label: bool = False
+    """A row has any number of labels, none too: joined in a text, or in a list."""
+    label_separator: str = "|"
+    """What joins the labels of a row; only with `multi_label`."""
 
     # The split
     val_fraction: float = 0.2
@@ -170,6 +174,11 @@ class Config:
         train = 1.0 - self.val_fraction - self.test_fraction
         return (round(train, 12), self.val_fraction, self.test_fraction)
 
+    @property
+    def separator(self) -> str | None:
+        """What joins the labels of a row; None where a row has one label."""
+        return self.label_separator if self.multi_label else None
+
     def to_json(self) -> dict[str, Any]:
         """Every setting, defaults included, as plain JSON values."""
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -224,7 +233,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "recurrent_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
     "filters": (1, 8192, "from 1 to 8192"),
     "filter_dropout": (0, 1 - 1e-9, "at least 0 and less than 1"),
-    "penalty": (1e-9, 1e9, "more than 0 and at most a milliard"),
+    "penalty": (1e-9, 1e9, "more than 0 and at most 1e9"),
     "epochs": (1, 1e6, "1 or more"),
     "patience": (1, 1e6, "1 or more"),
     "batch_size": (1, 1e6, "1 or more"),
@@ -304,6 +313,17 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
         yield (
             "val_fraction and test_fraction must leave something to train on: "
             f"{config.val_fraction} + {config.test_fraction} is 1 or more."
+        )
+    separator = config.label_separator
+    if "label_separator" in sound and (not separator or separator != separator.strip()):
+        yield (
+            "label_separator must be a character or more that stands between labels, without "
+            f"white space around it, was {separator!r}."
+        )
+    if config.multi_label is True and config.cost:
+        yield (
+            "cost is not for multi_label: what a wrong label costs cannot be said there yet. Leave "
+            "it out; each label has a threshold of its own, found on validation."
         )
     if config.text == config.label:
         yield f"text and label must be two different columns, both were {config.text!r}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -16,10 +16,11 @@ from .data.checks import CheckReport
 from .data.corpus import Corpus
 from .engines.prepared import TableFacts
 from .report.wording import IN_SENTENCES, as_it_decides, labels_in_words, spoken
-from .review.contenders import Review
-from .review.decision import DecisionFigures
+from .review.contenders import Contender, Review
+from .review.decision import Band, DecisionFigures
 from .review.label_issues import LabelIssues
 from .review.rule_summary import RuleSummary
+from .review.set_review import SetContender, SetReview
 from .surroundings import made_with
 from .text.encoder import TextEncoder
 from .tracking.protocol import DatasetDescription, RunPlan
@@ -59,12 +60,26 @@ def bundle_settings(
     config: Config,
     corpus: Corpus,
     fitted: Fitted,
-    review: Review,
-    rules: RuleSummary,
-    issues: LabelIssues,
+    review: Review | SetReview,
+    rules: RuleSummary | None,
+    issues: LabelIssues | None,
     origin: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """What the saved model says of itself (`textgauge.json`)."""
+    """What the saved model says of itself (`textgauge.json`).
+
+    `rules` and `issues` are None where a text has any number of labels.
+    """
+    if isinstance(review, SetReview):
+        told = {
+            "multi_label": True,
+            "decision": review.decision.chosen.to_json(),
+            "decision_on_test": _sets_on_test(review),
+        }
+    else:
+        told = {
+            "decision": review.decision.chosen.to_json() if review.decision.rule else None,
+            "decision_on_test": _decision_on_test(review.decision),
+        }
     return {
         "version": metadata.version("textgauge"),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -72,8 +87,7 @@ def bundle_settings(
         "label_names": dict(config.label_names),
         "architecture": fitted.architecture,
         "config": config.to_json(),
-        "decision": review.decision.chosen.to_json() if review.decision.rule else None,
-        "decision_on_test": _decision_on_test(review.decision),
+        **told,
         "made_with": made_with(),
         "data": {
             **data_facts(table, check, corpus),
@@ -90,12 +104,12 @@ def bundle_settings(
                 "rows": contender.evaluation.rows.to_json(),
                 "texts": contender.evaluation.texts.to_json(),
             }
-            for contender in (review.model, *reversed(review.baselines))
+            for contender in _contenders(review)
         },
         "verdict": review.verdict,
-        "in_words": _in_words(review, config, corpus),
-        "rules": rules.to_json(),
-        "label_issues": issues.to_json(),
+        "in_words": [] if isinstance(review, SetReview) else _in_words(review, config, corpus),
+        **({} if rules is None else {"rules": rules.to_json()}),
+        **({} if issues is None else {"label_issues": issues.to_json()}),
         "slices": [group.to_json() for group in review.slices],
     }
 
@@ -121,6 +135,18 @@ def _decision_on_test(found: DecisionFigures) -> dict[str, Any] | None:
     told = ("cost", "most_probable_cost", "errors", "error", "interval", "band")
     values = found.to_json()
     return {name: values[name] for name in told}
+
+
+def _contenders(review: Review | SetReview) -> list[Contender | SetContender]:
+    """The model first, then the baselines, the best first."""
+    baselines: Sequence[Contender | SetContender] = review.baselines
+    return [review.model, *reversed(baselines)]
+
+
+def _sets_on_test(review: SetReview) -> dict[str, Any]:
+    """What the thresholds come to on the test part."""
+    values = review.decision.to_json()
+    return {name: values[name] for name in ("error", "interval", "band")}
 
 
 def data_facts(table: TableFacts, check: CheckReport, corpus: Corpus) -> dict[str, Any]:
@@ -164,17 +190,32 @@ def predictions_digest(probabilities: npt.NDArray[np.float32]) -> str:
 
 
 def final_metrics(
-    review: Review,
+    review: Review | SetReview,
     corpus: Corpus,
     fitted: Fitted,
     encoder: TextEncoder,
-    rules: RuleSummary,
-    issues: LabelIssues,
+    rules: RuleSummary | None,
+    issues: LabelIssues | None,
 ) -> dict[str, float]:
-    """The figures that the run shows: of the model, the best baseline, the split, the labels."""
+    """The figures that the run shows: of the model, the best baseline, the split, the labels.
+
+    Where a text has any number of labels they mean what `review.set_metrics` says.
+    """
     rows, texts = review.model.evaluation.rows, review.model.evaluation.texts
     best = review.best_baseline.evaluation.rows
-    figures: dict[str, float | None] = {
+    own = ["accuracy", "macro_f1"]
+    figures: dict[str, float | None] = {}
+    if isinstance(review, SetReview):
+        of_sets, best_of_sets = review.model.evaluation.rows, review.best_baseline.evaluation.rows
+        own += ["micro_f1", "hamming_loss"]
+        figures = {
+            "eval_micro_f1": of_sets.micro_f1,
+            "eval_hamming_loss": of_sets.hamming_loss,
+            "eval_label_accuracy": of_sets.label_accuracy,
+            "eval_text_micro_f1": review.model.evaluation.texts.micro_f1,
+            "baseline_eval_micro_f1": best_of_sets.micro_f1,
+        }
+    figures |= {
         "eval_loss": rows.loss,
         "eval_accuracy": rows.accuracy,
         "eval_macro_f1": rows.macro_f1,
@@ -189,19 +230,22 @@ def final_metrics(
         "baseline_eval_accuracy": best.accuracy,
         "baseline_eval_macro_f1": best.macro_f1,
         "mcnemar_p_value": review.comparison.p_value,
-        "rule_agreement": rules.agreement.rows,
+        "rule_agreement": None if rules is None else rules.agreement.rows,
         "best_epoch": float(fitted.trained.best.epoch),
         "test_texts_in_train": float(corpus.test_texts_in_train),
         "random_split_share": corpus.random_split_share,
-        "label_issues": float(len(issues)),
-        "label_issue_rows": float(issues.rows),
+        "label_issues": None if issues is None else float(len(issues)),
+        "label_issue_rows": None if issues is None else float(issues.rows),
         "unknown_token_share": encoder.unknown_share(encoder.encode_normalised(corpus.test.texts)),
     }
     if rows.intervals is not None:
-        for name in ("accuracy", "macro_f1"):
+        for name in own:
             interval = getattr(rows.intervals, name)
             figures |= {f"eval_{name}_low": interval.low, f"eval_{name}_high": interval.high}
-    figures |= _decision_metrics(review.decision)
+    if isinstance(review, SetReview):
+        figures |= _band_metrics(review.decision.band)
+    else:
+        figures |= _decision_metrics(review.decision)
     if fitted.vectors is not None:
         figures["vector_coverage"] = fitted.vectors.coverage
     return {name: value for name, value in figures.items() if value is not None}
@@ -214,13 +258,16 @@ def _decision_metrics(found: DecisionFigures) -> dict[str, float | None]:
         "decision_cost": found.cost,
         "most_probable_cost": found.most_probable_cost,
     }
-    if found.band is not None:
-        figures["review_coverage"] = found.band.coverage
-        figures["review_decided_error"] = found.band.error
-    return figures
+    return figures | _band_metrics(found.band)
 
 
-def note(review: Review, corpus: Corpus) -> str:
+def _band_metrics(band: Band | None) -> dict[str, float | None]:
+    if band is None:
+        return {}
+    return {"review_coverage": band.coverage, "review_decided_error": band.error}
+
+
+def note(review: Review | SetReview, corpus: Corpus) -> str:
     """The description on the run's page, in Markdown: the verdict and the figures behind it."""
     lines = [
         review.verdict,
@@ -228,7 +275,7 @@ def note(review: Review, corpus: Corpus) -> str:
         "| on the test part | accuracy | macro F1 | loss |",
         "| --- | --- | --- | --- |",
     ]
-    for contender in (review.model, *reversed(review.baselines)):
+    for contender in _contenders(review):
         rows = contender.evaluation.rows
         lines.append(
             f"| {contender.name} | {rows.accuracy:.4f} | {rows.macro_f1:.4f} | {rows.loss:.4f} |"

@@ -31,8 +31,9 @@ def write_documents(folder: Path, facts: ReportFacts) -> Iterator[Path]:
     yield folder / PICTURE
     (folder / HISTORY).write_text(json.dumps(_history(facts), indent=1) + "\n", encoding="utf-8")
     yield folder / HISTORY
-    facts.issues.write_csv(folder / LABEL_ISSUES)
-    yield folder / LABEL_ISSUES
+    if facts.issues is not None:
+        facts.issues.write_csv(folder / LABEL_ISSUES)
+        yield folder / LABEL_ISSUES
     write_report(folder / REPORT, facts)
     yield folder / REPORT
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from .bundle.label_sets import SetRule
 from .bundle.predictor import Predictor
 from .data.tables import Columns
 from .review.deciding import ChosenRule
@@ -14,7 +15,18 @@ from .review.drift import find_drift
 from .review.labelled import read_labelled
 from .review.metrics import Evaluation, Metrics, evaluate
 from .review.reference import Reference, labels_of
-from .review.slices import Slice, SliceGroup, by_slice, by_texts
+from .review.set_metrics import SetEvaluation, SetMetrics, evaluate_sets
+from .review.set_review import SetDecision, measure_sets
+from .review.set_rule import ChosenSetRule
+from .review.slices import (
+    Judge,
+    LabelJudge,
+    SetJudge,
+    Slice,
+    SliceGroup,
+    by_slice,
+    by_texts,
+)
 
 
 @dataclass(frozen=True)
@@ -38,12 +50,12 @@ class Evaluated:
 
     """
 
-    evaluation: Evaluation
+    evaluation: Evaluation | SetEvaluation
     rows: int
     unique_texts: int
     unknown_labels: dict[str, int]
-    decision: DecisionFigures
-    decided: Metrics
+    decision: DecisionFigures | SetDecision
+    decided: Metrics | SetMetrics
     slices: tuple[Slice, ...] | None = None
     groups: tuple[SliceGroup, ...] = ()
     drift: Drift | None = None
@@ -63,6 +75,14 @@ class Evaluated:
             "slice_groups": [group.to_json() for group in self.groups],
             "drift": None if self.drift is None else self.drift.to_json(),
         }
+        if isinstance(self.evaluation, SetEvaluation):
+            rows = self.evaluation.rows
+            values |= {
+                "multi_label": True,
+                "eval_micro_f1": rows.micro_f1,
+                "eval_hamming_loss": rows.hamming_loss,
+                "eval_label_accuracy": rows.label_accuracy,
+            }
         if self.slices is not None:
             values["slices"] = [each.to_json() for each in self.slices]
         return values
@@ -94,27 +114,49 @@ def evaluate_table(
         BundleError: what the bundle tells of its training is damaged.
 
     """
-    columns = Columns(text, label, slice=slice_by)
+    columns, rule = Columns(text, label, slice=slice_by), predictor.rule
+    separator = rule.separator if isinstance(rule, SetRule) else None
     found = read_labelled(
-        source, columns, predictor.classes, encoding=encoding, delimiter=delimiter
+        source,
+        columns,
+        predictor.classes,
+        encoding=encoding,
+        delimiter=delimiter,
+        separator=separator,
     )
     table, judged, texts = found.table, found.judged, found.texts
     probabilities = predictor.predict(texts.texts).probabilities
     reference, classes = Reference.of_model(predictor), predictor.classes
-    evaluation = evaluate(texts, probabilities, classes, with_intervals=True)
-    answers, decided = as_decided(predictor.rule, texts, probabilities, classes, evaluation.rows)
+    told: dict[str, Any]
+    if isinstance(rule, SetRule):
+        of_sets = evaluate_sets(texts, probabilities, rule, classes, with_intervals=True)
+        judge: Judge = SetJudge(texts, probabilities, rule)
+        told = {
+            "evaluation": of_sets,
+            "decided": of_sets.rows,
+            "decision": measure_sets(texts, probabilities, ChosenSetRule(rule)),
+        }
+    else:
+        evaluation = evaluate(texts, probabilities, classes, with_intervals=True)
+        answers, decided = as_decided(rule, texts, probabilities, classes, evaluation.rows)
+        judge = LabelJudge(probabilities, classes, answers)
+        told = {
+            "evaluation": evaluation,
+            "decided": decided,
+            "decision": measure(texts, probabilities, classes, ChosenRule(rule)),
+        }
     return Evaluated(
-        evaluation=evaluation,
-        decided=decided,
+        **told,
         rows=texts.rows,
         unique_texts=len(texts),
         unknown_labels=found.unknown_labels,
-        decision=measure(texts, probabilities, classes, ChosenRule(predictor.rule)),
         slices=None
         if slice_by is None
-        else tuple(by_slice(judged, texts, probabilities, classes, decided=answers)),
-        groups=by_texts(texts, probabilities, classes, answers),
+        else tuple(by_slice(judged, texts, probabilities, classes, judge=judge)),
+        groups=by_texts(texts, probabilities, classes, judge=judge),
         drift=None
         if reference is None
-        else find_drift(reference.count(table.frame["text"]), labels_of(judged), reference),
+        else find_drift(
+            reference.count(table.frame["text"]), labels_of(judged, separator), reference
+        ),
     )

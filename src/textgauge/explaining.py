@@ -13,7 +13,7 @@ from .bundle.predictor import Predictor
 from .data.columns import Columns
 from .data.normal_form import normalise
 from .data.tables import is_table, read_table
-from .errors import BundleError, SettingsError, TableError
+from .errors import BundleError, SettingsError, TableError, did_you_mean
 from .review.explanation import Explainer, Explanation
 from .review.overall import NumberCurve, WordShare, number_curve, words_overall
 from .review.rule_summary import RuleSummary, measure_agreement, rule_of
@@ -37,6 +37,8 @@ class Explained:
         rules: where it was asked, the model's rule summary with its agreement on these texts; None
             where the model was saved without.
         unknown: words of the explanations that the model does not know: it reads them all alike.
+        labels: where the model gives a text any number of labels: for each text the explanation of
+            each label that was explained; then `explanations` are the first of each.
 
     """
 
@@ -48,13 +50,14 @@ class Explained:
     curve: NumberCurve | None = None
     rules: RuleSummary | None = None
     unknown: frozenset[str] = frozenset()
+    labels: tuple[tuple[Explanation, ...], ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
-        found = [each.to_json() for each in self.explanations]
-        for explanation in found:
-            for word in explanation["words"]:
-                word["known"] = word["word"] not in self.unknown
+        if self.labels is None:
+            found = [self._told(each) for each in self.explanations]
+        else:
+            found = [_together([self._told(each) for each in text]) for text in self.labels]
         if self.left_out is None:
             return found[0]
         if self.words is not None:
@@ -70,6 +73,19 @@ class Explained:
             }
         return {"explanations": found, "left_out": self.left_out}
 
+    def _told(self, explanation: Explanation) -> dict[str, Any]:
+        told = explanation.to_json()
+        for word in told["words"]:
+            word["known"] = word["word"] not in self.unknown
+        return told
+
+
+def _together(labels: list[dict[str, Any]]) -> dict[str, Any]:
+    """What is said of the labels of one text, in one object."""
+    of_text = ("text", "decision")
+    own = [{n: v for n, v in each.items() if n not in of_text} for each in labels]
+    return {**{name: labels[0][name] for name in of_text}, "labels": own}
+
 
 def explain_model(
     model: str | Path,
@@ -78,6 +94,7 @@ def explain_model(
     text: str | None = None,
     limit: int | None = None,
     overall: bool = False,
+    label: str | None = None,
     tracking_uri: str | None = None,
     **how: Any,
 ) -> Explained:
@@ -89,6 +106,8 @@ def explain_model(
         text: the table's column with the texts; default the one that the model was trained with.
         limit: how many texts of a table at most; None: all.
         overall: whether to tell what matters over all of them.
+        label: of a model that gives a text any number of labels: the one to explain, decided or
+            not; None: those that are decided, or the one that comes nearest.
         tracking_uri: where to look for an address.
         **how: `encoding` and `delimiter` of a text file.
 
@@ -96,35 +115,73 @@ def explain_model(
         BundleError: there is no model, it is damaged, or it was saved without what explains it.
         TrackingError: the address can't be found in the tracking store.
         TableError: the table cannot be read, or has no text.
-        SettingsError: what matters overall was asked of a single text.
+        SettingsError: what matters overall was asked of a single text, or `label` is none of the
+            model's, or the model gives one label a text.
 
     """
     explainer = Explainer.load(resolve_model(str(model), tracking_uri))
     names = explainer.predictor.label_names
+    asked = _asked(explainer.predictor, label)
+
+    def explained(texts: Any) -> tuple[list[Explanation], dict[str, Any]]:
+        if not explainer.predictor.has_sets:
+            return explainer.explain(texts), {}
+        labels = tuple(explainer.explain_labels(texts, label=asked))
+        return [each[0] for each in labels], {"labels": labels}
+
     if isinstance(what, str) and not is_table(what):
         if overall:
             raise SettingsError(
                 f"--overall needs a table, and {what!r} is taken for a text; give a file."
             )
-        alone = tuple(explainer.explain([what]))
-        return Explained(alone, None, names, unknown=_unknown(explainer.predictor, alone))
+        alone, more = explained([what])
+        unknown = _unknown(explainer.predictor, alone)
+        return Explained(tuple(alone), None, names, unknown=unknown, **more)
     column = text or str(explainer.predictor.settings["config"]["text"])
     table = read_table(what, Columns(column, None), **how)
     texts = table.frame["text"].drop_nulls().unique(maintain_order=True)
     if not len(texts):
         raise TableError(f"{table.name} has no text in its column {column!r}; pass --text NAME.")
     chosen = texts if limit is None else texts.head(limit)
-    found = tuple(explainer.explain(chosen))
+    found, more = explained(chosen)
+    every = [each for text in more["labels"] for each in text] if more else found
     return Explained(
-        found,
+        tuple(found),
         len(texts) - len(chosen),
         names,
         tuple(explainer.predictor.classes),
-        words_overall(found) if overall else None,
+        words_overall(_spoken_for(every, asked)) if overall else None,
         number_curve(explainer.predictor, chosen) if overall else None,
         _rules(explainer.predictor, table.frame["text"], chosen) if overall else None,
         _unknown(explainer.predictor, found),
+        **more,
     )
+
+
+def _spoken_for(found: list[Explanation], asked: int | None) -> list[Explanation]:
+    """Of labels that come nearest and are not decided, nothing speaks overall."""
+    return [each for each in found if each.decided is not False or asked is not None]
+
+
+def _asked(predictor: Predictor, label: str | None) -> int | None:
+    """The index of the label to explain."""
+    if label is None:
+        return None
+    if not predictor.has_sets:
+        raise SettingsError(
+            "--label is for models that give a text any number of labels; of this one the label "
+            "that is decided is explained. Leave it out."
+        )
+    known = list(predictor.classes)
+    named = [value for value, name in predictor.label_names.items() if name == label]
+    value = label if label in known or len(named) != 1 else named[0]
+    if value not in known:
+        raise SettingsError(
+            f"the model has no label {label!r}.{did_you_mean(label, known)} It has "
+            f"{', '.join(map(repr, known[:10]))}"
+            f"{f' and {len(known) - 10:,} more' if len(known) > 10 else ''}."
+        )
+    return known.index(value)
 
 
 def _unknown(predictor: Predictor, found: Iterable[Explanation]) -> frozenset[str]:

@@ -19,6 +19,7 @@ from typing import Any
 
 import polars as pl
 
+from .bundle.label_sets import SetRule
 from .bundle.predictor import Predictor
 from .bundle.proof import Proof, start_proof
 from .data.columns import Columns
@@ -34,9 +35,16 @@ from .errors import (
 )
 from .registered import Gate, Judged, Registered, version_description, version_tags
 from .review.changes import changes
-from .review.head_to_head import all_classes, head_to_head, spread
+from .review.head_to_head import (
+    all_classes,
+    head_to_head,
+    head_to_head_in_sets,
+    spread,
+    spread_rule,
+)
 from .review.labelled import read_labelled
-from .review.metrics import evaluate
+from .review.metrics import Metrics, evaluate
+from .review.set_metrics import SetMetrics, evaluate_sets
 from .tracking.model_contents import discard_compiled_code, refuse_foreign_contents
 from .tracking.promotion import (
     RunFound,
@@ -149,11 +157,25 @@ def register_run(
     is_champion = champion is not None and champion.run_id == found.run_id
     rival = champion if champion_check and not is_champion else None
     old = None if rival is None else _loaded(rival)
+    if rival is not None and old is not None and old.has_sets != new.has_sets:
+        kinds = ("one label", "any number of labels")
+        raise BundleError(
+            f"The champion (version {rival.number}) gives a text {kinds[old.has_sets]} and this "
+            f"model {kinds[new.has_sets]}, so they cannot be compared. To leave the comparison "
+            "out: --no-champion-check."
+        )
     tests = None
     if data is not None:
         columns = Columns(_column(new, "text", text), _column(new, "label", label))
         every = all_classes(new.classes, [] if old is None else old.classes)
-        read = read_labelled(data, columns, every, encoding=encoding, delimiter=delimiter)
+        read = read_labelled(
+            data,
+            columns,
+            every,
+            encoding=encoding,
+            delimiter=delimiter,
+            separator=new.rule.separator if isinstance(new.rule, SetRule) else None,
+        )
         tests = JudgedTexts(read.table.name, read.texts, every)
     elif rival is not None:
         progress.stage("reading the run's table")
@@ -288,7 +310,12 @@ def _recorded_test(new: Predictor, folder: Path, champion: VersionFound) -> Judg
             f"{table.facts.name} is no more the table that the run was trained on. {give}"
         )
     test = table.corpus.test
-    found = evaluate(test, new.predict(test.texts).probabilities, table.corpus.classes).rows
+    probabilities, classes = new.predict(test.texts).probabilities, table.corpus.classes
+    found: Metrics | SetMetrics
+    if isinstance(new.rule, SetRule):
+        found = evaluate_sets(test, probabilities, new.rule, classes).rows
+    else:
+        found = evaluate(test, probabilities, classes).rows
     recorded = next(iter(new.settings["figures"].values()))["rows"]
     for name in ("accuracy", "macro_f1", "loss"):
         if not abs(getattr(found, name) - recorded[name]) <= SAME_FIGURES:
@@ -342,10 +369,21 @@ def _judge(
     ours, theirs = (
         spread(each.predict(texts.texts).probabilities, each.classes, every) for each in (new, old)
     )
+    if isinstance(new.rule, SetRule) and isinstance(old.rule, SetRule):
+        assert texts.sets is not None
+        wide = replace(texts, sets=replace(texts.sets, labels=every))
+        found = head_to_head_in_sets(
+            wide,
+            (ours, spread_rule(new.rule, new.classes, every)),
+            (theirs, spread_rule(old.rule, old.classes, every)),
+            every,
+        )
+    else:
+        found = head_to_head(texts, ours, theirs, every)
     return Judged(
         version=champion.number,
         table=tests.name,
-        found=head_to_head(texts, ours, theirs, every),
+        found=found,
         champion_trained_on=_trained_on(old, champion.folder, texts),
         trained_on=_trained_on(new, folder, texts),
     )

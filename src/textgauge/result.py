@@ -14,6 +14,7 @@ from .review import label_issues
 from .review.contenders import Review
 from .review.label_issues import LabelIssues
 from .review.rule_summary import RuleSummary
+from .review.set_review import SetReview
 from .tracking.protocol import RunRecord
 from .training.history import Epoch
 
@@ -28,20 +29,20 @@ class TrainResult:
         corpus: what was trained on.
         check: what was found in the table.
         review: the model and the baselines with their figures, and the verdict.
-        label_issues: the labels in doubt.
+        label_issues: the labels in doubt; None where a text has any number of labels.
         history: every epoch.
         best_epoch: the epoch whose weights were kept.
         proved: the largest difference of a probability in the round-trip proof.
         seconds: wall time of the whole, and of each stage.
-        rules: a few rules that imitate the model.
+        rules: a few rules that imitate the model; None where a text has any number of labels.
     """
 
     run: RunRecord
     bundle: Path
     corpus: Corpus
     check: CheckReport
-    review: Review
-    label_issues: LabelIssues
+    review: Review | SetReview
+    label_issues: LabelIssues | None
     history: tuple[Epoch, ...]
     best_epoch: Epoch
     proved: float
@@ -56,11 +57,23 @@ class TrainResult:
     @property
     def label_issues_file(self) -> Path | None:
         """The list of the labels in doubt, where the run's files lie on this machine."""
-        return self._file(label_issues.FILE_NAME)
+        return None if self.label_issues is None else self._file(label_issues.FILE_NAME)
 
     def _file(self, name: str) -> Path | None:
         folder = self.run.artifact_folder
         return None if folder is None else folder / name
+
+    def _of_sets(self) -> dict[str, Any]:
+        """What there is more to tell where a text has any number of labels."""
+        if not isinstance(self.review, SetReview):
+            return {}
+        rows = self.review.model.evaluation.rows
+        return {
+            "multi_label": True,
+            "eval_micro_f1": rows.micro_f1,
+            "eval_hamming_loss": rows.hamming_loss,
+            "eval_label_accuracy": rows.label_accuracy,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge train --json` prints it."""
@@ -98,10 +111,13 @@ class TrainResult:
             "verdict": self.review.verdict,
             "decision": self.review.decision.to_json(),
             "slice_groups": [group.to_json() for group in self.review.slices],
-            "label_issues": {
+            "label_issues": None
+            if self.label_issues is None
+            else {
                 **self.label_issues.to_json(),
                 "file": None if self.label_issues_file is None else str(self.label_issues_file),
             },
+            **self._of_sets(),
             "rows": {name: part.rows for name, part in parts.items()},
             "unique_texts": {name: part.texts for name, part in parts.items()},
             "test_texts_in_train": self.corpus.test_texts_in_train,

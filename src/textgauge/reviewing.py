@@ -14,6 +14,9 @@ from .review.explanation import Explainer
 from .review.findings import Findings, find
 from .review.label_issues import LabelIssues, distinct, label_issues
 from .review.rule_summary import RuleSummary, summarise, texts_to_imitate
+from .review.set_findings import SetFindings, find_in_sets
+from .review.set_review import SetReview, judge_sets
+from .review.set_rule import choose_set_rule
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,8 +29,10 @@ if TYPE_CHECKING:
 
 def review_model(
     fitted: Fitted, config: Config, corpus: Corpus, simple: Baselines, asked: Asked
-) -> tuple[Review, RuleSummary]:
+) -> tuple[Review, RuleSummary] | tuple[SetReview, None]:
     """Judge the model beside the baselines, choose how it decides, and imitate it by rules.
+
+    Rules tell one label from all others: where a text has any number of them, there are none.
 
     Args:
         fitted: the model.
@@ -39,6 +44,17 @@ def review_model(
     """
     on_val, on_test = (_probabilities(fitted, part) for part in (corpus.val, corpus.test))
     fitted_simple = simple.wait()
+    if corpus.sets is not None:
+        return judge_sets(
+            config.model.upper(),
+            on_test,
+            fitted_simple,
+            corpus.val,
+            corpus.test,
+            corpus.classes,
+            choose_set_rule(asked, corpus.val, on_val),
+            _column(config, corpus),
+        ), None
     # Found in the process of the baselines, while this one goes on.
     simple.doubt_labels((corpus.val, corpus.test), (on_val, on_test))
     review = judge(
@@ -62,8 +78,14 @@ def review_model(
     return review, rules
 
 
-def doubted_labels(corpus: Corpus, simple: Baselines) -> LabelIssues:
-    """The labels in doubt, of all parts; waits for the baselines' process, which looks for them."""
+def doubted_labels(corpus: Corpus, simple: Baselines) -> LabelIssues | None:
+    """The labels in doubt, of all parts; waits for the baselines' process, which looks for them.
+
+    None where a text has any number of labels, which confident learning of one label a text does
+    not fit.
+    """
+    if corpus.sets is not None:
+        return None
     held = (corpus.train, corpus.val, corpus.test)
     parts = [distinct(part)[0] for part in held]
     not_held = sum(size.texts for size in corpus.sizes.values()) - sum(map(len, held))
@@ -72,10 +94,11 @@ def doubted_labels(corpus: Corpus, simple: Baselines) -> LabelIssues:
 
 
 def look_at_texts(
-    bundle: Path, config: Config, corpus: Corpus, fitted: Fitted, review: Review
-) -> Findings:
+    bundle: Path, config: Config, corpus: Corpus, fitted: Fitted, review: Review | SetReview
+) -> Findings | SetFindings:
     """What single test texts show; their decisions are explained by the model as it was saved."""
-    return find(
+    look = find if corpus.sets is None else find_in_sets
+    return look(
         Explainer.load(bundle),
         corpus.test,
         review.model.probabilities,
@@ -92,7 +115,8 @@ def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
 
 
 def _probabilities(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
-    from .bundle.predictor import to_probabilities
+    from .bundle.predictor import probabilities_by
     from .training.loop import predict_logits
 
-    return to_probabilities(predict_logits(fitted.model, fitted.encode(texts)))
+    logits = predict_logits(fitted.model, fitted.encode(texts))
+    return probabilities_by(logits, has_sets=texts.sets is not None)

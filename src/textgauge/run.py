@@ -18,6 +18,7 @@ from .config import Config
 from .data.corpus import Corpus
 from .documents import write_documents
 from .engines.local import open_table
+from .errors import SettingsError
 from .folders import kept_bundle, refuse_full_folder, staging_folder
 from .report.page import ReportFacts
 from .result import Clock, TrainResult
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from .bundle.proof import RunningProof
     from .engines.prepared import Prepared
     from .review.findings import Findings
+    from .review.set_findings import SetFindings
+    from .review.set_review import SetReview
     from .text.encoder import TextEncoder
     from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
@@ -234,6 +237,11 @@ def _prepared(
     """Read, check and cut the table, here or on Spark, whose session lasts as long as `stack`."""
     if spark is None:
         return open_table(source, config, progress, **how)
+    if config.multi_label:
+        raise SettingsError(
+            "Spark does not train on several labels a row yet: leave --engine spark out, or "
+            "--multi-label."
+        )
     from .engines.spark.opening import prepared_table
 
     return stack.enter_context(prepared_table(source, config, progress, **spark, **how))
@@ -330,9 +338,9 @@ def _look_at_texts(
     config: Config,
     corpus: Corpus,
     fitted: Fitted,
-    review: Review,
+    review: Review | SetReview,
     settings: dict[str, Any],
-) -> Findings:
+) -> Findings | SetFindings:
     """What single test texts show; the card is written again with what only this can tell."""
     from .bundle import files
     from .bundle.card import model_card
@@ -347,7 +355,9 @@ def _look_at_texts(
     return findings
 
 
-def _start_proof(stack: ExitStack, bundle: Path, corpus: Corpus, review: Review) -> RunningProof:
+def _start_proof(
+    stack: ExitStack, bundle: Path, corpus: Corpus, review: Review | SetReview
+) -> RunningProof:
     """Begin to prove the saved model; the proof's process lasts as long as `stack` at most."""
     from .bundle.proof import start_proof
 

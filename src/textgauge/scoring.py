@@ -20,13 +20,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from .bundle import files
 from .bundle.predictor import Predictor
 from .bundle.scorer import Scorer
+from .bundle.stored import StoredFiles
 from .data.appending import AS_LINES
 from .data.outputs import Output, check_output, open_output, refuse_types
 from .data.predictions import ADDED, as_texts, refuse_columns
 from .data.streams import Piece, Stream, open_stream
-from .errors import TableError
+from .errors import SettingsError, TableError
 from .installed import installed_version
 from .review.cautions import reading_warnings
 from .review.reference import number_span
@@ -339,6 +341,11 @@ def score_model(
     from .engines.spark.session import open_session
 
     folder = resolve_model(str(model), tracking_uri)
+    if StoredFiles(folder).json(files.SETTINGS).get("multi_label"):
+        raise SettingsError(
+            "Spark does not score with models of several labels a text yet: leave --engine spark "
+            "out."
+        )
     progress = progress or NoProgress()
     progress.stage("starting Spark")
     with open_session(spark_master) as session:

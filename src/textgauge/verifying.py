@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from . import describe
 from .bundle import files
-from .bundle.predictor import Predictor, to_probabilities
+from .bundle.label_sets import SetPrediction, SetRule
+from .bundle.predictor import Predictor, probabilities_by
 from .bundle.stored import StoredFiles
 from .config import Config
 from .engines.local import LocalTable, open_table
 from .errors import BundleError, EngineError, SettingsError, TableError
-from .review.metrics import evaluate
+from .review.deciding import asked_of
+from .review.metrics import Evaluation, evaluate
 from .review.repetition import (
     TOLERANCE,
     Compared,
@@ -29,13 +31,20 @@ from .review.repetition import (
     Difference,
     compare_decisions,
     compare_figures,
+    compare_set_decisions,
     flat,
 )
+from .review.set_metrics import SetEvaluation, evaluate_sets
+from .review.set_rule import choose_set_rule
 from .surroundings import made_with
 from .tracking.addresses import model_of_run
 from .training.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from .data.corpus import LabelledTexts
     from .training.fit import Fitted
 
 
@@ -334,9 +343,26 @@ def _compared(
     from .training.loop import predict_logits
 
     test, classes = table.corpus.test, table.corpus.classes
-    probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(test)))
-    figures = evaluate(test, probabilities, classes, with_intervals=True)
+
+    def predicted(part: LabelledTexts) -> npt.NDArray[np.float32]:
+        logits = predict_logits(fitted.model, fitted.encode(part))
+        return probabilities_by(logits, has_sets=part.sets is not None)
+
+    probabilities = predicted(test)
     before = saved.probabilities_of(saved.encoder.encode_normalised(test.texts))
+    figures: Evaluation | SetEvaluation
+    if isinstance(saved.rule, SetRule):
+        # The thresholds are found again, too.
+        val = table.corpus.val
+        rule = choose_set_rule(asked_of(record.config, classes), val, predicted(val)).rule
+        figures = evaluate_sets(test, probabilities, rule, classes, with_intervals=True)
+        then = SetPrediction(classes, before, saved.rule)
+        decisions = compare_set_decisions(
+            then, SetPrediction(classes, probabilities, rule), test.texts
+        )
+    else:
+        figures = evaluate(test, probabilities, classes, with_intervals=True)
+        decisions = compare_decisions(before, probabilities, test.texts, classes)
     lacking = {
         "the epochs": record.training,
         "the exact probabilities": record.predictions,
@@ -350,7 +376,7 @@ def _compared(
         epochs=None
         if record.training is None
         else compare_figures(record.training, describe.training_facts(fitted)),
-        decisions=compare_decisions(before, probabilities, test.texts, classes),
+        decisions=decisions,
         weights_identical=record.weights == weights_of(fitted.model),
         exact=None
         if record.predictions is None

@@ -130,7 +130,8 @@ def test_nested_values_are_refused():
     message = refused(pl.DataFrame({"text": ["a"], "label": [[1, 2]]}), ColumnError)
     assert message == (
         "column 'label' of DataFrame holds List(Int64), not single values. Make a column of plain "
-        "texts or labels from it."
+        "texts or labels from it. Where a row has several labels, pass --multi-label (in Python "
+        "multi_label=True)."
     )
 
 

@@ -73,7 +73,7 @@ def test_lists_in_json_are_refused_with_their_row(write):
     path = write('{"text":"a","label":1}\n{"text":"b","label":[1]}\n', "n.jsonl")
     assert refused(path, ColumnError) == (
         "column 'label' of n.jsonl holds a list in row 2. Make a column of plain texts or labels "
-        "from it."
+        "from it. Where a row has several labels, pass --multi-label (in Python multi_label=True)."
     )
     path = write('{"text":{"en":"a"},"label":1}\n', "n.jsonl")
     assert "column 'text' of n.jsonl holds an object in row 1." in refused(path, ColumnError)

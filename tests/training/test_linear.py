@@ -10,6 +10,7 @@ from sklearn.svm import LinearSVC
 from textgauge.config import Config
 from textgauge.data.component_notes import make_component_notes
 from textgauge.data.corpus import build_corpus
+from textgauge.engines.local import open_table
 from textgauge.errors import SettingsError
 from textgauge.text.learn import learn_encoder
 from textgauge.training import linear
@@ -197,3 +198,42 @@ def test_too_many_weights_are_refused_with_what_to_do(monkeypatch):
 def test_word_vectors_are_refused():
     with pytest.raises(SettingsError, match="'linear' has no word vectors; leave --vectors out"):
         fitted(corpus_of(), vectors="glove.txt")
+
+
+# ---- sets of labels
+
+MORE = ["rusty pump leaks oil", "a bolt"]
+
+
+def test_each_label_of_a_set_is_found_by_itself():
+    table = pl.DataFrame(
+        {
+            "text": [
+                *(t for some in TEXTS.values() for t in some),
+                "rusty pump leaks oil",
+                "a bolt",
+            ],
+            "label": [*(label for label in TEXTS for _ in range(4)), "rust|leak", ""],
+        }
+    )
+    parts = ["train"] * 14
+    for at in (3, 7, 11):
+        parts[at] = "val"
+    tests = pl.DataFrame({"text": ["the rusted tyre"], "label": ["rust|worn"], "split": ["test"]})
+    source = pl.concat([table.with_columns(split=pl.Series(parts)), tests])
+    config = Config(model="linear", multi_label=True, split_column="split")
+    prepared = open_table(source, config, NoProgress())
+    got = prepared.fit(
+        prepared.learn_encoder(),
+        progress=NoProgress(),
+        on_epoch=lambda epoch: None,
+        on_checkpoint=lambda checkpoint: None,
+        start_from=None,
+    )
+    train = prepared.corpus.train
+    logits = predict_logits(got.model, got.encode(train))
+    both = logits[train.texts.to_list().index("rusty pump leaks oil")]
+    neither = logits[train.texts.to_list().index("a bolt")]
+    of = dict(zip(prepared.corpus.classes, both, strict=True))
+    assert of["rust"] > 0 and of["leak"] > 0 > of["worn"]
+    assert (neither < 0).all()

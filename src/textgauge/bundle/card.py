@@ -27,14 +27,15 @@ def model_card(settings: Mapping[str, Any]) -> str:
         f"{code(each)} ({plain(names[each])})" if each in names else code(each)
         for each in settings["classes"]
     ]
-    architecture = settings["architecture"]
+    architecture, has_sets = settings["architecture"], settings.get("multi_label", False)
+    gives = "any number" if has_sets else "one"
     first = next(iter(figures.values()))["rows"]
     lines = [
         f"# Text classifier trained on {plain(data['name'])}",
         "",
-        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives one of "
-        f"{len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} on "
-        f"{settings['created'][:10]}.",
+        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives {gives} "
+        f"of {len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} "
+        f"on {settings['created'][:10]}.",
         "",
         *_in_words(settings),
         "## Use",
@@ -69,11 +70,19 @@ def model_card(settings: Mapping[str, Any]) -> str:
         "## How good it is on the test texts",
         "",
         table(
-            ["classifier", "accuracy", "macro F1", "loss", "accuracy, each text once"],
+            [
+                "classifier",
+                "accuracy",
+                *(["micro F1"] if has_sets else []),
+                "macro F1",
+                "loss",
+                "accuracy, each text once",
+            ],
             [
                 [
                     plain(name),
                     f"{f['rows']['accuracy']:.4f}",
+                    *([f"{f['rows']['micro_f1']:.4f}"] if has_sets else []),
                     f"{f['rows']['macro_f1']:.4f}",
                     f"{f['rows']['loss']:.4f}",
                     f"{f['texts']['accuracy']:.4f}",
@@ -82,6 +91,8 @@ def model_card(settings: Mapping[str, Any]) -> str:
             ],
         ),
     ]
+    if has_sets:
+        lines += ["", "Accuracy: the share of the rows whose labels are exactly right."]
     lines += [
         "",
         *_certainty(first),
@@ -89,7 +100,7 @@ def model_card(settings: Mapping[str, Any]) -> str:
         "",
         *_fails(settings),
         *_rules(settings),
-        *_decision(settings),
+        *(_thresholds(settings) if has_sets else _decision(settings)),
         "## Repeat it",
         "",
         "```sh",
@@ -142,7 +153,7 @@ def _labels(rows: Mapping[str, Any], names: Mapping[str, str]) -> list[list[str]
     """The table's row of each label."""
     intervals, told = rows["intervals"] or {}, []
     for at, label in enumerate(rows["labels"]):
-        called = sum(row[at] for row in rows["confusion"])
+        called = label["called"] if "called" in label else sum(r[at] for r in rows["confusion"])
         shares = {"precision": called, "recall": label["support"], "f1": called + label["support"]}
         told.append(
             [
@@ -251,6 +262,38 @@ def _decision(settings: Mapping[str, Any]) -> list[str]:
         below = found["review_below"]
         told.append(f"Where the certainty is less than {below:.4f}, the decision is `review`.")
     return ["## How it decides", "", " ".join(told), "", *_measured(settings)]
+
+
+def _thresholds(settings: Mapping[str, Any]) -> list[str]:
+    """A section on the threshold of each label, and on what goes to a person."""
+    found, names = settings["decision"], settings["label_names"]
+    rows = [
+        [plain(names.get(label, label)), f"{value:.4f}", f"{each['texts']:,}"]
+        for label, value, each in zip(
+            settings["classes"], found["thresholds"], found["validation"], strict=True
+        )
+    ]
+    told = [
+        "Each label whose probability reaches its threshold: the one of most F1 on the validation "
+        "texts, or 0.5 where too few of them have the label.",
+        "",
+        table(["label", "threshold", "validation texts with it"], rows),
+        "",
+    ]
+    if found["review_below"] is not None:
+        told += [
+            f"Where the least certain label is less certain than {found['review_below']:.4f}, the "
+            "decision is `review`.",
+            "",
+        ]
+    band = settings["decision_on_test"]["band"]
+    if band is not None and band["error"] is not None:
+        told += [
+            f"On the test part {band['coverage']:.1%} are decided without a person; of these the "
+            f"labels of {band['error']:.2%} are not exactly right.",
+            "",
+        ]
+    return ["## How it decides", "", *told]
 
 
 def _measured(settings: Mapping[str, Any]) -> list[str]:

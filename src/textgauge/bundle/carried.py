@@ -18,6 +18,7 @@ from pathlib import Path
 CARRIED_FILES = (
     "bundle/decision.py",
     "bundle/files.py",
+    "bundle/label_sets.py",
     "bundle/network.py",
     "bundle/predictor.py",
     "bundle/pyfunc.py",

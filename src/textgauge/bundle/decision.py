@@ -92,6 +92,11 @@ class DecisionRule:
         below = -math.inf if self.review_below is None else self.review_below
         return Decided(label, certainty, certainty < below)
 
+    def indices(self, probabilities: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int64]:
+        """What is decided of each text: a label's index, or one more than the last for review."""
+        decided = self.decide(probabilities)
+        return np.where(decided.review, probabilities.shape[1], decided.label)
+
     def _weigh(
         self, probabilities: npt.NDArray[np.floating[Any]]
     ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:

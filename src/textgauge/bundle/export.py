@@ -25,6 +25,8 @@ import polars as pl
 from ..errors import StorageError
 from ..text.tokens import NUMBER
 from . import files
+from .decision import DecisionRule
+from .label_sets import SetRule
 from .predictor import Predictor
 
 SETTINGS = "model.json"
@@ -70,7 +72,8 @@ def export_bundle(
             made.joinpath(files.ONNX).write_bytes(network or (bundle / files.ONNX).read_bytes())
             values = json.dumps(settings_of(predictor), allow_nan=False)
             made.joinpath(SETTINGS).write_text(values + "\n", encoding="utf-8")
-            for program in (PROGRAM, EXAMPLE):
+            # The example shows how one label is found.
+            for program in (PROGRAM,) if predictor.has_sets else (PROGRAM, EXAMPLE):
                 made.joinpath(program).write_bytes((_STANDALONE / program).read_bytes())
             made.joinpath(REQUIREMENTS).write_text(requirements(), encoding="utf-8")
             made.joinpath(DOCKERFILE).write_text(dockerfile(), encoding="utf-8")
@@ -94,13 +97,24 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "made_by": f"textgauge {predictor.settings.get('version')}",
         "classes": predictor.classes,
         "label_names": predictor.label_names,
-        "decision_weights": None if rule.weights is None else list(rule.weights),
+        **_deciding(rule),
         "review_below": rule.review_below,
         "number": NUMBER,
         "letters": letters,
         "spaces": spaces,
         **encoder.to_json(),
     }
+
+
+def _deciding(rule: DecisionRule | SetRule) -> dict[str, Any]:
+    """How the probabilities are made, and decided by."""
+    if isinstance(rule, SetRule):
+        return {
+            "decision_weights": None,
+            "thresholds": list(rule.thresholds),
+            "separator": rule.separator,
+        }
+    return {"decision_weights": None if rule.weights is None else list(rule.weights)}
 
 
 def character_classes() -> tuple[str, str]:

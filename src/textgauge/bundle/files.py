@@ -8,6 +8,9 @@ FORMAT_VERSION = 1
 DECIDING_VERSION = 2
 """Of a bundle with a rule of decision: older readers would pass it over and decide otherwise."""
 
+SETS_VERSION = 3
+"""Of a bundle that gives a text any number of labels: older readers know one label a text only."""
+
 SETTINGS = "textgauge.json"
 """Format, classes, label names, architecture and sizes, settings, figures, how it decides."""
 

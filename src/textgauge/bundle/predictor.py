@@ -1,8 +1,9 @@
 """Raw texts to labels and probabilities, with numpy, polars and onnxruntime only.
 
-This is the one place where logits become probabilities, and these by the stored rule
-(`decision`) decisions. The file is carried inside every saved model, so it imports nothing of
-textgauge beyond `errors`, `text` and what is carried with it.
+This is the one place where logits become probabilities, and these by the stored rule decisions
+(`decision`, or `label_sets` where a text has any number of labels). The file is carried inside
+every saved model, so it imports nothing of textgauge beyond `errors`, `text` and what is carried
+with it.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..text.reading import Reading
 from ..text.vocabulary import NUMBER, UNKNOWN
 from . import files
 from .decision import REVIEW, Decided, DecisionRule
+from .label_sets import SetPrediction, SetRule, to_set_probabilities
 from .network import OUTPUT, check_network, check_session
 from .settings import check_settings, check_vocabulary
 from .stored import StoredFiles, damaged
@@ -66,6 +68,11 @@ class Prediction:
     def probability(self) -> npt.NDArray[np.float32]:
         """Probability of the predicted label. Shape: (texts,)."""
         return self.probabilities[np.arange(len(self)), self.label_index]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What `label_index` and `decision_index` point to."""
+        return self.classes
 
     @property
     def labels(self) -> list[str]:
@@ -112,7 +119,10 @@ class Predictor:
         self.settings = settings
         self.classes: list[str] = list(settings["classes"])
         self.label_names: dict[str, str] = dict(settings["label_names"])
-        self.rule = DecisionRule.from_json(settings.get("decision"), self.classes)
+        self.has_sets = bool(settings.get("multi_label", False))
+        """Whether it gives a text any number of labels, so that its rule is a `SetRule`."""
+        read_rule = SetRule.from_json if self.has_sets else DecisionRule.from_json
+        self.rule: DecisionRule | SetRule = read_rule(settings.get("decision"), self.classes)
         self.encoder = encoder
         self.digest: str | None = None
         """Of the files that decide what it predicts; None where it was not loaded from files."""
@@ -142,10 +152,11 @@ class Predictor:
         stored = StoredFiles(folder)
         settings = stored.json(files.SETTINGS)
         version = settings.get("format_version")
-        if version not in (files.FORMAT_VERSION, files.DECIDING_VERSION):
+        known = (files.FORMAT_VERSION, files.DECIDING_VERSION, files.SETS_VERSION)
+        if version not in known:
             raise BundleError(
                 f"{folder / files.SETTINGS} has format {version!r}, this textgauge reads up to "
-                f"{files.DECIDING_VERSION}; use the textgauge that trained the model, or a newer "
+                f"{known[-1]}; use the textgauge that trained the model, or a newer "
                 "one."
             )
         words = stored.json(files.VOCABULARY)
@@ -181,7 +192,8 @@ class Predictor:
         """
         outputs = self._session.get_outputs()[0].shape[-1]
         words, read = self.settings["architecture"]["vocabulary_size"], len(self.encoder.vocabulary)
-        fits = isinstance(outputs, int) and max(outputs, 2) == len(self.classes)
+        least = 1 if self.has_sets else 2
+        fits = isinstance(outputs, int) and max(outputs, least) == len(self.classes)
         if not fits or words != read:
             raise BundleError(
                 f"{folder} holds files of different models: {files.SETTINGS} says "
@@ -198,7 +210,7 @@ class Predictor:
         except Exception as error:
             raise damaged(folder / files.ONNX, error) from None
 
-    def predict(self, texts: Sequence[Any] | pl.Series) -> Prediction:
+    def predict(self, texts: Sequence[Any] | pl.Series) -> Prediction | SetPrediction:
         """Predict raw texts; each distinct text is computed once.
 
         Args:
@@ -215,7 +227,7 @@ class Predictor:
 
     def predict_normalised(
         self, texts: pl.Series, at: npt.NDArray[np.int64] | None = None
-    ) -> Prediction:
+    ) -> Prediction | SetPrediction:
         """As `predict`, for texts that are in normal form already.
 
         Args:
@@ -229,9 +241,16 @@ class Predictor:
         place = of if at is None else at if of is None else of[at]
         if place is not None:
             probabilities, reading = probabilities[place], replace(reading, place=place)
-        return Prediction(
-            tuple(self.classes), probabilities.argmax(1), probabilities, self.rule, reading
-        )
+        return self.predicted(probabilities, reading)
+
+    def predicted(
+        self, probabilities: npt.NDArray[np.float32], reading: Reading | None
+    ) -> Prediction | SetPrediction:
+        """What these probabilities come to. Shape: (texts, classes)."""
+        classes = tuple(self.classes)
+        if isinstance(self.rule, SetRule):
+            return SetPrediction(classes, probabilities, self.rule, reading)
+        return Prediction(classes, probabilities.argmax(1), probabilities, self.rule, reading)
 
     def predict_frame(self, texts: Sequence[Any] | pl.Series) -> pl.DataFrame:
         """As `predict`, as a table with `predicted_label`, `probability` and `decision`."""
@@ -276,7 +295,7 @@ class Predictor:
                 "the network of this model gives no finite numbers, so there is nothing to "
                 "decide by; copy the model again or train again."
             )
-        return to_probabilities(logits)
+        return probabilities_by(logits, has_sets=self.has_sets)
 
 
 def _batches(
@@ -318,6 +337,11 @@ def session_from_bytes(network: bytes) -> Any:
     options.intra_op_num_threads = 1
     options.log_severity_level = 4  # What it would print is raised as well.
     return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+
+
+def probabilities_by(logits: npt.NDArray[np.float32], *, has_sets: bool) -> npt.NDArray[np.float32]:
+    """What logits come to, of a model that gives a text any number of labels, or one."""
+    return to_set_probabilities(logits) if has_sets else to_probabilities(logits)
 
 
 def to_probabilities(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -19,6 +19,7 @@ import polars as pl
 from ..errors import ProofError
 from .carried import CODE_FOLDER, PACKAGE_PREFIX
 from .decision import DecisionRule
+from .label_sets import SetRule
 
 TOLERANCE = 1e-4
 """How far a probability may differ: two float32 libraries sum in different orders."""
@@ -60,7 +61,7 @@ class RunningProof:
         folder: tempfile.TemporaryDirectory[str],
         process: subprocess.Popen[bytes],
         expected: npt.NDArray[np.float32],
-        rule: DecisionRule,
+        rule: DecisionRule | SetRule,
     ) -> None:
         self._folder, self._process = folder, process
         self._expected, self._rule = expected, rule
@@ -122,20 +123,18 @@ def compare(expected: npt.NDArray[np.float32], found: npt.NDArray[np.float32]) -
 
 
 def compare_decisions(
-    rule: DecisionRule, found: npt.NDArray[np.float32], decided: npt.NDArray[np.int64]
+    rule: DecisionRule | SetRule, found: npt.NDArray[np.float32], decided: npt.NDArray[np.int64]
 ) -> None:
     """Hold the saved model's decisions against those that `rule` makes of its probabilities.
 
     They are exactly equal, also where a probability lies on the threshold: both sides decide by the
-    same numbers. `decided` are indices of labels, one more than the last for `review`.
+    same numbers. `decided` is what `rule.indices` gives there.
 
     Raises:
         ProofError: a text is decided otherwise.
 
     """
-    expected = rule.decide(found)
-    index = np.where(expected.review, found.shape[1], expected.label)
-    other = np.flatnonzero(index != decided)
+    other = np.flatnonzero(rule.indices(found) != decided)
     if len(other):
         raise ProofError(
             f"the saved model does not decide as the trained one: on {len(other):,} of "
@@ -149,7 +148,7 @@ def start_proof(
     texts: pl.Series,
     expected: npt.NDArray[np.float32],
     cores: int = 1,
-    rule: DecisionRule = DecisionRule(),  # noqa: B008 - it is frozen
+    rule: DecisionRule | SetRule = DecisionRule(),  # noqa: B008 - it is frozen
 ) -> RunningProof:
     """Start the fresh process.
 

@@ -37,7 +37,8 @@ def save_bundle(
         encoder: what reads its texts.
         fills: what stands in which place of the training texts.
         settings: `classes`, `label_names`, `architecture`, `config`, `decision` (see
-            `DecisionRule.to_json`; None: the most probable label) and what else a reader wants.
+            `DecisionRule.to_json`; None: the most probable label), `multi_label` (True: `decision`
+            is as `SetRule.to_json` gives it) and what else a reader wants.
         card: the model card, Markdown.
         profile: what the training texts are like.
 
@@ -50,6 +51,8 @@ def save_bundle(
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         version = files.DECIDING_VERSION if settings.get("decision") else files.FORMAT_VERSION
+        if settings.get("multi_label"):
+            version = files.SETS_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, encoder.to_json())
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")

@@ -28,15 +28,45 @@ _ENTRY_BYTES = 250
 and in the columns. Of 1,000,000 texts it was 184 each; it is more while the columns grow."""
 
 _COLUMNS: dict[str, type[np.generic]] = {
-    "label": np.int32,  # index among the classes
+    "label": np.int32,  # which of `_Names` is predicted
     "probability": np.float64,
-    "decision": np.int32,  # index among the classes, or one more than the last: review
+    "decision": np.int32,  # which of them is decided
     "hash": np.uint64,  # of the normal form
     "tokens": np.int32,
     "unknown": np.int32,
     "outside": np.bool_,
 }
 """What is remembered of a text; the last three as in `text.reading.Reading`."""
+
+
+_NAMED = ("label", "decision")
+"""Of these, the columns of numbers that stand for names."""
+
+
+class _Names:
+    """What is predicted and decided, numbered: the classes and `review`, or sets as they come."""
+
+    def __init__(self, known: Sequence[str]) -> None:
+        self._place = {name: place for place, name in enumerate(known)}
+        self._column = pl.Series(known, dtype=pl.String)
+        self._known = len(known)
+
+    @property
+    def grew(self) -> bool:
+        """Whether there are sets beside those that every process numbers alike."""
+        return len(self._column) > self._known
+
+    def numbers(self, names: Sequence[str]) -> npt.NDArray[np.int32]:
+        """Of each of these; new ones get the next."""
+        new = [name for name in dict.fromkeys(names) if name not in self._place]
+        if new:
+            self._place |= {name: len(self._place) + at for at, name in enumerate(new)}
+            self._column = pl.concat([self._column, pl.Series(new, dtype=pl.String)])
+        return np.array([self._place[name] for name in names], dtype=np.int32)
+
+    def gather(self, numbers: npt.NDArray[np.int32]) -> pl.Series:
+        """The names that have these numbers."""
+        return self._column.gather(numbers)
 
 
 class Scorer:
@@ -54,8 +84,7 @@ class Scorer:
         self._place: dict[str, int] = {}
         self._bytes = 0
         self._columns = _no_entries()
-        labels = pl.Series((*predictor.classes, REVIEW), dtype=pl.String)
-        self._labels, self._nothing = labels, len(labels)
+        self._names = _Names([*predictor.classes, REVIEW])
 
     def __len__(self) -> int:
         """How many texts are remembered."""
@@ -99,13 +128,22 @@ class Scorer:
 
         `remember` takes it back.
         """
-        columns = {name: self._column(name)[begin:] for name in _COLUMNS}
+        columns = {name: pl.Series(name, self._column(name)[begin:]) for name in _COLUMNS}
+        if self._names.grew:
+            # Another process may number sets otherwise.
+            for name in _NAMED:
+                columns[name] = self._names.gather(self._column(name)[begin:]).alias(name)
         texts = pl.Series("text", list(islice(self._place, begin, None)), dtype=pl.String)
-        return pl.DataFrame([texts, *(pl.Series(name, each) for name, each in columns.items())])
+        return pl.DataFrame([texts, *columns.values()])
 
     def remember(self, entries: pl.DataFrame) -> None:
         """Take over what another scorer of the same model remembered, behind what is known."""
-        values = {name: entries[name].to_numpy() for name in _COLUMNS}
+        values = {
+            name: self._names.numbers(entries[name].to_list())
+            if entries[name].dtype == pl.String
+            else entries[name].to_numpy()
+            for name in _COLUMNS
+        }
         self._add(entries["text"].to_list(), int(entries["text"].str.len_bytes().sum()), values)
 
     def _places(self, distinct: pl.Series) -> npt.NDArray[np.int64]:
@@ -128,10 +166,11 @@ class Scorer:
         predicted = self.predictor.predict_normalised(normalised)
         assert predicted.reading is not None
         reading = predicted.reading.each()
+        number = self._names.numbers((*predicted.names, REVIEW))
         return {
-            "label": predicted.label_index,
+            "label": number[predicted.label_index],
             "probability": predicted.probability.astype(np.float64),
-            "decision": predicted.decision_index,
+            "decision": number[predicted.decision_index],
             "hash": normalised.hash(seed=0).to_numpy(),
             "tokens": reading.tokens,
             "unknown": reading.unknown,
@@ -160,9 +199,9 @@ class Scorer:
         there: npt.NDArray[np.bool_],
     ) -> pl.DataFrame:
         told = {
-            "predicted_label": self._labels.gather(columns["label"][rows]),
+            "predicted_label": self._names.gather(columns["label"][rows]),
             "probability": pl.Series(columns["probability"][rows]),
-            "decision": self._labels.gather(columns["decision"][rows]),
+            "decision": self._names.gather(columns["decision"][rows]),
         }
         frame = pl.DataFrame(told, schema=ADDED)
         return frame if there.all() else _spread(frame, there)

@@ -25,6 +25,10 @@ def check_settings(values: dict[str, Any]) -> None:
     if not all(isinstance(name, str) for name in names.values()):
         raise TypeError("its label_names must be texts")
     _whole("architecture.vocabulary_size", _object("architecture", values["architecture"]), 1)
+    if not isinstance(values.get("multi_label", False), bool):
+        raise TypeError(
+            f"its multi_label must be true or false, was {_short(values['multi_label'])}"
+        )
     config = _object("config", values["config"])
     for column in ("text", "label"):
         if not isinstance(config[column], str):

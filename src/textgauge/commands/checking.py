@@ -39,9 +39,13 @@ def check(options: argparse.Namespace) -> int:
     if options.fix is not None:
         told["fix"] = _fix(options, config, how)
         source, how = options.out, {}
-    table = read_table(source, columns_of(config), **how)
+    table = read_table(source, columns_of(config), **how, separator=config.separator)
     report = check_table(
-        table, label_names=config.label_names, fractions=config.fractions, seed=config.seed
+        table,
+        label_names=config.label_names,
+        fractions=config.fractions,
+        seed=config.seed,
+        separator=config.separator,
     )
     if options.json:
         print_json({**report.to_json(), **told})
@@ -56,7 +60,7 @@ def _compare(options: argparse.Namespace) -> int:
     from ..comparing import compare_table
     from ..config import Config
 
-    config_of(options)  # What is wrong with the settings is told first.
+    config = config_of(options)  # What is wrong with the settings is told first.
     # Only what was named: the model knows its columns, and a table needs no labels.
     given = {**(Config.read_toml(options.config) if options.config else {}), **vars(options)}
     found = compare_table(
@@ -67,6 +71,7 @@ def _compare(options: argparse.Namespace) -> int:
         tracking_uri=tracking_uri_of(options),
         encoding=options.encoding,
         delimiter=options.delimiter,
+        separator=config.separator,
     )
     if options.json:
         print_json(found.to_json())

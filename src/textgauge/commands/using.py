@@ -12,9 +12,17 @@ from .shared import engine_of, print_json, progress_of, tracking_uri_of
 def evaluate(options: argparse.Namespace) -> int:
     """Judge a saved model on a labelled table."""
     from ..evaluating import evaluate_table
+    from ..review.set_metrics import SetEvaluation
+    from ..review.set_review import SetDecision
     from ..scoring import load_predictor
     from ..terminal.decision import decision_text
-    from ..terminal.review import evaluation_text, lower_text, slices_text
+    from ..terminal.review import (
+        evaluation_text,
+        lower_text,
+        sets_decision_text,
+        sets_evaluation_text,
+        slices_text,
+    )
 
     predictor = load_predictor(options.model, tracking_uri_of(options))
     trained_with = predictor.settings["config"]
@@ -38,8 +46,16 @@ def evaluate(options: argparse.Namespace) -> int:
         print_json(result.to_json())
     else:
         print(f"{result.rows:,} rows, {result.unique_texts:,} distinct texts\n")
-        print(evaluation_text(result.evaluation, predictor.label_names))
-        for block in decision_text(result.decision, predictor.label_names, "this table"):
+        names, decision = predictor.label_names, result.decision
+        if isinstance(result.evaluation, SetEvaluation):
+            print(sets_evaluation_text(result.evaluation, names))
+        else:
+            print(evaluation_text(result.evaluation, names))
+        if isinstance(decision, SetDecision):
+            blocks = sets_decision_text(decision, "this table")
+        else:
+            blocks = decision_text(decision, names, "this table")
+        for block in blocks:
             print(f"\n{block}")
         if result.slices is not None:
             print(f"\n{slices_text(options.slice, result.slices)}")
@@ -59,6 +75,7 @@ def explain(options: argparse.Namespace) -> int:
         text=options.text,
         limit=options.limit or (1_000 if options.overall else 10),
         overall=options.overall,
+        label=options.label,
         tracking_uri=tracking_uri_of(options),
         encoding=options.encoding,
         delimiter=options.delimiter,

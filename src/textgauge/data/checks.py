@@ -15,6 +15,7 @@ import polars as pl
 
 from ..errors import TableError
 from . import label_checks
+from .label_sets import each_label, strata
 from .normal_form import normalise
 from .problems import Problem
 from .profile import (
@@ -106,6 +107,7 @@ def check_table(
     label_names: Mapping[str, str] | None = None,
     fractions: Fractions = (0.6, 0.2, 0.2),
     seed: int | None = None,
+    separator: str | None = None,
 ) -> CheckReport:
     """Return all problems of `table`, those found while reading it included, and its profile.
 
@@ -114,6 +116,7 @@ def check_table(
     people. A label needs as many distinct texts as there are `fractions` above 0, unless a column
     of the table decides the split. With the `seed` of the split, a table whose columns decide it is
     split, too, to find what its parts lack; a hash gives every part each label that has enough.
+    With a `separator` the labels were read as sets (see `tables.read_table`).
     """
     if normalised is None:
         normalised = normalise(table.frame["text"])
@@ -126,7 +129,7 @@ def check_table(
         .agg(pl.len().alias("rows"), pl.col("row").min().alias("first"))
         .collect()
     )
-    counted = count_pairs(pairs)
+    counted = count_pairs(pairs, separator)
     report = report_on(
         RowsOfFrame(frame),
         counted,
@@ -135,11 +138,13 @@ def check_table(
         problems=table.problems,
         label_names=label_names,
         fractions=fractions,
+        separator=separator,
     )
     decides = {"split", "group", "time"} & set(frame.columns)
     if seed is None or not decides or not report.ok or table.columns.label is None:
         return report
-    return report.with_problems(_parts(frame, counted.labels["label"].to_list(), seed, fractions))
+    labels = counted.labels["label"].to_list()
+    return report.with_problems(_parts(frame, labels, seed, fractions, separator))
 
 
 def report_on(
@@ -151,6 +156,7 @@ def report_on(
     problems: Sequence[Problem] = (),
     label_names: Mapping[str, str] | None = None,
     fractions: Sequence[float] = (0.6, 0.2, 0.2),
+    separator: str | None = None,
 ) -> CheckReport:
     """Check a table wherever its rows lie.
 
@@ -162,18 +168,23 @@ def report_on(
         problems: what was noticed while reading.
         label_names: see `check_table`.
         fractions: see `check_table`.
+        separator: see `check_table`.
 
     """
     labels, names = counts.labels, label_names or {}
-    profile = make_profile(rows, counts, names)
+    profile = make_profile(rows, counts, names, sets=separator is not None)
     found = [*problems, *_missing(rows, columns), *_characters(rows)]
     found += _text_column(rows, profile, columns.text)
     found += _split_column(rows, columns, fractions)
+    if (column := columns.label) is not None and separator is not None:
+        found += label_checks.sets_of_labels(rows, labels, column, separator)
     if (column := columns.label) is not None and labels.height:
         parts = sum(fraction > 0 for fraction in fractions) if columns.split is None else 1
         found += label_checks.few_labels(labels, parts, column)
         found += label_checks.label_column(labels, column)
-        found += label_checks.similar_labels(rows, labels)
+        found += label_checks.similar_labels(rows, labels, separator)
+        if separator is None:
+            found += label_checks.joined_labels(rows, labels, column)
         found += label_checks.unknown_names(labels, names, column)
         found += label_checks.contradictions(rows, counts)
     if (count := profile.duplicate_rows) > 0:
@@ -192,18 +203,26 @@ def _ordered(problems: Iterable[Problem]) -> tuple[Problem, ...]:
 
 
 def _parts(
-    frame: pl.DataFrame, labels: Sequence[str], seed: int, fractions: Fractions
+    frame: pl.DataFrame,
+    labels: Sequence[str],
+    seed: int,
+    fractions: Fractions,
+    separator: str | None,
 ) -> list[Problem]:
     """Split as a training would, and find parts without texts and parts without a label."""
     usable = (pl.col("normalised") != "") & pl.col("label").is_not_null()
     rows = frame.filter(usable).with_columns(key=pl.col("normalised"))
     try:
-        parts = split_rows(rows, seed=seed, fractions=fractions).parts
+        cut = rows if separator is None else rows.with_columns(label=strata(rows, separator))
+        parts = split_rows(cut, seed=seed, fractions=fractions).parts
     except TableError as error:
         message, _, advice = str(error).partition(". ")
         return [Problem("error", "empty-part", message, (), 0, advice)]
+    cells = rows.select("label", part=pl.Series(parts))
+    if separator is not None:
+        cells = each_label(cells, separator)
     held = {
-        name: set(rows["label"].filter(pl.Series(parts == part)))
+        name: set(cells["label"].filter(cells["part"] == part))
         for part, name in enumerate(PARTS)
         if (parts == part).any()
     }

@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import TableError
+from .label_sets import LabelSets, labels_of_sets, strata
 from .normal_form import normalise
 from .split import PARTS, TEST, Fractions, Split, shared_by_random_split, split_rows
 
@@ -35,6 +36,8 @@ class LabelledTexts:
         text_index: which text a triple is about; rising. Shape: (triples,), int64.
         label: index of the label in `Corpus.classes`. Shape: (triples,), int64.
         count: rows with that text and label, at least 1. Shape: (triples,), int64.
+        sets: where a row has several labels: what the sets are, and then `label` is the index of a
+            set in `LabelSets.sets`. None: a row has one label.
 
     """
 
@@ -42,6 +45,7 @@ class LabelledTexts:
     text_index: npt.NDArray[np.int64]
     label: npt.NDArray[np.int64]
     count: npt.NDArray[np.int64]
+    sets: LabelSets | None = None
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -63,9 +67,22 @@ class LabelledTexts:
         first = np.searchsorted(self.text_index, np.arange(len(self)))
         return self.label[order][first]
 
+    @cached_property
+    def cells(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """Each text and each label that it has in some row: text index (rising), label, rows."""
+        if self.sets is None:
+            return self.text_index, self.label, self.count
+        triple, label = self.sets.members(self.label)
+        classes = len(self.sets.labels)
+        # A text may have a label in several sets.
+        cell, place = np.unique(self.text_index[triple] * classes + label, return_inverse=True)
+        rows = np.bincount(place, self.count[triple], len(cell)).astype(np.int64)
+        return cell // classes, cell % classes, rows
+
     def label_rows(self, classes: int) -> npt.NDArray[np.int64]:
         """Rows of each label. Shape: (classes,)."""
-        return np.bincount(self.label, self.count, classes).astype(np.int64)
+        _, label, count = self.cells
+        return np.bincount(label, count, classes).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -99,6 +116,7 @@ class Corpus:
         test_slices: where a column was asked for to look into the test part by: its rows counted,
             `key` (the text), `label` (its index), `slice` (the column's value, null where it has
             none) and `rows`.
+        sets: where a row has several labels: what the sets of them are (see `LabelledTexts`).
 
     """
 
@@ -114,6 +132,7 @@ class Corpus:
     random_split_share: float
     dropped_rows: int
     test_slices: pl.DataFrame | None = None
+    sets: LabelSets | None = None
 
 
 def digest_of(classes: Sequence[str], sums: Sequence[int]) -> str:
@@ -132,6 +151,8 @@ def digest_of(classes: Sequence[str], sums: Sequence[int]) -> str:
 
 
 def _sum_of_hashes(texts: LabelledTexts, classes: Sequence[str]) -> int:
+    if texts.sets is not None:
+        classes = texts.sets.sets
     triples = zip(texts.texts[texts.text_index], texts.label, texts.count, strict=True)
     return sum(
         int.from_bytes(hashlib.sha256(f"{text}\x1f{classes[label]}\x1f{count}".encode()).digest())
@@ -164,8 +185,32 @@ def refuse_too_few(labels: Sequence[str]) -> None:
     )
 
 
+def refuse_too_few_in_sets(labels: Sequence[str], sets: Sequence[str], separator: str) -> None:
+    """Raise TableError unless there are two labels at least, and two different sets of them."""
+    if not labels:
+        raise TableError(
+            "training needs at least two labels, but no row has any. Check the label column "
+            "(--label NAME)."
+        )
+    if len(labels) == 1:
+        raise TableError(
+            f"training with --multi-label needs at least two labels, but the only one is "
+            f"{labels[0]!r}. Name the other rows, too, and train without --multi-label."
+        )
+    if len(sets) == 1:
+        raise TableError(
+            f"every row has the same labels, {sets[0].replace(separator, ' and ')}: nothing can be "
+            "learned. Check the label column (--label NAME)."
+        )
+
+
 def build_corpus(
-    frame: pl.DataFrame, *, seed: int, fractions: Fractions, distinct: bool = True
+    frame: pl.DataFrame,
+    *,
+    seed: int,
+    fractions: Fractions,
+    distinct: bool = True,
+    separator: str | None = None,
 ) -> Corpus:
     """Normalise, drop what can't be used, split, and gather the distinct texts of each part.
 
@@ -175,6 +220,7 @@ def build_corpus(
         seed: the seed of the split.
         fractions: of train, validation and test.
         distinct: False keeps every row as a text of its own (for measuring what it costs).
+        separator: where `label` holds sets as `label_sets.as_written` writes them: what joins them.
 
     Raises:
         TableError: fewer than two labels, or no texts for a part.
@@ -183,12 +229,21 @@ def build_corpus(
     rows = frame.with_columns(key=normalise_once(frame["text"])).filter(
         pl.col("key").is_not_null() & (pl.col("key") != "") & pl.col("label").is_not_null()
     )
+    dropped = len(frame) - len(rows)
+    if separator is not None:
+        found = label_order(labels_of_sets(rows["label"], separator).to_list())
+        sets = LabelSets.of(found, rows["label"].unique().to_list(), separator)
+        refuse_too_few_in_sets(found, sets.sets, separator)
+        split = split_rows(
+            rows.with_columns(label=strata(rows, separator)), seed=seed, fractions=fractions
+        )
+        return _assemble(
+            rows, split, tuple(found), dropped, fractions, distinct=distinct, sets=sets
+        )
     found = label_order(rows["label"].unique().to_list())
     refuse_too_few(found)
     split = split_rows(rows, seed=seed, fractions=fractions)
-    return _assemble(
-        rows, split, tuple(found), len(frame) - len(rows), fractions, distinct=distinct
-    )
+    return _assemble(rows, split, tuple(found), dropped, fractions, distinct=distinct)
 
 
 def _assemble(
@@ -199,8 +254,10 @@ def _assemble(
     fractions: Fractions,
     *,
     distinct: bool,
+    sets: LabelSets | None = None,
 ) -> Corpus:
-    known = {label: index for index, label in enumerate(classes)}
+    values = classes if sets is None else sets.sets
+    known = {label: index for index, label in enumerate(values)}
     coded = rows.select(
         "key",
         *(["slice"] if "slice" in rows.columns else []),
@@ -208,11 +265,11 @@ def _assemble(
         part=pl.Series(split.parts),
     )
     parts = [
-        _gather(coded.filter(pl.col("part") == part), distinct=distinct)
+        _gather(coded.filter(pl.col("part") == part), distinct=distinct, sets=sets)
         for part in range(len(PARTS))
     ]
     train, val, test = parts
-    missing = sorted(set(classes) - {classes[i] for i in np.unique(train.label)})
+    missing = sorted(set(classes) - {classes[i] for i in np.unique(train.cells[1])})
     if len(classes) - len(missing) < 2:
         raise TableError(
             f"only one label is left to train on: {', '.join(map(repr, missing))} "
@@ -239,6 +296,7 @@ def _assemble(
         .len("rows")
         if "slice" in coded.columns
         else None,
+        sets=sets,
     )
 
 
@@ -252,6 +310,14 @@ def gather_texts(frame: pl.DataFrame, classes: Sequence[str]) -> LabelledTexts:
     return _gather(rows, distinct=True)
 
 
+def gather_sets(frame: pl.DataFrame, sets: LabelSets) -> LabelledTexts:
+    """As `gather_texts`, where `label` holds sets of labels, all of them known."""
+    rows = frame.select(
+        key=normalise_once(frame["text"]), label=pl.Series(sets.codes(frame["label"]))
+    )
+    return _gather(rows, distinct=True, sets=sets)
+
+
 def normalise_once(texts: pl.Series) -> pl.Series:
     """Normalise each different text once; repeated texts are the rule in catalogues."""
     distinct = texts.unique()
@@ -263,7 +329,7 @@ def normalise_once(texts: pl.Series) -> pl.Series:
     )["key"]
 
 
-def _gather(rows: pl.DataFrame, *, distinct: bool) -> LabelledTexts:
+def _gather(rows: pl.DataFrame, *, distinct: bool, sets: LabelSets | None = None) -> LabelledTexts:
     """Count the labels of each distinct text.
 
     Texts come in alphabetical order, so that the order of the rows in the table changes nothing.
@@ -272,7 +338,11 @@ def _gather(rows: pl.DataFrame, *, distinct: bool) -> LabelledTexts:
         order = rows.sort(["key", "label"])
         index = np.arange(len(order), dtype=np.int64)
         return LabelledTexts(
-            order["key"], index, order["label"].to_numpy(), np.ones(len(order), dtype=np.int64)
+            order["key"],
+            index,
+            order["label"].to_numpy(),
+            np.ones(len(order), dtype=np.int64),
+            sets,
         )
     triples = rows.group_by("key", "label").len("rows").sort(["key", "label"])
     text_index = triples["key"].rle_id().cast(pl.Int64)
@@ -281,4 +351,5 @@ def _gather(rows: pl.DataFrame, *, distinct: bool) -> LabelledTexts:
         text_index=text_index.to_numpy(),
         label=triples["label"].to_numpy(),
         count=triples["rows"].cast(pl.Int64).to_numpy(),
+        sets=sets,
     )

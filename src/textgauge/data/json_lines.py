@@ -12,21 +12,28 @@ from ..errors import ColumnError, TableError
 from .problems import some
 from .text_files import Rows
 
+SEVERAL_LABELS = "Where a row has several labels, pass --multi-label (in Python multi_label=True)."
+"""What else a list in the column of the labels may mean."""
 
-def find_keys(data: bytes, name: str, wanted: Sequence[str]) -> list[str]:
+
+def find_keys(
+    data: bytes, name: str, wanted: Sequence[str], label: str | None = None, *, lists: bool = False
+) -> list[str]:
     """Return the keys of the first 200 objects, and those of `wanted` that come up further down.
 
     Raises TableError as `json_sample` does, and ColumnError where one of those objects has a list
-    or an object under a wanted key.
+    or an object under a wanted key; under `label` lists are allowed with `lists`.
     """
     sample = json_sample(data, name)
     for row, record in enumerate(sample, 1):
         for column in wanted:
-            if isinstance(record.get(column), list | dict):
-                kind = "a list" if isinstance(record[column], list) else "an object"
+            value = record.get(column)
+            listed = isinstance(value, list) and column == label
+            if isinstance(value, list | dict) and not (lists and listed):
+                kind = "a list" if isinstance(value, list) else "an object"
                 raise ColumnError(
                     f"column {column!r} of {name} holds {kind} in row {row:,}. Make a column of "
-                    "plain texts or labels from it."
+                    f"plain texts or labels from it.{f' {SEVERAL_LABELS}' if listed else ''}"
                 )
     names = list(dict.fromkeys(key for record in sample for key in record))
     rest = [column for column in wanted if column not in names]
@@ -76,6 +83,34 @@ def read_json_lines(data: bytes, name: str, names: Sequence[str], *, as_written:
         raise _bad_json(name, faults)
     one_each = frame.height == data.rstrip().count(b"\n") + 1
     return Rows(frame, 1 if one_each else None)
+
+
+def read_label_lists(data: bytes, name: str, label: str) -> pl.Series:
+    """The values under `label`, a list in some object at least: each as a list of Strings.
+
+    Raises ColumnError where a list holds a list or an object.
+    """
+    cells: list[list[str | None] | None] = []
+    for row, line in enumerate(filter(None, map(bytes.strip, io.BytesIO(data))), 1):
+        value = json.loads(line).get(label)
+        items = value if value is None or isinstance(value, list) else [value]
+        if isinstance(value, dict) or any(isinstance(each, list | dict) for each in items or ()):
+            raise ColumnError(
+                f"column {label!r} of {name} holds lists of lists or objects in row {row:,}. Make "
+                "each value a list of labels."
+            )
+        cells.append(
+            items and [
+                each if each is None or isinstance(each, str) else json.dumps(each)
+                for each in items
+            ]
+        )  # fmt: skip
+    return pl.Series(label, cells, dtype=pl.List(pl.String))
+
+
+def holds_lists(data: bytes, name: str, label: str) -> bool:
+    """Whether a list stands under `label` in one of the first 200 objects."""
+    return any(isinstance(each.get(label), list) for each in json_sample(data, name))
 
 
 def has_empty_row(frame: pl.DataFrame) -> bool:

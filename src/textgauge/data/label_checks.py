@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 import polars as pl
 
 from ..errors import did_you_mean
+from .label_sets import separator_in
 from .problems import Problem, Severity, counted
 from .profile import PairCounts
 from .rows import Rows, problem_of
@@ -94,8 +96,41 @@ def label_column(labels: pl.DataFrame, column: str) -> list[Problem]:
     return [Problem("warning", "label-is-id", message, (), 0, advice)]
 
 
-def similar_labels(rows: Rows, labels: pl.DataFrame) -> list[Problem]:
-    """Find labels that differ only by case or spaces."""
+def joined_labels(rows: Rows, labels: pl.DataFrame, column: str) -> list[Problem]:
+    """Tell whether the label column looks as if it held several labels a row, joined."""
+    found = separator_in(labels)
+    if found is None:
+        return []
+    mark, _, example = found
+    hits = rows.find(pl.col("label").str.contains(mark, literal=True))
+    message = f"column {column!r} looks as if rows had several labels, joined by {mark!r}, such as "
+    message += f"{example!r}"
+    option = "" if mark == "|" else f" --label-separator {mark!r}"
+    advice = f"If so, pass --multi-label{option}; else each such value is a label of its own."
+    return [problem_of("warning", "joined-labels", message, hits, advice)]
+
+
+def sets_of_labels(rows: Rows, labels: pl.DataFrame, column: str, separator: str) -> list[Problem]:
+    """Tell of rows without a label, and of a column in which no row has several."""
+    found = []
+    if not labels.height:
+        message = f"no row has a label in column {column!r}: nothing to learn"
+        advice = "Pass --label with the name of the column that holds the labels."
+        return [Problem("error", "no-labels", message, (), 0, advice)]
+    hits = rows.find(pl.col("label") == "")
+    if hits.count:
+        message = "the row has no label; it is learned from as such"
+        advice = "Nothing to do where none fits; else fill these rows in or delete them."
+        found.append(problem_of("note", "rows-without-labels", message, hits, advice))
+    if not rows.find(pl.col("label").str.contains(separator, literal=True)).count:
+        message = f"no row has several labels in column {column!r}: {separator!r} joins none"
+        advice = "Pass --label-separator with what joins them, or leave --multi-label out."
+        found.append(Problem("warning", "no-joined-labels", message, (), 0, advice))
+    return found
+
+
+def similar_labels(rows: Rows, labels: pl.DataFrame, separator: str | None = None) -> list[Problem]:
+    """Find labels that differ only by case or spaces; with a `separator` rows have sets of them."""
     plain = pl.col("label").str.strip_chars().str.to_lowercase().str.replace_all(r"\s+", " ")
     alike = labels.group_by(plain.alias("plain"), maintain_order=True).agg("label")
     groups = alike.filter(pl.col("label").list.len() > 1)["label"].to_list()
@@ -103,7 +138,12 @@ def similar_labels(rows: Rows, labels: pl.DataFrame) -> list[Problem]:
         return []
     named = "; ".join(" and ".join(map(repr, group)) for group in groups[:5])
     rarer = [label for group in groups for label in group[1:]]
-    hits = rows.find(pl.col("label").is_in(rarer))
+    if separator is None:
+        hits = rows.find(pl.col("label").is_in(rarer))
+    else:
+        end = re.escape(separator)
+        any_of = "|".join(map(re.escape, rarer))
+        hits = rows.find(pl.col("label").str.contains(f"(^|{end})({any_of})($|{end})"))
     message = f"labels that differ only by case or spaces: {named}"
     advice = "Write them in the same way if they mean the same."
     return [problem_of("warning", "similar-labels", message, hits, advice)]

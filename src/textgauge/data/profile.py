@@ -12,6 +12,7 @@ from itertools import accumulate
 
 import polars as pl
 
+from .label_sets import each_label
 from .rows import Rows
 
 SHOWN_LABELS = 1000  # labels kept in a profile, the largest
@@ -88,17 +89,25 @@ class PairCounts:
     conflict_labels: tuple[tuple[str, int], ...]
 
 
-def count_pairs(pairs: pl.DataFrame) -> PairCounts:
+def count_pairs(pairs: pl.DataFrame, separator: str | None = None) -> PairCounts:
     """Count labels, texts and contradictions.
 
     Args:
         pairs: one row for each text and label: `normalised` and `label` (null where missing),
             `rows`, and `first`, the number of the first row.
+        separator: where `label` holds sets as `label_sets.as_written` writes them: what joins
+            them. Then the labels in them are counted, and texts with two sets contradict each
+            other.
 
     """
     with_text = pl.col("normalised").is_not_null()
+    single = pairs
+    if separator is not None:
+        single = (
+            each_label(pairs, separator).group_by("normalised", "label").agg(pl.col("rows").sum())
+        )
     labels = (
-        pairs.lazy()
+        single.lazy()
         .filter(pl.col("label").is_not_null())
         .group_by("label")
         .agg(pl.col("rows").sum(), with_text.sum().alias("distinct"))
@@ -128,10 +137,15 @@ def count_pairs(pairs: pl.DataFrame) -> PairCounts:
     )
 
 
-def make_profile(rows: Rows, counts: PairCounts, names: Mapping[str, str]) -> Profile:
-    """Return the profile of a table; `names` maps labels to names for people."""
+def make_profile(
+    rows: Rows, counts: PairCounts, names: Mapping[str, str], *, sets: bool = False
+) -> Profile:
+    """Return the profile of a table; `names` maps labels to names for people.
+
+    With `sets` a row has several labels or none, so that the shares add up to anything.
+    """
     labels = counts.labels
-    total = int(labels["rows"].sum())
+    total = rows.height if sets else int(labels["rows"].sum())
     characters, words = rows.histogram(CHARACTERS), rows.histogram(WORDS)
     missing = rows.height - sum(characters.values())
     return Profile(

@@ -26,7 +26,14 @@ import polars as pl
 from ..errors import ColumnError, TableError, did_you_mean
 from .columns import ROLES, Columns, demand, listed, strings, times
 from .encodings import decode, refuse_binary
-from .json_lines import find_keys, read_json_lines
+from .json_lines import (
+    SEVERAL_LABELS,
+    find_keys,
+    holds_lists,
+    read_json_lines,
+    read_label_lists,
+)
+from .label_sets import as_written
 from .problems import Problem
 from .standard_input import open_standard_input, standard_input_is_empty
 from .text_files import DELIMITERS, Rows, delimiter_named, find_layout, read_delimited
@@ -128,6 +135,7 @@ def read_table(
     encoding: str | None = None,
     delimiter: str | None = None,
     label_may_lack: bool = False,
+    separator: str | None = None,
 ) -> Table:
     """Return the wanted columns of `source`, under the names of their roles.
 
@@ -136,7 +144,8 @@ def read_table(
     Values of a text file stay as they are written ("01" is "01"); other values become strings as
     Polars writes them (true, 1, 2024-05-01), but a column of whole floats, as pandas makes of
     integers with gaps, gives "1" and not "1.0". With `label_may_lack` a table without the label
-    column is read without it.
+    column is read without it. With a `separator` a row has a set of labels, in a text that it joins
+    or in a list, and the label column holds it as `label_sets.as_written` writes it, never null.
 
     Raises TableError where the source cannot be read, ColumnError where a column is not there, is
     there twice or cannot be used, and SettingsError for an unknown encoding or delimiter.
@@ -150,7 +159,10 @@ def read_table(
                     f"column {name!r} was asked for twice, as {role} and as {other}. Pass another "
                     f"column with {ROLES[role][0]} or {ROLES[other][0]}."
                 )
-    opened = _open(source, _How(encoding, delimiter, tuple(wanted.values())))
+    how = _How(
+        encoding, delimiter, tuple(wanted.values()), wanted.get("label"), separator is not None
+    )
+    opened = _open(source, how)
     if label_may_lack and wanted.get("label") not in opened.names:
         wanted.pop("label", None)
         columns = replace(columns, label=None)
@@ -159,11 +171,26 @@ def read_table(
     if rows.frame.height == 0:
         raise TableError(f"{opened.name} has a header but no rows.")
     canonical = [pl.int_range(1, rows.frame.height + 1, dtype=pl.Int64, eager=True).alias("row")]
+    problems = [*opened.problems, *rows.problems]
     for role, column in wanted.items():
-        convert = times if role == "time" else strings
-        canonical.append(convert(rows.frame[column], opened.name).alias(role))
-    problems = (*opened.problems, *rows.problems)
-    return Table(pl.DataFrame(canonical), opened.name, columns, problems, rows.lines)
+        if role == "label" and separator is not None:
+            values, found = as_written(rows.frame[column], opened.name, separator)
+            problems += found
+        else:
+            convert = times if role == "time" else _one_label if role == "label" else strings
+            values = convert(rows.frame[column], opened.name)
+        canonical.append(values.alias(role))
+    return Table(pl.DataFrame(canonical), opened.name, columns, tuple(problems), rows.lines)
+
+
+def _one_label(column: pl.Series, name: str) -> pl.Series:
+    """As `strings`, of a column with one label a row."""
+    try:
+        return strings(column, name)
+    except ColumnError as error:
+        if isinstance(column.dtype, pl.List | pl.Array):
+            raise ColumnError(f"{error} {SEVERAL_LABELS}") from None
+        raise
 
 
 def read_frame(
@@ -195,11 +222,16 @@ def read_frame(
 
 @dataclass(frozen=True)
 class _How:
-    """How the user wants a text file read, and the names by which to guess what is left open."""
+    """How the user wants a text file read, and the names by which to guess what is left open.
+
+    `label` is the column with the labels, which may hold lists of them with `sets`.
+    """
 
     encoding: str | None
     delimiter: str | None
     wanted: tuple[str, ...]
+    label: str | None = None
+    sets: bool = False
 
 
 @dataclass(frozen=True)
@@ -332,8 +364,10 @@ def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
     promised = SUFFIXES.get(suffix)
     data, problems = decode(data, name, how.encoding)
     if is_json_lines(data, suffix):
-        names = find_keys(data, name, how.wanted)
+        names = find_keys(data, name, how.wanted, how.label, lists=how.sets)
         load = partial(read_json_lines, data, name, as_written=bool(how.wanted))
+        if how.sets and how.label in names and holds_lists(data, name, how.label):
+            load = partial(_with_lists, load, partial(read_label_lists, data, name, how.label))
         return _Opened(name, names, load, problems + _misnamed(suffix, "JSON lines"))
     delimiter = delimiter_named(how.delimiter) if how.delimiter else None
     usual = promised if promised in DELIMITERS else None
@@ -343,6 +377,14 @@ def _open_text(data: bytes, name: str, suffix: str, how: _How) -> _Opened:
         problems += _misnamed(suffix, "text")
     load = partial(read_delimited, data, name, layout)
     return _Opened(name, list(layout.header), load, problems, layout.sample)
+
+
+def _with_lists(
+    load: Callable[[Sequence[str]], Rows], lists: Callable[[], pl.Series], chosen: Sequence[str]
+) -> Rows:
+    """Load JSON lines, the column with the labels as lists."""
+    rows = load(chosen)
+    return replace(rows, frame=rows.frame.with_columns(lists()))
 
 
 def is_json_lines(data: bytes, suffix: str) -> bool:

@@ -37,12 +37,19 @@ class LocalTable:
         )
         progress.stage("checking")
         self.check: CheckReport = check_table(
-            table, label_names=config.label_names, fractions=config.fractions
+            table,
+            label_names=config.label_names,
+            fractions=config.fractions,
+            separator=config.separator,
         )
         tell_problems(self.check, progress)
         progress.stage("splitting")
         self.corpus: Corpus = build_corpus(
-            table.frame, seed=config.seed, fractions=config.fractions, distinct=config.distinct
+            table.frame,
+            seed=config.seed,
+            fractions=config.fractions,
+            distinct=config.distinct,
+            separator=config.separator,
         )
         tell_of_split(self.corpus, progress)
         self.check = tell_lacking_labels(self.corpus, self.check, progress)
@@ -84,7 +91,13 @@ def open_table(
 ) -> LocalTable:
     """Read a table and prepare it. Raises TableError and ColumnError."""
     progress.stage("reading")
-    table = read_table(source, columns_of(config), encoding=encoding, delimiter=delimiter)
+    table = read_table(
+        source,
+        columns_of(config),
+        encoding=encoding,
+        delimiter=delimiter,
+        separator=config.separator,
+    )
     return LocalTable(table, config, progress)
 
 

@@ -41,7 +41,7 @@ def tell_lacking_labels(corpus: Corpus, report: CheckReport, progress: Progress)
     """Warn of labels that train or test lacks; gives the report with that."""
     # In a sample a label may be lacking by chance.
     held = {
-        name: {corpus.classes[label] for label in np.unique(part.label)}
+        name: {corpus.classes[label] for label in np.unique(part.cells[1])}
         for name, part in (("train", corpus.train), ("test", corpus.test))
         if len(part) == corpus.sizes[name].texts > 0
     }

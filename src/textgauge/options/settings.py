@@ -25,6 +25,15 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     table.add_argument(
         "--label-names", type=_label_names, metavar="0=good,1=bad", help="names of labels", **given
     )
+    table.add_argument(
+        "--multi-label",
+        action="store_true",
+        help="a row has any number of labels, joined in a text or in a list",
+        **given,
+    )
+    table.add_argument(
+        "--label-separator", metavar="S", help="what joins the labels of a row (|)", **given
+    )
     split = parser.add_argument_group("the split (default: by a hash of the text)")
     for name, text in (
         ("split", "that says train, val or test in each row"),
@@ -41,10 +50,18 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     )
     words.add_argument("--number-bins", type=int, metavar="N", help="at most (64)", **given)
     words.add_argument(
-        "--min-texts", type=int, metavar="N", help="texts that a known word stands in (2; linear: 1)", **given
+        "--min-texts",
+        type=int,
+        metavar="N",
+        help="texts that a known word stands in (2; linear: 1)",
+        **given,
     )
-    words.add_argument("--max-words", type=int, metavar="N", help="at most (50000; linear: 500000)", **given)
-    words.add_argument("--max-tokens", type=int, metavar="N", help="of a text (256; linear: 5000)", **given)
+    words.add_argument(
+        "--max-words", type=int, metavar="N", help="at most (50000; linear: 500000)", **given
+    )
+    words.add_argument(
+        "--max-tokens", type=int, metavar="N", help="of a text (256; linear: 5000)", **given
+    )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings from a file")
     if "training" not in groups:
         return
@@ -62,7 +79,9 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--freeze-vectors", action="store_true", help="do not train them further", **given
     )
     model = parser.add_argument_group("model and training")
-    model.add_argument("--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given)
+    model.add_argument(
+        "--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given
+    )
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
         ("hidden-size", int, "width of the state (100)"),

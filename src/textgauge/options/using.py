@@ -47,6 +47,12 @@ def explain(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="not each text of the table, but what matters over all: words, numbers",
     )
+    parser.add_argument(
+        "--label",
+        default=None,
+        metavar="LABEL",
+        help="of a model of several labels a text: the one to explain (default: those decided)",
+    )
     store_options(parser)
     input_options(parser)
     output_options(parser)

@@ -22,6 +22,8 @@ from ..review.decision import DecisionFigures
 from ..review.findings import FEWEST, Findings
 from ..review.label_issues import LabelIssues
 from ..review.rule_summary import RuleSummary
+from ..review.set_findings import SetFindings
+from ..review.set_review import SetReview
 from ..training.history import Epoch
 from .plots import (
     band_plot,
@@ -30,9 +32,10 @@ from .plots import (
     number_plot,
     ranking_plot,
     reliability_plot,
+    set_reliability_plot,
 )
 from .repeat import command_of, fix_command
-from .single_texts import errors_shown, words_shown
+from .single_texts import errors_shown, sets_shown, words_shown
 from .wording import (
     IN_SENTENCES,
     as_it_decides,
@@ -69,8 +72,8 @@ class ReportFacts:
         check: what was found in the table.
         corpus: its parts.
         review: the figures.
-        rules: a few rules that imitate the model.
-        issues: labels in doubt.
+        rules: a few rules that imitate the model; None where a text has any number of labels.
+        issues: labels in doubt; None likewise.
         findings: what single test texts show.
         history: every epoch.
         batch_size: texts a step.
@@ -83,10 +86,10 @@ class ReportFacts:
     config: Config
     check: CheckReport
     corpus: Corpus
-    review: Review
-    rules: RuleSummary
-    issues: LabelIssues
-    findings: Findings
+    review: Review | SetReview
+    rules: RuleSummary | None
+    issues: LabelIssues | None
+    findings: Findings | SetFindings
     history: Sequence[Epoch]
     batch_size: int
     settings: Mapping[str, Any]
@@ -127,8 +130,12 @@ def report(facts: ReportFacts) -> str:
     )
     script = _asset("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("page.html").render(
-        style=_asset("page.css"), script=script, script_digest=digest, **_told(facts)
+    of_sets = isinstance(facts.review, SetReview)
+    return environment.get_template("sets.html" if of_sets else "page.html").render(
+        style=_asset("page.css"),
+        script=script,
+        script_digest=digest,
+        **(_told_of_sets(facts) if of_sets else _told(facts)),
     )
 
 
@@ -144,9 +151,53 @@ def _share(value: float, digits: int = 1) -> str:
     return f"{value:.{digits}%}"
 
 
+def _told_of_sets(facts: ReportFacts) -> dict[str, Any]:
+    """What the template shows of a model that gives a text any number of labels."""
+    review, corpus, findings = facts.review, facts.corpus, facts.findings
+    assert isinstance(review, SetReview)
+    assert isinstance(findings, SetFindings)
+    named, decision = facts.config.label_names, review.decision
+    names = [named.get(label) or _visible(label) for label in corpus.classes]
+    rows, curve = review.model.evaluation.rows, findings.curve
+    labels = labels_in_words(rows, spoken(corpus.classes, named))
+    origin = facts.settings.get("data", {}).get("origin")
+    return {
+        "facts": facts,
+        "model": review.model,
+        "rows": rows,
+        "texts": review.model.evaluation.texts,
+        "names": names,
+        "labels": labels,
+        "in_sentences": len(labels) <= IN_SENTENCES,
+        "shown_labels": sorted(range(len(labels)), key=lambda at: rows.labels[at].f1)[:MOST_LABELS],
+        "found_thresholds": decision.chosen.labels,
+        "learning": learning_plots(facts.history),
+        "ranking": ranking_plot(corpus.test, review.model.probabilities, rows, names),
+        "reliability": set_reliability_plot(corpus.test, review.model.probabilities),
+        "errors": sets_shown(findings.errors, names),
+        "words": words_shown(
+            findings, corpus.classes, names, [label.support for label in rows.labels]
+        ),
+        "fewest": FEWEST,
+        "number": number_plot(curve, names, alone=True) if curve is not None else None,
+        "band": None
+        if decision.band is None
+        else band_in_words(decision, decision.band, "the test part"),
+        "bands": decision.curve if decision.error else (),
+        "band_plot": band_plot(decision.curve, decision.error)
+        if decision.curve and decision.error
+        else None,
+        "command": command_of(facts.config, facts.table.name, origin),
+    }
+
+
 def _told(facts: ReportFacts) -> dict[str, Any]:
     """What the template shows, under its names."""
     review, corpus = facts.review, facts.corpus
+    assert isinstance(review, Review)
+    assert isinstance(facts.findings, Findings)
+    assert facts.rules is not None
+    assert facts.issues is not None
     named = facts.config.label_names
     names = [named.get(label) or _visible(label) for label in corpus.classes]
     called = dict(zip(corpus.classes, names, strict=True))

@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
-from ..review.calibration import reliability
+from ..review.calibration import Reliability, reliability
 from ..review.decision import Band
-from ..review.metrics import Metrics
+from ..review.metrics import LabelMetrics, Metrics
 from ..review.overall import NumberCurve
 from ..review.ranking import precision_and_recall
+from ..review.set_metrics import SetCases, SetLabelMetrics, SetMetrics, set_reliability
 from ..review.threshold import Threshold
 from ..training.history import Epoch, best_epoch
 from .svg import Axis, Plot, Series, number, plot
@@ -64,24 +65,26 @@ def learning_plots(history: Sequence[Epoch]) -> list[Plot]:
 
 
 def ranking_plot(
-    test: LabelledTexts, probabilities: Floats, metrics: Metrics, names: Sequence[str]
+    test: LabelledTexts, probabilities: Floats, metrics: Metrics | SetMetrics, names: Sequence[str]
 ) -> Plot | None:
     """Precision against recall, of the labels that are ranked worst; None where none can be."""
+    labels: Sequence[LabelMetrics | SetLabelMetrics] = metrics.labels
     known = [
         (label.average_precision, at)
-        for at, label in enumerate(metrics.labels)
+        for at, label in enumerate(labels)
         if label.average_precision is not None and label.support >= FEWEST
     ]
-    if len(metrics.labels) == 2:
+    if len(metrics.labels) == 2 and test.sets is None:
         known = sorted(known, key=lambda each: each[1])[-1:]  # The other one is its mirror.
     worst = sorted(known)[:LINES]
     if not worst:
         return None
     lines = []
+    text, own, count = test.cells
     for area, at in worst:
-        mine = test.label == at
+        mine = own == at
         positive = np.zeros(len(test), dtype=np.int64)
-        positive[test.text_index[mine]] = test.count[mine]
+        positive[text[mine]] = count[mine]
         negative = test.text_rows - positive
         recall, precision, _ = precision_and_recall(probabilities[:, at], positive, negative)
         lines.append(Series(f"{names[at]} (area {area:.3f})", recall.tolist(), precision.tolist()))
@@ -105,6 +108,16 @@ def reliability_plot(test: LabelledTexts, probabilities: Floats) -> Plot:
         probabilities.argmax(1)[test.text_index] == test.label,
         test.count,
     )
+    return _drawn(found, "test rows", "rows", "probability of the most probable label")
+
+
+def set_reliability_plot(test: LabelledTexts, probabilities: Floats) -> Plot:
+    """What came true of each label's probability, where a text has any number of labels."""
+    found = set_reliability(SetCases.of_rows(test), probabilities)
+    return _drawn(found, "labels of test rows", "of them", "probability of a label")
+
+
+def _drawn(found: Reliability, what: str, larger: str, axis: str) -> Plot:
     distance = float(
         ((found.confidence - found.accuracy) * found.weight).sum() / found.weight.sum()
     )
@@ -112,27 +125,30 @@ def reliability_plot(test: LabelledTexts, probabilities: Floats) -> Plot:
     return plot(
         "Probability against what came true",
         f"On average it promises {mean} than comes true, and is {found.error:.1%} off; "
-        "points on the dashed line would be exact, larger points stand for more rows.",
+        f"points on the dashed line would be exact, larger points stand for more {larger}.",
         [
             Series(
-                "test rows",
+                what,
                 found.confidence.tolist(),
                 found.accuracy.tolist(),
                 (found.weight / found.weight.max()).tolist(),
                 line=False,
             )
         ],
-        _share("probability of the most probable label"),
+        _share(axis),
         _share("share that came true"),
         diagonal=True,
     )
 
 
-def number_plot(curve: NumberCurve, names: Sequence[str]) -> Plot:
-    """How the probabilities of the labels that change most follow a number."""
+def number_plot(curve: NumberCurve, names: Sequence[str], *, alone: bool = False) -> Plot:
+    """How the probabilities of the labels that change most follow a number.
+
+    Of two labels one is shown, the other being its mirror, unless each stands `alone`.
+    """
     changes = np.ptp(curve.probabilities, axis=0)
     shown = sorted(range(len(names)), key=lambda at: (-changes[at], -at))
-    shown = shown[:1] if len(names) == 2 else shown[:LINES]
+    shown = shown[:1] if len(names) == 2 and not alone else shown[:LINES]
     before, after, rise = curve.step(shown[0])
     verb = "rises" if rise > 0 else "falls"
     values = curve.values.tolist()

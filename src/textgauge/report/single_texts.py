@@ -6,8 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..review.explanation import Explanation
 from ..review.findings import Findings, WrongText
 from ..review.overall import NUMBERS, WordShare
+from ..review.set_findings import SetFindings, WrongSet
 from .svg import number
 
 WORDS = 12
@@ -64,6 +66,32 @@ class ErrorShown:
 
 
 @dataclass(frozen=True)
+class SetShown:
+    """A text whose labels are not exactly right, as a row of the page.
+
+    Attributes:
+        label: what the label is called that is furthest from the truth.
+        fault: "called" or "missed".
+        labels: what its labels are called, and which of them are "right", "called" and not so, or
+            so and "missed".
+        predicted: `label`, which the words speak for or against.
+        error: all that is known of it.
+        words: shown at once; this and the rest as in `ErrorShown`.
+
+    """
+
+    label: str
+    fault: str
+    labels: list[tuple[str, str]]
+    predicted: str
+    error: WrongSet
+    words: list[Marked]
+    rest: list[Marked]
+    left: int
+    moved: tuple[list[tuple[str, float]], list[tuple[str, float]]]
+
+
+@dataclass(frozen=True)
 class WordShown:
     """A word that speaks for a label.
 
@@ -104,10 +132,48 @@ def errors_shown(errors: Sequence[WrongText], names: Sequence[str]) -> list[Erro
     return [_error(each, names) for each in errors]
 
 
+def sets_shown(errors: Sequence[WrongSet], names: Sequence[str]) -> list[SetShown]:
+    """Those of a model that gives a text any number of labels."""
+    found = []
+    for each in errors:
+        words, left, moved = _marked(each.text, each.explanation)
+        states = {at: "right" if at in each.called else "missed" for at in each.own}
+        states |= {at: "called" for at in each.called if at not in states}
+        found.append(
+            SetShown(
+                label=names[each.worst],
+                fault=states[each.worst],
+                labels=[(names[at], states[at]) for at in sorted(states)],
+                predicted=names[each.worst],
+                error=each,
+                words=words[:LONGEST],
+                rest=words[LONGEST:],
+                left=left,
+                moved=moved,
+            )
+        )
+    return found
+
+
 def _error(error: WrongText, names: Sequence[str]) -> ErrorShown:
-    explanation = error.explanation
+    told, left, moved = _marked(error.text, error.explanation)
+    return ErrorShown(
+        label=names[error.label],
+        predicted=names[error.predicted],
+        error=error,
+        words=told[:LONGEST],
+        rest=told[LONGEST:],
+        left=left,
+        moved=moved,
+    )
+
+
+def _marked(
+    text: str, explanation: Explanation | None
+) -> tuple[list[Marked], int, tuple[list[tuple[str, float]], list[tuple[str, float]]]]:
+    """The first `CUT` words as marked, how many more there are, and the strongest."""
     if explanation is None:
-        words = error.text.split()
+        words = text.split()
         shares = [0.0] * len(words)
     else:
         words, shares = list(explanation.words), explanation.contributions.tolist()
@@ -117,15 +183,7 @@ def _error(error: WrongText, names: Sequence[str]) -> ErrorShown:
         Marked(word, round(share / most, 2) if abs(share) >= least else 0.0)
         for word, share in zip(words[:CUT], shares, strict=False)
     ]
-    return ErrorShown(
-        label=names[error.label],
-        predicted=names[error.predicted],
-        error=error,
-        words=told[:LONGEST],
-        rest=told[LONGEST:],
-        left=max(len(words) - CUT, 0),
-        moved=_strongest(words, shares, least),
-    )
+    return told, max(len(words) - CUT, 0), _strongest(words, shares, least)
 
 
 def _strongest(
@@ -144,7 +202,10 @@ def _strongest(
 
 
 def words_shown(
-    findings: Findings, classes: Sequence[str], names: Sequence[str], support: Sequence[int]
+    findings: Findings | SetFindings,
+    classes: Sequence[str],
+    names: Sequence[str],
+    support: Sequence[int],
 ) -> WordsShown:
     """The labels with most test rows, and the words that speak for each.
 

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from ..bundle.decision import DecisionRule
 from ..review.decision import Band, DecisionFigures
 from ..review.intervals import Interval, Intervals, percent
-from ..review.metrics import Metrics
+from ..review.metrics import LabelMetrics, Metrics
 from ..review.rule_summary import RuleSummary
 from ..review.rules import Leaf, is_chain, lines, sentences
+from ..review.set_metrics import SetIntervals, SetLabelMetrics, SetMetrics
+from ..review.set_review import SetDecision
 
 _SURE_BELOW, _SURE_ABOVE = 0.005, 0.995
 
@@ -62,11 +64,12 @@ def spoken(classes: Sequence[str], label_names: Mapping[str, str]) -> list[str]:
     return [label_names.get(label) or f"“{label}”" for label in classes]
 
 
-def labels_in_words(metrics: Metrics, names: Sequence[str]) -> list[LabelInWords]:
+def labels_in_words(metrics: Metrics | SetMetrics, names: Sequence[str]) -> list[LabelInWords]:
     """For each label how many of its rows are found, and how many of the called ones are right."""
     result = []
-    for at, (label, name) in enumerate(zip(metrics.labels, names, strict=True)):
-        called = sum(row[at] for row in metrics.confusion)
+    calls, labels = metrics.called, _either(metrics)
+    for at, (label, name) in enumerate(zip(labels, names, strict=True)):
+        called = calls[at]
         result.append(
             LabelInWords(
                 name=name,
@@ -88,6 +91,10 @@ def labels_in_words(metrics: Metrics, names: Sequence[str]) -> list[LabelInWords
             )
         )
     return result
+
+
+def _either(metrics: Metrics | SetMetrics) -> Sequence[LabelMetrics | SetLabelMetrics]:
+    return metrics.labels
 
 
 def as_it_decides(rule: DecisionRule) -> str:
@@ -127,7 +134,7 @@ def _of_hundred(
     return OfHundred(share, interval, f"{before} {count}{verb}{after}{certain}.")
 
 
-def _interval(intervals: Intervals | None, name: str, at: int) -> Interval | None:
+def _interval(intervals: Intervals | SetIntervals | None, name: str, at: int) -> Interval | None:
     if intervals is None:
         return None
     found: tuple[Interval, ...] = getattr(intervals, name)
@@ -178,7 +185,7 @@ def _side(value: float, turned: bool) -> float:
     return 1 - value if turned else value
 
 
-def band_in_words(found: DecisionFigures, band: Band, where: str) -> str:
+def band_in_words(found: DecisionFigures | SetDecision, band: Band, where: str) -> str:
     """What goes to a person, and what is left."""
     asked = (
         ""

@@ -32,10 +32,15 @@ from .folds import out_of_sample
 from .label_issues import distinct, find_doubts
 
 MAJORITY = "majority class"
+SHARES = "share of each label"
 TFIDF_LR = "TF-IDF + logistic regression"
 
 MAX_TEXTS = 100_000
 """Distinct texts that logistic regression is fitted on at most; it takes minutes on more."""
+
+MOST_CELLS = 10_000_000
+"""Texts times labels that logistic regression is fitted on at most where a text has any number of
+labels: there it is one fit a label."""
 
 _ERRORS = "errors.txt"
 
@@ -49,6 +54,8 @@ class Baseline:
         probabilities: Shape: (test texts, classes).
         seconds: to fit and predict, imports not counted.
         fitted_on: distinct training texts it saw.
+        on_val: where a text has any number of labels: the answer for the validation texts, which
+            its thresholds are found on. Shape: (validation texts, classes).
 
     """
 
@@ -56,6 +63,7 @@ class Baseline:
     probabilities: npt.NDArray[np.float32]
     seconds: float
     fitted_on: int
+    on_val: npt.NDArray[np.float32] | None = None
 
 
 class Baselines:
@@ -80,6 +88,9 @@ class Baselines:
                 np.load(folder / f"{index}.npy", allow_pickle=False),
                 result["seconds"],
                 result["fitted_on"],
+                np.load(folder / f"val_{index}.npy", allow_pickle=False)
+                if (folder / f"val_{index}.npy").exists()
+                else None,
             )
             for index, result in enumerate(results)
         ]
@@ -148,20 +159,32 @@ def start(
 ) -> Baselines:
     """Begin to fit the baselines on `train`; they will predict for `test_texts`.
 
-    `val_texts` are looked at for labels in doubt only, and without their labels, too.
+    `val_texts` are looked at for labels in doubt only, and without their labels, too. Where a text
+    has any number of labels, none is doubted, and the baselines predict for them instead.
     """
     folder = tempfile.TemporaryDirectory(prefix="textgauge-baselines-")
     path = Path(folder.name)
     val = pl.Series([], dtype=pl.String) if val_texts is None else val_texts
     for name, texts in (("train", train.texts), ("val", val), ("test", test_texts)):
         pl.DataFrame({"text": texts}).write_ipc(path / f"{name}.arrow")
-    triples = np.stack([train.text_index, train.label, train.count])
+    triples = np.stack(train.cells)
     np.save(path / "triples.npy", triples, allow_pickle=False)
+    has_sets = train.sets is not None
+    if has_sets:
+        np.save(path / "rows.npy", train.text_rows, allow_pickle=False)
     # Into a file: a pipe that nobody reads could fill up.
     with (path / _ERRORS).open("wb") as errors:
         process = subprocess.Popen(
             # -P: a file of the user's that is called like a module must not be imported.
-            [sys.executable, "-P", "-m", __name__, str(path), str(classes)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                __name__,
+                str(path),
+                str(classes),
+                *(["sets"] if has_sets else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -209,6 +232,68 @@ def fit_tfidf_lr(
     return probabilities
 
 
+def fit_shares(
+    triples: npt.NDArray[np.int64], rows: npt.NDArray[np.int64], texts: int, classes: int
+) -> npt.NDArray[np.float32]:
+    """The share of the rows that have each label in train, for every text.
+
+    Shape: (texts, classes).
+    """
+    shares = np.bincount(triples[1], triples[2], classes) / rows.sum()
+    return np.tile(shares.astype(np.float32), (texts, 1))
+
+
+def fit_sets_tfidf_lr(
+    train: pl.Series,
+    triples: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    others: Sequence[pl.Series],
+    classes: int,
+) -> list[npt.NDArray[np.float32]]:
+    """As `fit_tfidf_lr`, one label against the rest, each by itself.
+
+    Args:
+        train: distinct training texts.
+        triples: text index, label and rows of the text with it. Shape: (3, cells).
+        rows: of each text. Shape: (texts,).
+        others: texts to predict.
+        classes: number of labels.
+
+    Returns:
+        For each of `others`, of shape (texts, classes); the label's share where all texts of train
+        agree on it, and where no text has a word.
+
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    found = [fit_shares(triples, rows, len(each), classes) for each in others]
+    vectorizer = _vectorizer()
+    try:
+        features = vectorizer.fit_transform(train.to_list())
+    except ValueError:  # "empty vocabulary": texts of nothing but signs.
+        return found
+    asked = [vectorizer.transform(each.to_list()) for each in others]
+    for label in range(classes):
+        mine = triples[:, triples[1] == label]
+        positive = np.zeros(len(train), dtype=np.int64)
+        positive[mine[0]] = mine[2]
+        negative = rows - positive
+        yes, no = np.flatnonzero(positive), np.flatnonzero(negative)
+        if not len(yes) or not len(no):
+            continue
+        # A text whose rows disagree is learned from twice.
+        regression = LogisticRegression(C=10, max_iter=300)
+        regression.fit(
+            features[np.concatenate([yes, no])],
+            np.repeat([1, 0], [len(yes), len(no)]),
+            sample_weight=np.concatenate([positive[yes], negative[no]]),
+        )
+        for column, each in zip(found, asked, strict=True):
+            if each.shape[0]:
+                column[:, label] = regression.predict_proba(each)[:, 1]
+    return found
+
+
 def _vectorizer(**more: Any) -> Any:
     """TF-IDF over words and word pairs."""
     from sklearn.feature_extraction.text import TfidfVectorizer
@@ -219,20 +304,62 @@ def _vectorizer(**more: Any) -> Any:
     )  # fmt: skip
 
 
+def _drawn(texts: int, most: int) -> npt.NDArray[np.int64]:
+    """Which of so many texts are taken, rising; `most` of them at most."""
+    if texts <= most:
+        return np.arange(texts)
+    return np.sort(np.random.default_rng(0).permutation(texts)[:most])
+
+
 def _sample(
-    texts: pl.Series, triples: npt.NDArray[np.int64]
+    texts: pl.Series, triples: npt.NDArray[np.int64], most: int | None = None
 ) -> tuple[pl.Series, npt.NDArray[np.int64]]:
-    if len(texts) <= MAX_TEXTS:
+    most = MAX_TEXTS if most is None else most
+    if len(texts) <= most:
         return texts, triples
-    chosen = np.sort(np.random.default_rng(0).permutation(len(texts))[:MAX_TEXTS])
+    chosen = _drawn(len(texts), most)
     place = np.full(len(texts), -1, dtype=np.int64)
-    place[chosen] = np.arange(MAX_TEXTS)
+    place[chosen] = np.arange(most)
     kept = triples[:, place[triples[0]] >= 0]
     return texts[chosen], np.stack([place[kept[0]], kept[1], kept[2]])
 
 
-def main(tell: Callable[[str], object], folder: str, classes: str) -> None:
+def _fit_sets(path: Path, classes: int) -> None:
+    """Fit and predict where a text has any number of labels; writes what `wait` reads."""
+    train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
+    triples, rows = (np.load(path / f"{n}.npy", allow_pickle=False) for n in ("triples", "rows"))
+    most = min(MAX_TEXTS, max(MOST_CELLS // classes, 1_000))
+    some, some_triples = _sample(train, triples, most)
+    some_rows = rows[_drawn(len(train), most)]
+    others, results = (val, test), []
+    work: list[tuple[str, int, Callable[[], list[npt.NDArray[np.float32]]]]] = [
+        (
+            SHARES,
+            len(train),
+            lambda: [fit_shares(triples, rows, len(each), classes) for each in others],
+        ),
+        (
+            TFIDF_LR,
+            len(some),
+            lambda: fit_sets_tfidf_lr(some, some_triples, some_rows, others, classes),
+        ),
+    ]
+    for index, (name, fitted_on, fit) in enumerate(work):
+        begin = time.perf_counter()
+        on_val, on_test = fit()
+        seconds = time.perf_counter() - begin
+        np.save(path / f"val_{index}.npy", on_val, allow_pickle=False)
+        np.save(path / f"{index}.npy", on_test, allow_pickle=False)
+        results.append({"name": name, "seconds": seconds, "fitted_on": fitted_on})
+    (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
+
+
+def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "labels") -> None:
     """The process: reads what `start` wrote, and writes what `wait` and `doubts` read."""
+    if kind == "sets":
+        _fit_sets(Path(folder), int(classes))
+        tell("baselines")
+        return
     path, number = Path(folder), int(classes)
     train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
     triples = np.load(path / "triples.npy", allow_pickle=False)

@@ -42,6 +42,12 @@ def _told(settings: Mapping[str, Any]) -> dict[str, Any]:
         "labels": ", ".join(settings.get("classes", ())),
         "costs": None if decision.get("costs") is None else _listed(decision["costs"]),
         "threshold": weights[1] / sum(weights) if weights and len(weights) == 2 else None,
+        **{
+            f"threshold of {label}": value
+            for label, value in zip(
+                settings.get("classes", ()), decision.get("thresholds") or (), strict=False
+            )
+        },
         "review below": decision.get("review_below"),
         "table": data.get("name"),
         "rows": data.get("rows"),

@@ -133,11 +133,11 @@ def choose_rule(
     if asked.review_rate is not None:
         assert probabilities is not None
         certainty = DecisionRule(weights).decide(probabilities).certainty
-        below, share = _below(certainty, texts.text_rows, asked.review_rate)
+        below, share = certainty_below(certainty, texts.text_rows, asked.review_rate)
     return ChosenRule(DecisionRule(weights, below, asked.costs), threshold, share)
 
 
-def _below(
+def certainty_below(
     certainty: npt.NDArray[np.float64], rows: npt.NDArray[np.int64], rate: float
 ) -> tuple[float, float]:
     """The certainty below which at most the share `rate` of the rows lies, and which share does."""

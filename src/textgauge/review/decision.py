@@ -134,31 +134,7 @@ def measure(
         len(texts),
     ).astype(np.int64)
     price = None if rule.costs is None else np.array(rule.costs)[decided.label] * wrong
-
-    own = () if rule.review_below is None else (rule.review_below,)
-    levels = np.unique([*LEVELS, *own])
-    place = np.searchsorted(levels, decided.certainty, side="right")
-    # The first set is all texts; a draw serves all levels.
-    every, *intervals = share_intervals(wrong, rows, place, len(levels) + 1)
-
-    def band(below: float) -> Band:
-        kept = decided.certainty >= below
-        here, sent = int(rows[kept].sum()), int(rows[~kept].sum())
-        return Band(
-            review_below=below,
-            coverage=here / total,
-            error=int(wrong[kept].sum()) / here if here else None,
-            interval=intervals[int(np.searchsorted(levels, below))],
-            sent_error=int(wrong[~kept].sum()) / sent if sent else None,
-            cost=None if price is None else float(price[kept].sum()) / total,
-        )
-
-    curve, covered = [], total
-    for level in LEVELS:
-        here = int(rows[decided.certainty >= level].sum())
-        if 0 < here < covered:
-            curve.append(band(level))
-            covered = here
+    every, own_band, curve = bands(wrong, rows, decided.certainty, rule.review_below, price)
     return DecisionFigures(
         chosen=chosen,
         cost=None if rule.costs is None else float(false @ np.array(rule.costs)) / total,
@@ -176,9 +152,58 @@ def measure(
         ),
         error=int(wrong.sum()) / total,
         interval=every,
-        band=None if rule.review_below is None else band(rule.review_below),
-        curve=tuple(curve),
+        band=own_band,
+        curve=curve,
     )
+
+
+def bands(
+    wrong: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.int64],
+    certainty: npt.NDArray[np.float64],
+    review_below: float | None,
+    price: npt.NDArray[np.number[Any]] | None = None,
+) -> tuple[Interval, Band | None, tuple[Band, ...]]:
+    """What comes of leaving the uncertain decisions to a person. Shapes: (texts,).
+
+    Args:
+        wrong: rows of each text that are decided wrongly.
+        rows: of each text.
+        certainty: of each decision.
+        review_below: of the rule; None: it leaves none.
+        price: what the wrong rows of each text cost; None without costs.
+
+    Returns:
+        The interval of the share of wrong rows, none being left to a person; the rule's own band;
+        and others that could be chosen, rising.
+
+    """
+    total = int(rows.sum())
+    own = () if review_below is None else (review_below,)
+    levels = np.unique([*LEVELS, *own])
+    place = np.searchsorted(levels, certainty, side="right")
+    # The first set is all texts; a draw serves all levels.
+    every, *intervals = share_intervals(wrong, rows, place, len(levels) + 1)
+
+    def band(below: float) -> Band:
+        kept = certainty >= below
+        here, sent = int(rows[kept].sum()), int(rows[~kept].sum())
+        return Band(
+            review_below=below,
+            coverage=here / total,
+            error=int(wrong[kept].sum()) / here if here else None,
+            interval=intervals[int(np.searchsorted(levels, below))],
+            sent_error=int(wrong[~kept].sum()) / sent if sent else None,
+            cost=None if price is None else float(price[kept].sum()) / total,
+        )
+
+    curve, covered = [], total
+    for level in LEVELS:
+        here = int(rows[certainty >= level].sum())
+        if 0 < here < covered:
+            curve.append(band(level))
+            covered = here
+    return every, None if review_below is None else band(review_below), tuple(curve)
 
 
 def as_decided(

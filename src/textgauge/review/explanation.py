@@ -25,7 +25,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..bundle import files
-from ..bundle.decision import REVIEW
+from ..bundle.decision import DecisionRule
 from ..bundle.predictor import Predictor
 from ..bundle.stored import StoredFiles
 from ..data.normal_form import normalise
@@ -60,6 +60,8 @@ class Explanation:
         reference: mean probability of that label for the texts it was compared with.
         label: the label that is explained: the one that is decided, or would be, had not a person
             to decide.
+        decided: where a text has any number of labels: whether `label` is among those that are
+            decided, or would be; `decision` then names them all. None: a text has one label.
 
     """
 
@@ -70,6 +72,7 @@ class Explanation:
     contributions: npt.NDArray[np.float64]
     reference: float
     label: str
+    decided: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `textgauge explain --json` prints it."""
@@ -77,6 +80,7 @@ class Explanation:
             "text": self.text,
             "decision": self.decision,
             "label": self.label,
+            **({} if self.decided is None else {"decided": self.decided}),
             "probability": self.probability,
             "reference": self.reference,
             "words": [
@@ -192,9 +196,34 @@ class Explainer:
     ) -> list[Explanation]:
         """Explain raw texts; null is read as an empty text.
 
+        Where a text has any number of labels, the first of what `explain_labels` tells of it.
+
         Args:
             texts: raw texts.
             effort: how finely.
+
+        Raises:
+            ValueError: `texts` is a single string.
+
+        """
+        return [each[0] for each in self.explain_labels(texts, effort, most=1)]
+
+    def explain_labels(
+        self,
+        texts: Sequence[str | None] | pl.Series,
+        effort: Effort = FINEST,
+        *,
+        label: int | None = None,
+        most: int | None = None,
+    ) -> list[tuple[Explanation, ...]]:
+        """Explain raw texts, each label that is decided of each by itself.
+
+        Args:
+            texts: raw texts; null is read as an empty text.
+            effort: how finely.
+            label: the index of the one label to explain, decided or not; None: those that are
+                decided, the most certain first, and where none is, the one that comes nearest.
+            most: labels of a text at most.
 
         Raises:
             ValueError: `texts` is a single string.
@@ -205,24 +234,70 @@ class Explainer:
         column = normalise(pl.Series("text", texts, dtype=pl.String).fill_null(""))
         distinct = column.unique(maintain_order=True)
         encoded = self.predictor.encoder.encode_normalised(distinct)
-        found: dict[str, Explanation] = {}
+        found: dict[str, list[Explanation]] = {text: [] for text in distinct.to_list()}
         for rows in _chunks(encoded.lengths, effort):
-            chunk = distinct.gather(rows)
-            for explanation in self._explain(chunk, _Texts(*encoded.padded(rows)), effort):
-                found[explanation.text] = explanation
+            chunk, some = distinct.gather(rows), _Texts(*encoded.padded(rows))
+            probabilities = self.predictor.probabilities_of(some.encoded())
+            place, labels = self._asked(probabilities, label, most)
+            # A text with many labels stands as often among those that are worked on together.
+            for begin in range(0, len(place), max(len(rows), 1)):
+                part = slice(begin, begin + max(len(rows), 1))
+                at = place[part]
+                told = self._explain(
+                    chunk.gather(at),
+                    _Texts(some.ids[at], some.positions[at], some.lengths[at]),
+                    probabilities[at],
+                    labels[part],
+                    effort,
+                )
+                for explanation in told:
+                    found[explanation.text].append(explanation)
         return [
-            replace(found[normal], text=raw or "")
+            tuple(replace(each, text=raw or "") for each in found[normal])
             for raw, normal in zip(list(texts), column.to_list(), strict=True)
         ]
 
+    def _asked(self, probabilities: Floats, label: int | None, most: int | None) -> tuple[Ids, Ids]:
+        """Which labels of which texts are explained; see `explain_labels`. Shapes: (asked,)."""
+        each = np.arange(len(probabilities))
+        if label is not None:
+            return each, np.full(len(each), label)
+        rule = self.predictor.rule
+        if isinstance(rule, DecisionRule):
+            return each, rule.decide(probabilities).label
+        # How far beyond its threshold a label lies, in the odds.
+        t, p = np.array(rule.thresholds), np.clip(probabilities.astype(np.float64), 1e-9, 1 - 1e-9)
+        beyond = np.log(p / (1 - p)) - np.log(t / (1 - t))
+        members = rule.members(probabilities)
+        order = np.argsort(-np.where(members, beyond, -np.inf), axis=1, kind="stable")
+        size = np.minimum(members.sum(1), members.shape[1] if most is None else most)
+        found = [
+            row[: max(count, 1)] if count else [nearest]
+            for row, count, nearest in zip(order, size, beyond.argmax(1), strict=True)
+        ]
+        place = np.repeat(each, [len(row) for row in found])
+        return place, np.array([at for row in found for at in row], dtype=np.int64)
+
+    def _as_decided(self, probabilities: Floats, label: Ids) -> npt.NDArray[np.bool_]:
+        """Whether each label is decided of each text. Shapes: (texts, classes), (texts,)."""
+        rule = self.predictor.rule
+        if isinstance(rule, DecisionRule):
+            same: npt.NDArray[np.bool_] = rule.decide(probabilities).label == label
+            return same
+        return rule.members(probabilities)[np.arange(len(label)), label]
+
     def _explain(
-        self, normalised: pl.Series, texts: _Texts, effort: Effort
+        self,
+        normalised: pl.Series,
+        texts: _Texts,
+        probabilities: Floats,
+        label: Ids,
+        effort: Effort,
     ) -> Iterator[Explanation]:
-        probabilities = self.predictor.probabilities_of(texts.encoded())
-        decided = self.predictor.rule.decide(probabilities)
-        label = decided.label
+        predicted = self.predictor.predicted(probabilities, None)
+        decided, sets = self._as_decided(probabilities, label), self.predictor.has_sets
         seeds = np.array([_seed(text) for text in normalised.to_list()], dtype=np.uint64)
-        others = self._others(texts, label, seeds, effort)
+        others = self._others(texts, label, decided, seeds, effort)
         full = probabilities[np.arange(len(label)), label].astype(np.float64)
         walks = list(_walks(texts, others, seeds, effort.steps))
         compared = others.used.sum(0)
@@ -236,27 +311,35 @@ class Explainer:
             ):
                 shares[walk.text, group] += rise / len(group) / (2 * compared[walk.text])
         tokens = tokenize(normalised, self.predictor.encoder.max_tokens).to_list()
-        for at, (text, words) in enumerate(zip(normalised.to_list(), tokens, strict=True)):
+        for at, (text, words, decision) in enumerate(
+            zip(normalised.to_list(), tokens, predicted.decision, strict=True)
+        ):
             yield Explanation(
                 text=text,
-                decision=REVIEW if decided.review[at] else self.predictor.classes[label[at]],
+                decision=decision,
                 probability=float(full[at]),
                 words=tuple(words),
                 contributions=shares[at, : len(words)],
                 reference=float(others.of_label[others.used[:, at], at].mean()),
                 label=self.predictor.classes[label[at]],
+                decided=bool(decided[at]) if sets else None,
             )
 
     def _others(
-        self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64], effort: Effort
+        self,
+        texts: _Texts,
+        label: Ids,
+        decided: npt.NDArray[np.bool_],
+        seeds: npt.NDArray[np.uint64],
+        effort: Effort,
     ) -> _Others:
-        """What each text is compared with."""
-        found = self._drawn(texts, label, seeds, effort.drawn, stream=0)
+        """What each text is compared with: texts in which the label is decided otherwise."""
+        found = self._drawn(texts, label, decided, seeds, effort.drawn, stream=0)
         few = np.flatnonzero(found.used.sum(0) < FEW)
         kept = found.first(effort.kept)
         if len(few):
             some = _Texts(texts.ids[few], texts.positions[few], texts.lengths[few])
-            more = self._drawn(some, label[few], seeds[few], effort.more, stream=3)
+            more = self._drawn(some, label[few], decided[few], seeds[few], effort.more, stream=3)
             more = more.first(effort.kept)
             for name in ("ids", "positions", "of_label", "used"):
                 getattr(kept, name)[:, few] = getattr(more, name)
@@ -264,7 +347,13 @@ class Explainer:
         return kept
 
     def _drawn(
-        self, texts: _Texts, label: Ids, seeds: npt.NDArray[np.uint64], number: int, stream: int
+        self,
+        texts: _Texts,
+        label: Ids,
+        decided: npt.NDArray[np.bool_],
+        seeds: npt.NDArray[np.uint64],
+        number: int,
+        stream: int,
     ) -> _Others:
         """Texts that could stand there too; used are those that are decided otherwise."""
         count, longest = texts.ids.shape
@@ -283,8 +372,10 @@ class Explainer:
         )
         probabilities = self._distinct(flat).reshape(number, count, -1)
         of_label = probabilities[:, np.arange(count), label].astype(np.float64)
-        decided = self.predictor.rule.decide(probabilities.reshape(number * count, -1)).label
-        return _Others(ids, positions, of_label, decided.reshape(number, count) != label)
+        theirs = self._as_decided(
+            probabilities.reshape(number * count, -1), np.tile(label, number)
+        ).reshape(number, count)
+        return _Others(ids, positions, of_label, theirs != decided)
 
     def _between(
         self, texts: _Texts, others: _Others, walks: list[_Walk], label: Ids

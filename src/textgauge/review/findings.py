@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..bundle.decision import Decided
+from ..bundle.decision import Decided, DecisionRule
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
 from .effort import LEVELS, affordable, level_for_all, level_of_each
@@ -118,6 +118,7 @@ def find(
     predictor = explainer.predictor
     lengths = predictor.encoder.encode_normalised(test.texts).lengths
     share = WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+    assert isinstance(predictor.rule, DecisionRule)
     decided = predictor.rule.decide(probabilities)
     errors, wrong, sent = _errors(test, probabilities, decided)
     told, together = _explained(

@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..bundle.label_sets import SetRule
 from ..data.corpus import LabelledTexts
 from .metrics import evaluate
+from .set_metrics import evaluate_sets
+from .set_review import compare_sets
 from .verdict import Comparison, compare
 
 Floats = npt.NDArray[np.floating[Any]]
@@ -82,6 +85,28 @@ def spread(probabilities: Floats, classes: Sequence[str], every: Sequence[str]) 
     wide = np.zeros((len(probabilities), len(every)), dtype=probabilities.dtype)
     wide[:, [every.index(label) for label in classes]] = probabilities
     return wide
+
+
+def spread_rule(rule: SetRule, classes: Sequence[str], every: Sequence[str]) -> SetRule:
+    """A rule over more labels; those that the model does not know have a probability of 0."""
+    own = dict(zip(classes, rule.thresholds, strict=True))
+    return SetRule(tuple(own.get(label, 0.5) for label in every), rule.separator, rule.review_below)
+
+
+def head_to_head_in_sets(
+    texts: LabelledTexts,
+    new: tuple[Floats, SetRule],
+    old: tuple[Floats, SetRule],
+    classes: Sequence[str],
+) -> HeadToHead:
+    """As `head_to_head`, of models that give a text any number of labels, each by its own rule."""
+    ours, theirs = (
+        Figures(rows.accuracy, rows.macro_f1)
+        for rows in (evaluate_sets(texts, each, rule, classes).rows for each, rule in (new, old))
+    )
+    found = compare_sets(texts, *(rule.members(each) for each, rule in (new, old)))
+    comparison = Comparison(found.gained, found.lost, found.p_value)
+    return HeadToHead(texts.rows, len(texts), ours, theirs, comparison)
 
 
 def head_to_head(

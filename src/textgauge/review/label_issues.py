@@ -103,8 +103,8 @@ def distinct(part: LabelledTexts) -> tuple[LabelledTexts, npt.NDArray[np.int64]]
         .agg(pl.col("count").sum())
         .sort("text", "label")
     )
-    columns = (pairs[name].to_numpy() for name in ("text", "label", "count"))
-    return LabelledTexts(part.texts[first], *columns), first
+    text, label, count = (pairs[name].to_numpy() for name in ("text", "label", "count"))
+    return LabelledTexts(part.texts[first], text, label, count), first
 
 
 def cleanlab_suspects(

@@ -9,7 +9,8 @@ import polars as pl
 
 from ..bundle import files
 from ..bundle.predictor import Predictor
-from ..data.corpus import gather_texts
+from ..data.corpus import gather_sets, gather_texts
+from ..data.label_sets import LabelSets, labels_of_sets
 from ..errors import BundleError
 from ..text.counts import TextCounts, count_column
 from ..text.profile import TextProfile, label_counts
@@ -88,10 +89,18 @@ def number_span(predictor: Predictor) -> tuple[float, float] | None:
     return None if scale is None else (float(scale.edges[0]), float(scale.edges[-1]))
 
 
-def labels_of(frame: pl.DataFrame) -> Labels | None:
-    """Count the labels of a table with columns `text` and, maybe, `label`; None without any."""
+def labels_of(frame: pl.DataFrame, separator: str | None = None) -> Labels | None:
+    """Count the labels of a table with columns `text` and, maybe, `label`; None without any.
+
+    With a `separator` the labels were read as sets (see `data.tables.read_table`).
+    """
     if "label" not in frame.columns:
         return None
+    if separator is not None:
+        rows = frame.filter(pl.col("text").is_not_null())
+        labels = labels_of_sets(rows["label"], separator).to_list()
+        sets = LabelSets.of(labels, rows["label"].unique().to_list(), separator)
+        return label_counts(gather_sets(rows, sets), labels) if labels else None
     labelled = frame.filter(pl.col("text").is_not_null() & pl.col("label").is_not_null())
     classes = sorted(labelled["label"].unique().to_list())
     return label_counts(gather_texts(labelled, classes), classes) if classes else None

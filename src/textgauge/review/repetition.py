@@ -6,13 +6,15 @@ What kinds of figures there are plays no role: those are compared that both have
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+
+from ..bundle.label_sets import SetPrediction
 
 TOLERANCE = 1e-6
 """Figures that differ by no more are the same."""
@@ -144,16 +146,37 @@ def compare_decisions(
     classes: Sequence[str],
 ) -> Decisions:
     """Hold the probabilities of two models against each other. Shapes: (texts, classes)."""
-    moved = np.abs(before - now).max(1)
     then_index, now_index = before.argmax(1), now.argmax(1)
-    others = np.flatnonzero((then_index != now_index) & (moved > DECISIVE))
+    return _compared(
+        np.abs(before - now).max(1),
+        then_index != now_index,
+        texts,
+        lambda at: (classes[then_index[at]], classes[now_index[at]]),
+    )
+
+
+def compare_set_decisions(before: SetPrediction, now: SetPrediction, texts: pl.Series) -> Decisions:
+    """As `compare_decisions`, of models that give a text any number of labels."""
+    then, here = before.decided.members, now.decided.members
+    return _compared(
+        np.abs(before.probabilities - now.probabilities).max(1),
+        (then != here).any(1),
+        texts,
+        lambda at: (before.names[before.label_index[at]], now.names[now.label_index[at]]),
+    )
+
+
+def _compared(
+    moved: npt.NDArray[np.float32],
+    differ: npt.NDArray[np.bool_],
+    texts: pl.Series,
+    both: Callable[[int], tuple[str, str]],
+) -> Decisions:
+    others = np.flatnonzero(differ & (moved > DECISIVE))
     shown = others[np.argsort(-moved[others], kind="stable")][:EXAMPLES]
     return Decisions(
         texts=len(texts),
         otherwise=len(others),
         largest=float(moved.max()),
-        examples=tuple(
-            Difference(texts[int(at)], classes[then_index[at]], classes[now_index[at]])
-            for at in shown
-        ),
+        examples=tuple(Difference(texts[int(at)], *both(int(at))) for at in shown),
     )

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..bundle.label_sets import SetRule
 from ..data.corpus import LabelledTexts, normalise_once
 from ..data.profile import WORDS
 from ..text.tokens import NUMBER, number_value
 from .intervals import Interval, accuracy_interval
 from .metrics import by_label
+from .set_metrics import SetCases, Summing, set_losses
 
 MOST = 50
 """Values that are judged each by itself: those with the most rows. All others are one slice."""
@@ -101,12 +103,13 @@ def by_texts(
     probabilities: Floats,
     classes: Sequence[str],
     decided: Ints | None = None,
+    judge: Judge | None = None,
 ) -> tuple[SliceGroup, ...]:
     """Judge by the length of the texts, in words as `check` counts them, and by their first number.
 
     Each text stands in one slice of both: of several numbers the first one decides, as the one that
     a person reads first. `decided` is the index of the label that is decided for each text (None:
-    the most probable one).
+    the most probable one); `judge` tells what is right in its place.
     """
     words = texts.texts.to_frame("text").select(WORDS).to_series().to_numpy().astype(np.float64)
     lengths, length_names = _ranges(words, texts.text_rows, RANGES_OF_TEXTS)
@@ -116,10 +119,8 @@ def by_texts(
             what,
             _judged(
                 names,
-                _Rows(texts.text_index, texts.label, part[texts.text_index], texts.count),
-                probabilities,
-                classes,
-                decided,
+                SliceRows(texts.text_index, texts.label, part[texts.text_index], texts.count),
+                judge or LabelJudge(probabilities, classes, decided),
             ),
         )
         for what, part, names in (
@@ -147,6 +148,7 @@ def by_slice(
     classes: Sequence[str],
     most: int = MOST,
     decided: Ints | None = None,
+    judge: Judge | None = None,
 ) -> list[Slice]:
     """Judge each value of a column; the lowest accuracy first.
 
@@ -157,16 +159,19 @@ def by_slice(
         classes: the labels.
         most: values that are judged each by itself.
         decided: as in `by_texts`.
+        judge: likewise.
 
     """
     known = {label: index for index, label in enumerate(classes)}
+    if texts.sets is not None:
+        known = {label: index for index, label in enumerate(texts.sets.sets)}
     rows = frame.select(
         key=normalise_once(frame["text"]),
         label=pl.col("label").replace_strict(known, return_dtype=pl.Int64),
         slice="slice",
     )
     counts = rows.group_by("key", "label", "slice").len("rows")
-    return list(by_counts(counts, texts, probabilities, classes, most, decided))
+    return list(by_counts(counts, texts, probabilities, classes, most, decided, judge))
 
 
 def by_counts(
@@ -176,23 +181,24 @@ def by_counts(
     classes: Sequence[str],
     most: int,
     decided: Ints | None = None,
+    judge: Judge | None = None,
 ) -> tuple[Slice, ...]:
     """As `by_slice`, of rows that are counted: `key`, `label` (its index), `slice`, `rows`.
 
-    `decided` is as in `by_texts`.
+    `decided` and `judge` are as in `by_texts`.
     """
     places = pl.DataFrame({"key": texts.texts, "place": np.arange(len(texts))}).unique(
         "key", keep="first"
     )
     placed = counts.join(places, on="key", how="left").sort("place", "label", "slice")
     part, names = _cut(placed, most)
-    rows = _Rows(
+    rows = SliceRows(
         placed["place"].to_numpy(),
         placed["label"].to_numpy(),
         part,
         placed["rows"].cast(pl.Int64).to_numpy(),
     )
-    return _judged(names, rows, probabilities, classes, decided)
+    return _judged(names, rows, judge or LabelJudge(probabilities, classes, decided))
 
 
 def _cut(counts: pl.DataFrame, most: int) -> tuple[Ints, list[str]]:
@@ -256,7 +262,7 @@ def number_text(value: float) -> str:
 
 
 @dataclass(frozen=True)
-class _Rows:
+class SliceRows:
     """Rows that agree in text, label and slice, counted. Shape of each: (n,)."""
 
     text: Ints
@@ -264,39 +270,95 @@ class _Rows:
     part: Ints
     count: Ints
 
-    def of(self, part: int) -> _Rows:
+    def of(self, part: int) -> SliceRows:
+        """Those of one slice."""
         mine = self.part == part
-        return _Rows(self.text[mine], self.label[mine], self.part[mine], self.count[mine])
+        return SliceRows(self.text[mine], self.label[mine], self.part[mine], self.count[mine])
 
 
-def _judged(
-    names: Sequence[str],
-    rows: _Rows,
-    probabilities: Floats,
-    classes: Sequence[str],
-    decided: Ints | None = None,
-) -> tuple[Slice, ...]:
+class Judge(Protocol):
+    """Judges rows, some of those that a classifier decided."""
+
+    def right(self, rows: SliceRows) -> npt.NDArray[np.bool_]:
+        """Whether each is decided rightly. Shape: (n,)."""
+
+    def macro_f1(self, rows: SliceRows) -> float:
+        """Mean F1 of the labels that occur or are decided."""
+
+    def loss(self, rows: SliceRows) -> float:
+        """Mean, in nats."""
+
+
+class LabelJudge:
+    """Of one label a row: `decided` by its index, None: the most probable one."""
+
+    def __init__(
+        self, probabilities: Floats, classes: Sequence[str], decided: Ints | None = None
+    ) -> None:
+        self._probabilities, self._classes = probabilities, classes
+        self._predicted = probabilities.argmax(1) if decided is None else decided
+
+    def right(self, rows: SliceRows) -> npt.NDArray[np.bool_]:
+        """See `Judge.right`."""
+        same: npt.NDArray[np.bool_] = self._predicted[rows.text] == rows.label
+        return same
+
+    def macro_f1(self, rows: SliceRows) -> float:
+        """See `Judge.macro_f1`."""
+        labels, confusion = by_label(
+            self._classes, true=rows.label, predicted=self._predicted[rows.text], weight=rows.count
+        )
+        seen = confusion.sum(0) + confusion.sum(1) > 0
+        return float(np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept]))
+
+    def loss(self, rows: SliceRows) -> float:
+        """See `Judge.loss`."""
+        found = self._probabilities[rows.text, rows.label]
+        chance = np.maximum(found, np.finfo(np.float32).tiny)
+        return float(np.average(-np.log(chance), weights=rows.count))
+
+
+class SetJudge:
+    """Of a set of labels a row: right is exactly the set."""
+
+    def __init__(self, texts: LabelledTexts, probabilities: Floats, rule: SetRule) -> None:
+        assert texts.sets is not None
+        self._sets, self._probabilities = texts.sets, probabilities
+        self._members = rule.members(probabilities)
+
+    def _cases(self, rows: SliceRows) -> SetCases:
+        return SetCases(self._sets, rows.text, rows.label, rows.count)
+
+    def right(self, rows: SliceRows) -> npt.NDArray[np.bool_]:
+        """See `Judge.right`."""
+        return self._cases(rows).exact(self._members)
+
+    def macro_f1(self, rows: SliceRows) -> float:
+        """See `Judge.macro_f1`."""
+        return Summing(self._cases(rows), self._members).sums().macro_f1
+
+    def loss(self, rows: SliceRows) -> float:
+        """See `Judge.loss`."""
+        return float(np.average(set_losses(self._cases(rows), self._probabilities),
+                                weights=rows.count))  # fmt: skip
+
+
+def _judged(names: Sequence[str], rows: SliceRows, judge: Judge) -> tuple[Slice, ...]:
     """Figures of each slice that has rows; the lowest accuracy first."""
-    predicted = probabilities.argmax(1) if decided is None else decided
-    right = predicted[rows.text] == rows.label
+    right = judge.right(rows)
     whole = float(np.average(right, weights=rows.count))
     present = np.unique(rows.part)
     found = []
     for part in present.tolist():
         mine = rows.of(part)
         texts, place = np.unique(mine.text, return_inverse=True)
-        hit = predicted[mine.text] == mine.label
+        hit = judge.right(mine)
         interval, than_all = accuracy_interval(
             np.bincount(place, mine.count * hit, len(texts)),
             np.bincount(place, mine.count, len(texts)),
             whole,
             looks=len(present),
         )
-        labels, confusion = by_label(
-            classes, true=mine.label, predicted=predicted[mine.text], weight=mine.count
-        )
-        seen = confusion.sum(0) + confusion.sum(1) > 0
-        chance = np.maximum(probabilities[mine.text, mine.label], np.finfo(np.float32).tiny)
         found.append(
             Slice(
                 value=names[part],
@@ -304,10 +366,9 @@ def _judged(
                 texts=len(texts),
                 accuracy=float(np.average(hit, weights=mine.count)),
                 interval=interval,
-                macro_f1=float(np.mean([label.f1 for label, kept in zip(labels, seen, strict=True)
-                                        if kept])),
-                loss=float(np.average(-np.log(chance), weights=mine.count)),
+                macro_f1=judge.macro_f1(mine),
+                loss=judge.loss(mine),
                 than_all=than_all,
             )
-        )  # fmt: skip
+        )
     return tuple(sorted(found, key=lambda each: (each.accuracy, -each.rows, each.value)))

@@ -40,6 +40,7 @@ _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
+Explain = Callable[[], tuple[Explanation, ...]]
 _BUSY, _READ = (429, 503), (400, 408, 413, 422)
 _Name = Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 
@@ -151,7 +152,7 @@ def _add_predict(app: FastAPI, batcher: Batcher, limits: Limits, *, locked: bool
     async def predict(request: Request) -> Response:
         asked = read_request(await request.body(), limits)
         model, answers = await batcher.predict(asked.texts)
-        explanations: list[Explanation] | None = None
+        explanations: list[tuple[Explanation, ...]] | None = None
         if asked.explain:
             if model.explainer is None:
                 raise RefusedError(
@@ -162,7 +163,7 @@ def _add_predict(app: FastAPI, batcher: Batcher, limits: Limits, *, locked: bool
             explanations = []
             for text in asked.texts:
                 # One at a time: between two of them, other requests have their turn.
-                explain: Callable[[], Explanation] = lambda text=text: model.explain(text)  # type: ignore[misc]  # noqa: E731
+                explain: Explain = lambda text=text: model.explain(text)  # type: ignore[misc]  # noqa: E731
                 explanations.append(await batcher.run(explain))
         return _json(response(model, answers, explanations))
 

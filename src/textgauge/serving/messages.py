@@ -104,7 +104,9 @@ def _place(location: tuple[int | str, ...]) -> str:
 
 
 def response(
-    model: ServedModel, answers: Iterable[Answer], explanations: list[Explanation] | None
+    model: ServedModel,
+    answers: Iterable[Answer],
+    explanations: list[tuple[Explanation, ...]] | None,
 ) -> dict[str, Any]:
     """The answer of POST /predict."""
     told = []
@@ -119,11 +121,23 @@ def response(
             "unknown_tokens": answer.unknown,
             "number_outside_range": answer.outside,
         }
+        if answer.labels is not None:
+            each["labels"] = list(answer.labels)
         if explanations is not None:
-            found = explanations[at].to_json()
-            each["explanation"] = {name: found[name] for name in ("label", "reference", "words")}
+            own = [_explained(found.to_json()) for found in explanations[at]]
+            if answer.labels is None:
+                (each["explanation"],) = own
+            else:
+                each["explanations"] = own
         told.append(each)
     return {"model": {"address": model.address, "version": model.version}, "predictions": told}
+
+
+def _explained(found: dict[str, Any]) -> dict[str, Any]:
+    names = ["label", "reference", "words"]
+    if "decided" in found:
+        names[1:1] = ["decided", "probability"]
+    return {name: found[name] for name in names}
 
 
 # ---- the OpenAPI document ------------------------------------------------------------------------
@@ -168,6 +182,11 @@ def request_schema(limits: Limits) -> dict[str, Any]:
     }
 
 
+_WORDS = {
+    "type": "array",
+    "items": _object({"word": _STRING, "contribution": {"type": "number"}}),
+}
+
 PREDICTION_SCHEMA = _object(
     {
         "label": _STRING,
@@ -180,16 +199,21 @@ PREDICTION_SCHEMA = _object(
         "number_outside_range": {"type": "boolean"},
     },
     {
-        "explanation": _object(
-            {
-                "label": _STRING,
-                "reference": _SHARE,
-                "words": {
-                    "type": "array",
-                    "items": _object({"word": _STRING, "contribution": {"type": "number"}}),
-                },
-            }
-        )
+        "explanation": _object({"label": _STRING, "reference": _SHARE, "words": _WORDS}),
+        # Of models that give a text any number of labels.
+        "labels": {"type": "array", "items": _STRING},
+        "explanations": {
+            "type": "array",
+            "items": _object(
+                {
+                    "label": _STRING,
+                    "decided": {"type": "boolean"},
+                    "probability": _SHARE,
+                    "reference": _SHARE,
+                    "words": _WORDS,
+                }
+            ),
+        },
     },
 )
 RESPONSE_SCHEMA = _object(
@@ -214,7 +238,12 @@ READY_SCHEMA = _object(
                 "threshold": _OPTIONAL_SHARE,
                 "review_below": _OPTIONAL_SHARE,
                 "explains": {"type": "boolean"},
-            }
+            },
+            {
+                "multi_label": {"const": True},
+                "separator": _STRING,
+                "thresholds": {"type": "object", "additionalProperties": _SHARE},
+            },
         ),
         "problem": _MAYBE,
         "limits": {"type": "object", "additionalProperties": {"type": "number"}},

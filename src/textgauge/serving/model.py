@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from ..bundle import files
+from ..bundle.label_sets import SetPrediction, SetRule
 from ..bundle.predictor import Prediction, Predictor
 from ..review.explanation import Explainer, Explanation
 from ..text.few import FEWEST_FOR_POLARS, FewTexts
@@ -21,6 +23,9 @@ from ..tracking.addresses import pin_model, resolve_model
 
 LONGEST_KEPT = 2_000
 """Characters of a text whose answer is kept for the next time."""
+
+LABELS_EXPLAINED = 10
+"""Labels of a text that are explained at most, of a model that gives any number of them."""
 
 LONGEST_TITLE = 120
 """Characters of a model's title."""
@@ -31,7 +36,8 @@ class Answer:
     """What is told of a text.
 
     Attributes:
-        label: the most probable label.
+        label: the most probable label; of a model that gives any number, all that are predicted,
+            joined.
         probability: of it, in [0, 1].
         decision: what the model's rule makes of it: a label, or `review`.
         certainty: of the label that costs least, in [1 / classes, 1]; see `DecisionRule`.
@@ -39,6 +45,7 @@ class Answer:
         tokens: that were read.
         unknown: of these, tokens that the model does not know.
         outside: whether a number lies outside the range that the model was trained on.
+        labels: that are predicted, of a model that gives any number of them; None: it gives one.
 
     """
 
@@ -50,6 +57,7 @@ class Answer:
     tokens: int
     unknown: int
     outside: bool
+    labels: tuple[str, ...] | None = None
 
 
 class Recent:
@@ -165,17 +173,17 @@ class ServedModel:
     def _few(self, texts: Sequence[str]) -> list[Answer]:
         encoded = self.few.encode(texts)
         probabilities = self.predictor.probabilities_of(encoded)
-        classes = tuple(self.predictor.classes)
-        label = probabilities.argmax(1)
-        rule, reading = self.predictor.rule, encoded.reading()
-        return _answers(Prediction(classes, label, probabilities, rule, reading))
+        return _answers(self.predictor.predicted(probabilities, encoded.reading()))
 
-    def explain(self, text: str) -> Explanation:
-        """Which words moved the decision. The model must have been saved with what explains it."""
+    def explain(self, text: str) -> tuple[Explanation, ...]:
+        """Which words moved the decision, of each label that is decided.
+
+        The model must have been saved with what explains it.
+        """
         assert self.explainer is not None
-        return self.explainer.explain([text])[0]
+        return self.explainer.explain_labels([text], most=LABELS_EXPLAINED)[0]
 
-    def predict(self, texts: pl.Series) -> Prediction:
+    def predict(self, texts: pl.Series) -> Prediction | SetPrediction:
         """Predict a column of texts."""
         return self.predictor.predict(texts)
 
@@ -194,7 +202,15 @@ class ServedModel:
             "threshold": rule.threshold,
             "review_below": rule.review_below,
             "explains": self.explainer is not None,
+            **self._of_sets(),
         }
+
+    def _of_sets(self) -> dict[str, Any]:
+        rule = self.predictor.rule
+        if not isinstance(rule, SetRule):
+            return {}
+        thresholds = dict(zip(self.predictor.classes, rule.thresholds, strict=True))
+        return {"multi_label": True, "separator": rule.separator, "thresholds": thresholds}
 
 
 def _title(card: Path) -> str | None:
@@ -206,11 +222,12 @@ def _title(card: Path) -> str | None:
     return None
 
 
-def _answers(prediction: Prediction) -> list[Answer]:
+def _answers(prediction: Prediction | SetPrediction) -> list[Answer]:
     assert prediction.reading is not None
     reading = prediction.reading.each()
+    of_sets = isinstance(prediction, SetPrediction)
     rows = zip(
-        prediction.labels,
+        (prediction.names[index] for index in prediction.label_index),
         prediction.probability.astype(np.float64).tolist(),
         prediction.decision,
         prediction.decided.certainty.tolist(),
@@ -218,6 +235,7 @@ def _answers(prediction: Prediction) -> list[Answer]:
         reading.tokens.tolist(),
         reading.unknown.tolist(),
         reading.outside.tolist(),
+        prediction.labels if of_sets else repeat(None, len(prediction)),
         strict=True,
     )
     return [Answer(*row) for row in rows]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..report.wording import band_in_words, costs_in_words
-from ..review.decision import DecisionFigures
+from ..review.decision import Band, DecisionFigures
 from ..review.intervals import percent
 from .tables import named, table
 
@@ -33,20 +33,25 @@ def decision_text(found: DecisionFigures, label_names: Mapping[str, str], where:
     if found.band is not None:
         blocks.append(band_in_words(found, found.band, where))
     if found.rule and found.curve:
-        step = -(-len(found.curve) // _LEVELS)
-        rows = [
-            [
-                f"{each.review_below:g}",
-                f"{each.coverage:.1%}",
-                _share(each.error),
-                percent(each.interval),
-                _share(each.sent_error),
-            ]
-            for each in found.curve[::-1][::step][::-1]
-        ]
-        header = ["--review-below", "decided", "wrong", "with 95 % confidence", "wrong if sent"]
-        blocks.append(table(header, rows))
+        blocks.append(bands_text(found.curve))
     return blocks
+
+
+def bands_text(curve: Sequence[Band]) -> str:
+    """What a person could take off it, by the certainty below which that is."""
+    step = max(-(-len(curve) // _LEVELS), 1)
+    rows = [
+        [
+            f"{each.review_below:g}",
+            f"{each.coverage:.1%}",
+            _share(each.error),
+            percent(each.interval),
+            _share(each.sent_error),
+        ]
+        for each in curve[::-1][::step][::-1]
+    ]
+    header = ["--review-below", "decided", "wrong", "with 95 % confidence", "wrong if sent"]
+    return table(header, rows)
 
 
 def _false_text(found: DecisionFigures, label_names: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from ..bundle.decision import REVIEW
 from ..explaining import Explained
 from ..review.explanation import Explanation
 from ..review.overall import NumberCurve
@@ -24,9 +25,12 @@ _TOWARDS, _AGAINST, _PLAIN = "\x1b[1;44;97m", "\x1b[1;43;30m", "\x1b[0m"
 
 def explained_text(found: Explained, *, colour: bool = False) -> str:
     """All explanations, and how many texts are left out; `colour` as in `explanation_text`."""
+    each_label = found.explanations
+    if found.labels is not None:
+        each_label = tuple(each for text in found.labels for each in text)
     blocks = [
         explanation_text(each, found.label_names, unknown=found.unknown, colour=colour)
-        for each in found.explanations
+        for each in each_label
     ]
     if found.left_out:
         blocks.append(f"{found.left_out:,} further distinct texts are left out; see --limit.")
@@ -97,7 +101,9 @@ def explanation_text(
 
     """
     decision = named(explanation.label, label_names)
-    if explanation.decision != explanation.label:
+    if explanation.decided is not None:
+        decision = _of_set(explanation, decision)
+    elif explanation.decision != explanation.label:
         decision = f"{explanation.decision} (a person decides), else {decision}"
     blocks = [
         f"{decision}: probability {explanation.probability:.4f}; "
@@ -127,6 +133,14 @@ def explanation_text(
         what = "holds no word that is read" if explanation.text.strip() else "is empty"
         blocks.append(f"The text {what}, so no word moved it: every such text is decided so.")
     return "\n\n".join([*blocks, *_not_known(explanation.words, unknown)])
+
+
+def _of_set(explanation: Explanation, label: str) -> str:
+    """What is decided of a label, where a text has any number of them."""
+    if explanation.decision == REVIEW:
+        would = "else it is decided" if explanation.decided else "else it is not decided"
+        return f"{label} (a person decides the text, {would})"
+    return label if explanation.decided else f"not {label}"
 
 
 def _not_known(words: Iterable[str], unknown: Collection[str]) -> list[str]:

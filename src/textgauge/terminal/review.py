@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 
 from ..data.corpus import Corpus
 from ..data.problems import counted
-from ..report.wording import rules_in_words
+from ..report.wording import band_in_words, rules_in_words
 from ..review.intervals import percent
 from ..review.label_issues import FILE_NAME
 from ..review.metrics import Evaluation, Metrics
 from ..review.rule_summary import RuleSummary
+from ..review.set_metrics import SetEvaluation, SetMetrics
+from ..review.set_review import SetDecision, SetReview
 from ..review.slices import Slice, SliceGroup
 from ..tracking.protocol import RunRecord
-from .decision import decision_text
+from .decision import bands_text, decision_text
 from .tables import DASH, named, printable, table
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ _MOST_LABELS = 30
 
 def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
     """What a person should see first after a training, the run's page last."""
+    if isinstance(result.review, SetReview):
+        return sets_review_text(result, result.review, label_names)
     contenders = [result.review.model, *reversed(result.review.baselines)]
     blocks = [
         corpus_text(result.corpus),
@@ -48,12 +52,100 @@ def review_text(result: TrainResult, label_names: Mapping[str, str]) -> str:
         *lower_text(result.review.slices, result.review.decided, only_worst=True),
         result.review.verdict,
         *label_issues_text(result),
+        *_end_text(result),
+    ]
+    return "\n\n".join(blocks)
+
+
+def _end_text(result: TrainResult) -> list[str]:
+    return [
         *([f"The review as a page: {result.report_file}"] if result.report_file else []),
         f"Saved model, proved in a fresh process: {result.bundle}",
         *missing_text(result.run),
         f"Finished in {result.seconds['whole']:.1f} s. Run Details:\n{result.run.run_url}",
     ]
-    return "\n\n".join(blocks)
+
+
+def sets_review_text(result: TrainResult, review: SetReview, label_names: Mapping[str, str]) -> str:
+    """As `review_text`, where a text has any number of labels."""
+    figures = [(c.name, c.evaluation.rows) for c in (review.model, *reversed(review.baselines))]
+    return "\n\n".join(
+        [
+            corpus_text(result.corpus),
+            sets_figures_text("on the test part", figures),
+            sets_certainty_text(review.model.name, review.model.evaluation.rows),
+            sets_labels_text(review.model.evaluation.rows, label_names),
+            *sets_decision_text(review.decision, "the test part"),
+            *lower_text(review.slices, review.model.evaluation.rows, only_worst=True),
+            review.verdict,
+            *_end_text(result),
+        ]
+    )
+
+
+def sets_figures_text(title: str, figures: Sequence[tuple[str, SetMetrics]]) -> str:
+    """Figures of several classifiers, or over several things, below each other."""
+    return table(
+        [title, "accuracy", "micro F1", "macro F1", "Hamming loss", "loss"],
+        [
+            [
+                name,
+                *(
+                    f"{value:.4f}"
+                    for value in (m.accuracy, m.micro_f1, m.macro_f1, m.hamming_loss, m.loss)
+                ),
+            ]
+            for name, m in figures
+        ],
+    )
+
+
+def sets_certainty_text(name: str, metrics: SetMetrics) -> str:
+    """As `certainty_text`; accuracy is of whole sets."""
+    lines = ["Accuracy: the share of the rows whose labels are exactly right."]
+    if metrics.intervals is not None:
+        found = metrics.intervals
+        lines.append(
+            f"With 95 % confidence the accuracy of {name} is {percent(found.accuracy)}, its micro "
+            f"F1 {percent(found.micro_f1)}, its macro F1 {percent(found.macro_f1)}."
+        )
+    areas = [
+        f"{title} {value:.4f}"
+        for title, value in (
+            ("ROC area", metrics.roc_auc),
+            ("average precision", metrics.average_precision),
+        )
+        if value is not None
+    ]
+    calibration = [f"calibration error {metrics.ece:.4f}", f"Brier score {metrics.brier:.4f}"]
+    return "\n".join([*lines, ", ".join([*areas, *calibration])])
+
+
+def sets_labels_text(metrics: SetMetrics, label_names: Mapping[str, str]) -> str:
+    """As `labels_text`, with the threshold of each label."""
+    shown, rest = list(metrics.labels), ""
+    if len(shown) > _MOST_LABELS:
+        rest = f"\n(the {_MOST_LABELS} labels with the lowest F1 of {len(shown)})"
+        shown = sorted(shown, key=lambda label: label.f1)[:_MOST_LABELS]
+    rows = [
+        [
+            named(label.label, label_names),
+            _known(label.precision, label.called),
+            _known(label.recall, label.support),
+            _known(label.f1, label.support + label.called),
+            f"{label.threshold:.3f}",
+            f"{label.support:,}",
+        ]
+        for label in shown
+    ]
+    return table(["label", "precision", "recall", "F1", "threshold", "rows"], rows) + rest
+
+
+def sets_decision_text(found: SetDecision, where: str) -> list[str]:
+    """What goes to a person, in blocks; none where nothing was asked."""
+    if found.band is None:
+        return []
+    return [band_in_words(found, found.band, where), bands_text(found.curve)]
 
 
 def missing_text(run: RunRecord) -> list[str]:
@@ -70,7 +162,7 @@ def missing_text(run: RunRecord) -> list[str]:
 def label_issues_text(result: TrainResult) -> list[str]:
     """How many labels are in doubt, and where they are listed; nothing if there are none."""
     found = result.label_issues
-    if not len(found):
+    if found is None or not len(found):
         return []
     reasons = ", ".join(
         f"{counted(pairs, 'text')} {told}"
@@ -161,6 +253,19 @@ def rules_text(
     return "\n".join([f"{verdict.removesuffix('.')}:", *(f"  {line}" for line in told)])
 
 
+def sets_evaluation_text(evaluation: SetEvaluation, label_names: Mapping[str, str]) -> str:
+    """As `evaluation_text`, where a text has any number of labels."""
+    return "\n\n".join(
+        [
+            sets_figures_text(
+                "over", [("rows", evaluation.rows), ("each text once", evaluation.texts)]
+            ),
+            sets_certainty_text("the model", evaluation.rows),
+            sets_labels_text(evaluation.rows, label_names),
+        ]
+    )
+
+
 def evaluation_text(evaluation: Evaluation, label_names: Mapping[str, str]) -> str:
     """The figures of a saved model on another table."""
     figures = [
@@ -195,7 +300,7 @@ def slices_text(column: str, slices: Sequence[Slice]) -> str:
 
 
 def lower_text(
-    groups: Sequence[SliceGroup], whole: Metrics, *, only_worst: bool = False
+    groups: Sequence[SliceGroup], whole: Metrics | SetMetrics, *, only_worst: bool = False
 ) -> list[str]:
     """A line for each slice that is lower than the whole beyond chance, or for the worst alone."""
     found = sorted(

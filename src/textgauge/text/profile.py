@@ -219,7 +219,11 @@ class TextProfile:
 
 
 def label_counts(texts: LabelledTexts, classes: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Rows of each label, and texts of which it is the most frequent one."""
+    """Rows of each label, and texts of which it is the most frequent one.
+
+    Where a row has several labels, all texts that have it.
+    """
     rows = texts.label_rows(len(classes)).tolist()
-    main = np.bincount(texts.main_label, minlength=len(classes)).tolist()
+    own = texts.main_label if texts.sets is None else texts.cells[1]
+    main = np.bincount(own, minlength=len(classes)).tolist()
     return {label: (rows[n], main[n]) for n, label in enumerate(classes)}

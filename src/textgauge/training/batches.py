@@ -19,6 +19,29 @@ Index = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class BatchSets:
+    """The sets of labels that the rows of a batch have.
+
+    Attributes:
+        rows: of each text. Shape: (texts,), float32.
+        text: of each triple of text, set and count. Shape: (triples,), int64.
+        members: the labels of its set. Shape: (triples, classes), bool.
+        count: its rows. Shape: (triples,), float32.
+
+    """
+
+    rows: Tensor
+    text: Tensor
+    members: Tensor
+    count: Tensor
+
+    def on(self, device: torch.device) -> BatchSets:
+        """The same in the memory of another device."""
+        tensors = (self.rows, self.text, self.members, self.count)
+        return BatchSets(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+
+
+@dataclass(frozen=True)
 class Batch:
     """One rectangle of texts.
 
@@ -27,6 +50,7 @@ class Batch:
         positions: Shape: as `ids`, float32.
         lengths: Shape: (texts,), int64.
         targets: rows of each text with each label. Shape: (texts, classes), float32.
+        sets: where a row has several labels: which rows have which.
 
     """
 
@@ -34,13 +58,18 @@ class Batch:
     positions: Tensor
     lengths: Tensor
     targets: Tensor
+    sets: BatchSets | None = None
 
     def on(self, device: torch.device) -> Batch:
         """The same in the memory of another device."""
         if self.ids.device == device:
             return self
-        tensors = (self.ids, self.positions, self.lengths, self.targets)
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in tensors))
+        ids, positions, lengths, targets = (
+            tensor.to(device, non_blocking=True)
+            for tensor in (self.ids, self.positions, self.lengths, self.targets)
+        )
+        sets = None if self.sets is None else self.sets.on(device)
+        return Batch(ids, positions, lengths, targets, sets)
 
 
 class Texts(Protocol):
@@ -64,6 +93,10 @@ class Texts(Protocol):
     @property
     def label_rows(self) -> Index:
         """Rows of each label. Shape: (classes,)."""
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether a row has a set of labels, not one."""
 
     def shuffled(self, batch_size: int, random: np.random.Generator) -> Iterator[Batch]:
         """All texts of the share in random batches."""
@@ -95,6 +128,11 @@ class EncodedTexts:
         """See `Texts.label_rows`."""
         return self.labelled.label_rows(self.classes)
 
+    @property
+    def has_sets(self) -> bool:
+        """See `Texts.has_sets`."""
+        return self.labelled.sets is not None
+
     @cached_property
     def _starts(self) -> Index:
         return self.encoded.starts
@@ -103,6 +141,13 @@ class EncodedTexts:
     def _triples(self) -> Index:
         """Where each text's labels begin among the triples; one more entry for the end."""
         return np.searchsorted(self.labelled.text_index, np.arange(len(self.encoded) + 1))
+
+    @cached_property
+    def _cells(self) -> Index:
+        """The same among `LabelledTexts.cells`."""
+        if self.labelled.sets is None:
+            return self._triples
+        return np.searchsorted(self.labelled.cells[0], np.arange(len(self.encoded) + 1))
 
     def take(self, rows: Index) -> EncodedTexts:
         """The chosen texts, each once, in the order of `rows`."""
@@ -118,6 +163,7 @@ class EncodedTexts:
                 np.repeat(np.arange(len(rows)), labels),
                 self.labelled.label[triple],
                 self.labelled.count[triple],
+                self.labelled.sets,
             ),
             self.classes,
         )
@@ -130,6 +176,7 @@ class EncodedTexts:
             torch.from_numpy(positions),
             torch.from_numpy(lengths),
             torch.from_numpy(self._targets(rows)),
+            self._sets(rows),
         )
 
     def targets(self) -> npt.NDArray[np.float32]:
@@ -137,12 +184,27 @@ class EncodedTexts:
         return self._targets(np.arange(len(self.encoded)))
 
     def _targets(self, rows: Index) -> npt.NDArray[np.float32]:
+        begin, end = self._cells[rows], self._cells[rows + 1]
+        text = np.repeat(np.arange(len(rows)), end - begin)
+        cell = _ranges(begin, end - begin)
+        targets = np.zeros((len(rows), self.classes), dtype=np.float32)
+        _, label, count = self.labelled.cells
+        targets[text, label[cell]] = count[cell]
+        return targets
+
+    def _sets(self, rows: Index) -> BatchSets | None:
+        sets = self.labelled.sets
+        if sets is None:
+            return None
         begin, end = self._triples[rows], self._triples[rows + 1]
         text = np.repeat(np.arange(len(rows)), end - begin)
         triple = _ranges(begin, end - begin)
-        targets = np.zeros((len(rows), self.classes), dtype=np.float32)
-        targets[text, self.labelled.label[triple]] = self.labelled.count[triple]
-        return targets
+        return BatchSets(
+            torch.from_numpy(self.labelled.text_rows[rows].astype(np.float32)),
+            torch.from_numpy(text),
+            torch.from_numpy(sets.matrix(self.labelled.label[triple])),
+            torch.from_numpy(self.labelled.count[triple].astype(np.float32)),
+        )
 
     def in_order(self, batch_size: int) -> Iterator[tuple[Index, Batch]]:
         """All texts, the short ones first; each batch with the indices of its texts."""

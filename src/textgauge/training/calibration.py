@@ -7,6 +7,7 @@ The number is worked into the weights, so that whoever computes the logits has t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 COLDEST, HOTTEST = 0.1, 10.0
 """Bounds of the temperature."""
 
+CELLS = 2_000_000
+"""Texts times labels that are looked at, at most, where each label has a probability of its own."""
+
 STEPS = 60
 """Halvings of what is left between the bounds."""
 
@@ -33,13 +37,15 @@ def calibrate(
     Args:
         model: on the processor; its weights are changed in place.
         val: texts that it was not trained on.
-        weights: of each label, as in training; None: all weigh alike. Shape: (classes,).
+        weights: of each label, as in training; None: all weigh alike. Shape: as `Loss.weights`
+            gives them.
 
     """
     logits, rows = predict_logits(model, val), val.targets()
-    if weights is not None:
-        rows = rows * weights
-    temperature = find_temperature(logits, rows)
+    if val.has_sets:
+        temperature = find_set_temperature(logits, rows, val.labelled.text_rows, weights)
+    else:
+        temperature = find_temperature(logits, rows if weights is None else rows * weights)
     model.divide_logits(temperature)
     return temperature
 
@@ -77,6 +83,46 @@ def find_temperature(logits: npt.NDArray[np.float32], rows: npt.NDArray[np.float
         expected = (powers * scores).sum(1, keepdims=True) / powers.sum(1, keepdims=True)
         return float((weight * (expected - wanted)).sum())
 
+    return _halved(slope)
+
+
+def find_set_temperature(
+    logits: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.float32],
+    text_rows: npt.NDArray[np.int64],
+    weights: npt.NDArray[np.float32] | None = None,
+) -> float:
+    """As `find_temperature`, of the least sum of binary cross-entropies.
+
+    Args:
+        logits: Shape: (texts, classes).
+        targets: rows of each text with each label. Shape: (texts, classes).
+        text_rows: of each text. Shape: (texts,).
+        weights: of rows without and with each label; None: all weigh alike. Shape: (2, classes).
+
+    """
+    if not text_rows.sum():
+        return 1.0
+    # Texts evenly taken: one number needs no more cells than these.
+    step = -(-logits.size // CELLS)
+    scores, with_it = logits[::step].astype(np.float64), targets[::step].astype(np.float64)
+    without = text_rows[::step, None] - with_it
+    if weights is not None:
+        with_it, without = with_it * weights[1], without * weights[0]
+    weight = with_it + without
+    softened = 1.0 / (len(scores) + 2)
+    share = with_it / np.maximum(weight, 1e-12) * (1 - softened) + softened / 2
+    wanted = float((weight * share * scores).sum())
+
+    def slope(inverse: float) -> float:
+        expected = 0.5 * (1.0 + np.tanh(0.5 * scores * inverse))
+        return float((weight * expected * scores).sum()) - wanted
+
+    return _halved(slope)
+
+
+def _halved(slope: Callable[[float], float]) -> float:
+    """The temperature at which a slope, rising with its inverse, is zero."""
     low, high = 1 / HOTTEST, 1 / COLDEST
     for _ in range(STEPS):
         middle = (low * high) ** 0.5

@@ -26,7 +26,7 @@ from .devices import device_named
 from .history import Epoch
 from .linear import train_linear
 from .loop import Trained, TrainingPlan, train_model
-from .loss import balanced_weights
+from .loss import OneLabel, SetsOfLabels
 from .progress import NoProgress, Progress
 from .shards import count_shards, cut, shard_of
 from .world import Alone
@@ -89,11 +89,13 @@ def fit(
         progress.epoch(epoch)
         on_epoch(epoch)
 
-    weights = label_weights(config, train.label_rows)
+    weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
     if isinstance(model, LinearClassifier):
         trained = train_linear(model, encoder, train, val, config, weights)
         after_epoch(trained.best)
     else:
+        if train.has_sets:
+            start_from_shares(model, train)
         trained = train_model(
             model,
             in_shards(train, config.seed),
@@ -150,7 +152,7 @@ def new_model(
     width = vectors.width if vectors else config.embedding_size
     sizes: dict[str, int | float] = {
         "vocabulary_size": len(encoder.vocabulary),
-        "outputs": 1 if classes == 2 else classes,
+        "outputs": 1 if classes == 2 and not config.multi_label else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         **({"embedding_size": width} if kind.has_vectors else {}),
         **kind.sizes(config),
@@ -167,11 +169,28 @@ def new_model(
     return model, {"name": config.model, **sizes}, vectors
 
 
+def start_from_shares(model: TextModel, train: EncodedTexts) -> None:
+    """Have a new model of label sets begin with the share of each label in train.
+
+    Where each label is rare, unlearning that it is as likely as not would take the first epochs.
+    """
+    share = (train.label_rows + 0.5) / (train.rows + 1.0)
+    with torch.no_grad():
+        model.output.bias.copy_(torch.from_numpy(np.log(share / (1 - share))))
+
+
 def label_weights(
-    config: Config, label_rows: npt.NDArray[np.int64]
+    config: Config, label_rows: npt.NDArray[np.int64], rows: int | None = None
 ) -> npt.NDArray[np.float32] | None:
-    """The weights of labels with so many training rows each, as the settings want them."""
-    return balanced_weights(label_rows) if config.class_weights == "balanced" else None
+    """The weights of labels with so many training rows each, as the settings want them.
+
+    `rows` are those of all labels together, where a row has a set of labels; None: it has one.
+    """
+    if config.class_weights != "balanced":
+        return None
+    to_take = OneLabel() if rows is None else SetsOfLabels()
+    found: npt.NDArray[np.float32] = to_take.weights(label_rows, rows or 0, balanced=True).numpy()
+    return found
 
 
 def plan_of(config: Config) -> TrainingPlan:

@@ -17,6 +17,7 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -163,11 +164,15 @@ def train_linear(
         SettingsError: there are too many labels and words for it.
 
     """
+    from sklearn.exceptions import ConvergenceWarning
+
     began = time.perf_counter()
     features = Features.learn(model, encoder, train.encoded)
     rows = features.rows_of(train.encoded)
-    _refuse_too_many(rows.shape[1], train.classes)
-    weights, bias = _solve(rows, train, config, label_weights)
+    _refuse_too_many(rows.shape[1], model.outputs, train.classes)
+    with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weights, bias = _solve(rows, train, config, label_weights)
     features.give(model, weights, bias)
     model.eval()
     train_loss, train_accuracy = evaluate(model, train)
@@ -188,19 +193,18 @@ def _solve(
     rows: sparse.csr_matrix, train: EncodedTexts, config: Config, label_weights: Floats | None
 ) -> tuple[Floats, Floats]:
     """Weights and bias. Shapes: (outputs, features), (outputs,)."""
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
+    solver = LinearSVC(C=config.penalty, tol=TOLERANCE, random_state=config.seed % 2**32)
+    if train.has_sets:
+        return _solve_sets(solver, rows, train, label_weights)
     labelled = train.labelled
     counts = labelled.count.astype(np.float64)
     if label_weights is not None:
         counts = counts * label_weights[labelled.label]
-    solver = LinearSVC(C=config.penalty, tol=TOLERANCE, random_state=config.seed % 2**32)
     # A text with several labels stands there once for each.
     single = len(labelled.text_index) == rows.shape[0]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solver.fit(rows if single else rows[labelled.text_index], labelled.label, counts)
+    solver.fit(rows if single else rows[labelled.text_index], labelled.label, counts)
     if train.classes == 2:
         return solver.coef_.astype(np.float32), solver.intercept_.astype(np.float32)
     weights = np.zeros((train.classes, rows.shape[1]), dtype=np.float32)
@@ -213,8 +217,30 @@ def _solve(
     return weights, bias
 
 
-def _refuse_too_many(features: int, classes: int) -> None:
-    needed = features * (1 if classes == 2 else classes)
+def _solve_sets(
+    solver: Any, rows: sparse.csr_matrix, train: EncodedTexts, label_weights: Floats | None
+) -> tuple[Floats, Floats]:
+    """As `_solve` where a row has a set of labels: each label by itself."""
+    having = train.targets().astype(np.float64)
+    lacking = train.labelled.text_rows[:, None] - having
+    if label_weights is not None:
+        lacking, having = lacking * label_weights[0], having * label_weights[1]
+    weights = np.zeros((train.classes, rows.shape[1]), dtype=np.float32)
+    bias = np.full(train.classes, NEVER, dtype=np.float32)
+    for label in range(train.classes):
+        without, with_it = np.flatnonzero(lacking[:, label]), np.flatnonzero(having[:, label])
+        if not len(without) or not len(with_it):
+            bias[label] = NEVER if len(without) else -NEVER
+            continue
+        counts = np.concatenate([lacking[without, label], having[with_it, label]])
+        has_it = np.repeat([0, 1], [len(without), len(with_it)])
+        solver.fit(rows[np.concatenate([without, with_it])], has_it, counts)
+        weights[label], bias[label] = solver.coef_[0], solver.intercept_[0]
+    return weights, bias
+
+
+def _refuse_too_many(features: int, outputs: int, classes: int) -> None:
+    needed = features * outputs
     if needed > MOST_WEIGHTS:
         raise SettingsError(
             f"the model 'linear' has a weight for each of {classes:,} labels and {features:,} "

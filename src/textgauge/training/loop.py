@@ -17,7 +17,7 @@ from .chance import begin_epoch
 from .checkpoints import Checkpoint
 from .devices import half_where_it_pays
 from .history import Epoch, best_epoch
-from .loss import balanced_weights, correct_rows, row_losses, two_sided
+from .loss import Loss, loss_of, two_sided
 from .world import Alone, World
 
 EVALUATION_BATCH = 1024
@@ -90,7 +90,10 @@ def train_model(
     batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = Adam(parameters, plan.lr)
-    weights = _label_weights(train, plan.balanced).to(world.device)
+    loss_to_take = loss_of(train)
+    weights = loss_to_take.weights(train.label_rows, train.rows, balanced=plan.balanced)
+    mean_weight = loss_to_take.total(weights, train) / train.texts
+    weights = weights.to(world.device)
     history: list[Epoch] = []
     best = _copy(model.state_dict())
     if start_from is not None:
@@ -104,7 +107,8 @@ def train_model(
         number = len(history) + 1
         random = begin_epoch(plan.seed, number, world.rank)
         loss, accuracy = _one_epoch(
-            shared, train, batch_size, optimizer, weights, random, world, on_step, mixed
+            *(shared, train, batch_size, optimizer, loss_to_take, weights, mean_weight, random),
+            *(world, on_step, mixed),
         )
         val_loss, val_accuracy = evaluate(model, val, world)
         epoch = Epoch(
@@ -155,17 +159,20 @@ def _one_epoch(
     train: Texts,
     batch_size: int,
     optimizer: Adam,
+    to_take: Loss,
     weights: Tensor,
+    mean_weight: float,
     random: np.random.Generator,
     world: World,
     on_step: Callable[[int, int], None],
     mixed: bool,
 ) -> tuple[float, float]:
-    """One pass; returns loss and accuracy over rows."""
+    """One pass; returns loss and accuracy over rows.
+
+    Dividing by the mean weight of a text, not by the batch's own weight, keeps each step an
+    unbiased estimate of the loss over rows.
+    """
     model.train()
-    # Dividing by the mean weight of a text, not by the batch's own weight, keeps each step an
-    # unbiased estimate of the loss over rows.
-    mean_weight = float((weights.cpu() * _label_rows(train)).sum()) / train.texts
     steps = -(-train.texts // batch_size)
     losses = correct = torch.zeros((), device=world.device)
     batches = train.shuffled(max(batch_size // world.size, 1), random)
@@ -173,7 +180,7 @@ def _one_epoch(
         with half_where_it_pays(world.device, mixed):
             logits = model(batch.ids, batch.positions, batch.lengths)
         logits = logits.float()
-        per_text = row_losses(logits, batch.targets * weights)
+        per_text = to_take.of_texts(logits, batch, weights)
         optimizer.zero_grad()
         # The workers' gradients are averaged, and the loss is a mean over the texts of them all.
         loss = per_text.sum() * world.size / (mean_weight * texts)
@@ -181,32 +188,24 @@ def _one_epoch(
         shorten(model.parameters(), GRADIENT_NORM)
         optimizer.step()
         losses = losses + per_text.detach().sum()
-        correct = correct + correct_rows(logits.detach(), batch.targets).sum()
+        correct = correct + to_take.right(logits.detach(), batch).sum()
         on_step(step, steps)
     losses, correct = world.sum(torch.stack([losses, correct])).unbind()
     return float(losses) / (mean_weight * train.texts), float(correct) / train.rows
 
 
-def _label_rows(texts: Texts) -> Tensor:
-    return torch.from_numpy(texts.label_rows).float()
-
-
-def _label_weights(train: Texts, balanced: bool) -> Tensor:
-    rows = train.label_rows
-    return torch.from_numpy(balanced_weights(rows)) if balanced else torch.ones(train.classes)
-
-
 @torch.no_grad()
 def evaluate(model: nn.Module, texts: Texts, world: World | None = None) -> tuple[float, float]:
     """Loss (nats a row) and accuracy over rows, dropout off, all labels weighing alike."""
-    world = world or Alone()
+    world, to_take = world or Alone(), loss_of(texts)
+    weights = to_take.weights(texts.label_rows, texts.rows, balanced=False).to(world.device)
     model.eval()
     loss = correct = 0.0
     for _, each in texts.in_order(EVALUATION_BATCH):
         batch = each.on(world.device)
         logits = model(batch.ids, batch.positions, batch.lengths)
-        loss += float(row_losses(logits, batch.targets).sum())
-        correct += float(correct_rows(logits, batch.targets).sum())
+        loss += float(to_take.of_texts(logits, batch, weights).sum())
+        correct += float(to_take.right(logits, batch).sum())
     sums = world.sum(torch.tensor([loss, correct], dtype=torch.float64))
     return float(sums[0]) / texts.rows, float(sums[1]) / texts.rows
 

@@ -53,6 +53,7 @@ class ShardedTexts:
         texts: in all shards of all workers.
         rows: that they stand for.
         label_rows: rows of each label. Shape: (classes,).
+        has_sets: whether a row has a set of labels, not one.
 
     """
 
@@ -61,6 +62,7 @@ class ShardedTexts:
     texts: int
     rows: int
     label_rows: Index
+    has_sets: bool = False
 
     def shuffled(self, batch_size: int, random: np.random.Generator) -> Iterator[Batch]:
         """See `Texts.shuffled`: the shards in random order, a few of them mixed at a time."""
@@ -116,6 +118,7 @@ def join(parts: Sequence[EncodedTexts]) -> EncodedTexts:
             ),
             np.concatenate([part.labelled.label for part in parts]),
             np.concatenate([part.labelled.count for part in parts]),
+            parts[0].labelled.sets,
         ),
         parts[0].classes,
     )
@@ -136,4 +139,5 @@ def cut(texts: EncodedTexts, shard: Index, shards: int) -> ShardedTexts:
         texts.texts,
         texts.rows,
         texts.label_rows,
+        texts.has_sets,
     )

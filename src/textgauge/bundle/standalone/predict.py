@@ -21,6 +21,8 @@ class Model:
         read = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         self.classes, self.max_tokens = read["classes"], read["max_tokens"]
         self.weights, self.review_below = read["decision_weights"], read["review_below"]
+        # A threshold a label, where a text has any number of labels; None: it has one.
+        self.thresholds, self.separator = read.get("thresholds"), read.get("separator")
         self.id_of = {word: number for number, word in enumerate(read["words"])}
         self.edges = read["number_edges"]  # None: numbers are words like others.
         letter, space = read["letters"], read["spaces"]
@@ -48,14 +50,47 @@ class Model:
         feed = {"ids": ids, "positions": positions, "lengths": lengths}
         asked = {each.name: feed[each.name] for each in self.session.get_inputs()}
         (logits,) = self.session.run(["logits"], asked)
+        if self.thresholds is not None:  # A sigmoid each.
+            of_each: Floats = (0.5 + 0.5 * np.tanh(0.5 * logits.astype(np.float64))).astype("f4")
+            return of_each
         if logits.shape[1] == 1:  # One number z for two labels stands for (0, z).
             logits = np.hstack([np.zeros_like(logits), logits])
         powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
         found: Floats = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
         return found
 
+    def predict(self, found: Floats) -> list[tuple[str, float]]:
+        """The most probable label, with its probability.
+
+        Or all labels that reach their thresholds, joined, with the probability that the least
+        probable of these decisions is right.
+        """
+        if self.thresholds is None:
+            return [(self.classes[p.argmax()], float(p.max())) for p in found]
+        called = found >= np.array(self.thresholds, dtype=np.float32)
+        right = np.where(called, found, 1 - found).min(1)
+        return [(self._join(row), float(p)) for row, p in zip(called, right, strict=True)]
+
+    def _join(self, called: npt.NDArray[np.bool_]) -> str:
+        labels = (label for label, yes in zip(self.classes, called, strict=True) if yes)
+        return str(self.separator).join(labels)
+
     def decide(self, found: Floats) -> list[str]:
-        """The label whose expected cost is least, or `review` where that is not sure enough."""
+        """The label whose expected cost is least, or `review` where that is not sure enough.
+
+        Of any number of labels those that reach their thresholds, joined.
+        """
+        if self.thresholds is not None:
+            t, p = np.array(self.thresholds), found.astype(np.float64)
+            no, yes = (1 - t) * p, t * (1 - p)
+            least = np.where(found >= t.astype(np.float32), yes, no)
+            certain = (1 - least / (no + yes)).min(1)
+            below = -1 if self.review_below is None else self.review_below
+            labels = [label for label, _ in self.predict(found)]
+            return [
+                "review" if one < below else label
+                for one, label in zip(certain, labels, strict=True)
+            ]
         rows = np.arange(len(found))
         if self.weights is None:  # All mistakes cost the same: the most probable label.
             label, sure = found.argmax(1), found.max(1).astype(np.float64)
@@ -74,6 +109,8 @@ if __name__ == "__main__":
     model, lines = Model(), iter(sys.argv[1:] or sys.stdin)
     while texts := [line.rstrip("\r\n") for line in itertools.islice(lines, 256)]:
         found = model.probabilities(texts)
-        for text, p, decision in zip(texts, found, model.decide(found), strict=True):
-            label = {"predicted_label": model.classes[p.argmax()], "probability": float(p.max())}
+        for text, best, decision in zip(
+            texts, model.predict(found), model.decide(found), strict=True
+        ):
+            label = {"predicted_label": best[0], "probability": best[1]}
             print(json.dumps({"text": text, **label, "decision": decision}), flush=True)

@@ -106,7 +106,7 @@ async function introduce() {
 }
 
 // The text as it was given, with the words marked; if they are not found in it, the words alone.
-function showWords(text, words) {
+function wordsIn(text, words) {
   const most = Math.max(...words.map((each) => Math.abs(each.contribution)), LEAST);
   const marked = (shown, share) => {
     if (Math.abs(share) < LEAST) return document.createTextNode(shown);
@@ -130,27 +130,43 @@ function showWords(text, words) {
     pieces.push(marked(text.slice(begin, place), each.contribution));
   }
   if (whole) pieces.push(document.createTextNode(text.slice(place)));
-  at("words").replaceChildren(
-    ...(whole ? pieces : words.flatMap((each) => [marked(each.word, each.contribution), " "])),
-  );
+  return whole ? pieces : words.flatMap((each) => [marked(each.word, each.contribution), " "]);
 }
+
+// Several labels: what moved each, one below the other.
+function setWords(text, explanations) {
+  return explanations.flatMap((each) => {
+    const name = document.createElement("b");
+    name.textContent = `${each.decided ? "" : "not "}${named(each.label)} (${percent(each.probability)}): `;
+    return [name, ...wordsIn(text, each.words), document.createElement("br")];
+  });
+}
+
+const listed = (labels) => (labels.length ? labels.map(quoted).join(", ") : "None of the labels");
 
 function showAnswer(text, found) {
   const toPerson = found.decision === "review";
+  const sets = Boolean(model.multi_label);
   const label = found.explanation ? found.explanation.label : found.label;
   const share = found.probabilities[label];
-  at("verdict").textContent = toPerson
+  if (sets) {
+    at("verdict").textContent = toPerson
+      ? `A person should decide. The model leans to: ${listed(found.labels)}.`
+      : `${listed(found.labels)}. The least probable of these decisions is right with a probability of ${percent(found.probability)}.`;
+  } else at("verdict").textContent = toPerson
     ? `A person should decide. The model leans to ${quoted(label)}, with a probability of ${percent(share)}.`
     : `${quoted(found.decision)}, with a probability of ${percent(share)}.`;
   at("verdict").classList.toggle("review", toPerson);
-  const least = 1 / model.classes.length;
+  const least = sets ? 0.5 : 1 / model.classes.length;
   const scaled = (value) => Math.min(Math.max((value - least) / (1 - least), 0), 1);
   at("certainty").style.setProperty("--at", scaled(found.certainty));
   at("certainty").style.setProperty("--band", model.review_below ? scaled(model.review_below) : 0);
   at("least").textContent = percent(least);
   at("certainty").querySelector(".person").hidden = !model.review_below;
   tell("limit", model.review_below ? percent(model.review_below) : "");
-  let band = `The decision is ${percent(found.certainty)} certain. `;
+  let band = sets
+    ? `Its least certain label is ${percent(found.certainty)} certain. `
+    : `The decision is ${percent(found.certainty)} certain. `;
   band += model.review_below
     ? `Below ${percent(model.review_below)}, the hatched part, a person decides.`
     : "The model was trained without a review band: it decides every note.";
@@ -167,9 +183,13 @@ function showAnswer(text, found) {
     cautions.push("A number lies outside the range that the model was trained on: it is read as the nearest end.");
   }
   listInto("cautions", cautions);
-  const words = found.explanation ? found.explanation.words : [];
-  showWords(text, words);
-  at("reference").textContent = found.explanation
+  const several = found.explanations || [];
+  const words = found.explanation ? found.explanation.words : several.flatMap((each) =>
+    each.words.map((one) => ({ ...one, word: `${named(each.label)}: ${one.word}` })));
+  at("words").replaceChildren(...(sets ? setWords(text, several) : wordsIn(text, words)));
+  at("reference").textContent = several.length
+    ? "Each label is compared with notes in which it is decided otherwise."
+    : found.explanation
     ? `Compared with notes that are decided otherwise, whose mean probability of ${quoted(label)} is ${percent(found.explanation.reference)}.`
     : "This model was saved without what explains it.";
   at("contributions").replaceChildren(
@@ -186,7 +206,7 @@ function showAnswer(text, found) {
       meter.className = "bar";
       meter.style.setProperty("--value", value.toFixed(4));
       meter.setAttribute("aria-hidden", "true");
-      const line = row(named(each), meter);
+      const line = row(sets && found.labels.includes(each) ? `✓ ${named(each)}` : named(each), meter);
       line.lastChild.append(percent(value));
       return line;
     }),
@@ -272,7 +292,7 @@ async function showPreview(table, column) {
     ...rows.map((cells) => {
       const [label, probability, decision] = cells.slice(-3);
       const text = cells[note].length > 200 ? `${cells[note].slice(0, 200)}…` : cells[note];
-      const line = row(text, label && named(label), probability && percent(+probability), decision && named(decision));
+      const line = row(text, label && (model.multi_label ? label : named(label)), probability && percent(+probability), decision && (model.multi_label ? decision : named(decision)));
       line.lastChild.classList.toggle("review", decision === "review");
       return line;
     }),
