@@ -39,6 +39,16 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 }
 """What an architecture says else."""
 
+
+def model_in_words(name: str) -> str:
+    """What an architecture is called in a sentence.
+
+    >>> model_in_words("lstm"), model_in_words("linear")
+    ('deep model (LSTM)', 'linear model')
+    """
+    return "linear model" if name.lower() == "linear" else f"deep model ({name.upper()})"
+
+
 FALSE = "false-"
 """How the keys of `Config.cost` begin; the label follows, by its value or its name."""
 

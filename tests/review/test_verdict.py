@@ -14,7 +14,7 @@ NOT_WORTH_IT = "The deep model (LSTM) is not worth it: it gets "
 TIE = "which is no more than chance: prefer TF-IDF, it is simpler."
 
 
-def sentence(gained, lost, both_right=0, both_wrong=0, rows=1):
+def sentence(gained, lost, both_right=0, both_wrong=0, rows=1, name="LSTM"):
     """The verdict where so many texts, of so many rows each, are right with one, both or none."""
     model = np.repeat([1, 0, 1, 0], [gained, lost, both_right, both_wrong])
     baseline = np.repeat([0, 1, 1, 0], [gained, lost, both_right, both_wrong])
@@ -25,14 +25,14 @@ def sentence(gained, lost, both_right=0, both_wrong=0, rows=1):
         np.ones(count, dtype=np.int64),
         np.full(count, rows),
     )
-    return said_of(texts, np.eye(2)[model], np.eye(2)[baseline])
+    return said_of(texts, np.eye(2)[model], np.eye(2)[baseline], name)
 
 
-def said_of(texts, model, baseline):
+def said_of(texts, model, baseline, name="LSTM"):
     """The verdict on two with these probabilities."""
     figures = [evaluate(texts, each, ["a", "b"]).rows for each in (model, baseline)]
     found = compare(texts, model, baseline)
-    return verdict(len(texts), found, ("LSTM", figures[0]), ("TF-IDF", figures[1]))
+    return verdict(len(texts), found, (name, figures[0]), ("TF-IDF", figures[1]))
 
 
 @pytest.mark.parametrize(
@@ -112,3 +112,9 @@ def test_a_soft_labelled_text_is_right_where_its_most_frequent_label_is_predicte
     said = said_of(texts, right, wrong)
     assert "75.0% of the test rows right, TF-IDF 25.0%; on 6 distinct texts it gets 6 right" in said
     assert "and 0 the other way round" in said
+
+
+def test_a_linear_model_is_not_called_deep():
+    said = sentence(0, 10, both_right=10, name="LINEAR")
+    assert said.startswith("The linear model is not worth it: it gets 50.0%")
+    assert said.endswith("Prefer TF-IDF, or try another --model.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..config import model_in_words
 from .markdown import code, plain, table
 
 FOLDER = "path/to/this/folder"
@@ -33,7 +34,7 @@ def model_card(settings: Mapping[str, Any]) -> str:
     lines = [
         f"# Text classifier trained on {plain(data['name'])}",
         "",
-        f"A deep model ({architecture['name'].upper()}) that reads a short text and gives {gives} "
+        f"A {model_in_words(architecture['name'])} that reads a short text and gives {gives} "
         f"of {len(labels)} labels: {_listed(labels)}. Trained by textgauge {settings['version']} "
         f"on {settings['created'][:10]}.",
         "",

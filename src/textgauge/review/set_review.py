@@ -16,6 +16,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..bundle.label_sets import SetRule
+from ..config import model_in_words
 from ..data.corpus import LabelledTexts
 from .baselines import TFIDF_LR, Baseline
 from .decision import Band, bands
@@ -23,7 +24,7 @@ from .intervals import Interval, interval_of
 from .set_metrics import SetCases, SetEvaluation, Summing, drawn, evaluate_sets, right_rows
 from .set_rule import ChosenSetRule, find_thresholds, plain_rule
 from .slices import MOST_TRAINED, SetJudge, SliceGroup, by_counts, by_texts
-from .verdict import mcnemar
+from .verdict import mcnemar, what_else
 
 Floats = npt.NDArray[np.floating[Any]]
 
@@ -220,14 +221,15 @@ def set_verdict(
         f"on {texts:,} distinct texts the macro F1 differs by {100 * found.macro_f1:+.1f} points "
         f"({100 * found.interval.low:+.1f} to {100 * found.interval.high:+.1f})"
     )
+    called = model_in_words(model.name)
     if found.interval.low <= 0 <= found.interval.high:
         return (
-            f"The deep model ({model.name}) gets {figures}; {apart}, which is no more than chance: "
+            f"The {called} gets {figures}; {apart}, which is no more than chance: "
             f"prefer {baseline.name}, it is simpler."
         )
     if found.macro_f1 > 0:
-        return f"The deep model ({model.name}) is worth it: it gets {figures}; {apart}."
+        return f"The {called} is worth it: it gets {figures}; {apart}."
     return (
-        f"The deep model ({model.name}) is not worth it: it gets {figures}; {apart}. Prefer "
-        f"{baseline.name}, or give the deep model more texts or word vectors (--vectors)."
+        f"The {called} is not worth it: it gets {figures}; {apart}. Prefer "
+        f"{baseline.name}, or {what_else(model.name)}."
     )

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..config import model_in_words
 from ..data.corpus import LabelledTexts
 from .metrics import Metrics
 
@@ -61,21 +62,29 @@ def verdict(
     (model_name, model_result), (base_name, base_result) = model, baseline
     beside = f"{base_name} {base_result.accuracy:.1%}"
     figures = f"{model_result.accuracy:.1%} of the test rows right, {beside}"
+    called = model_in_words(model_name)
     told_apart = (
         f"on {texts:,} distinct texts it gets {found.gained:,} right that the other gets wrong, "
         f"and {found.lost:,} the other way round"
     )
     if found.p_value >= CHANCE:
         return (
-            f"The deep model ({model_name}) gets {figures}; {told_apart}, which is no more than "
+            f"The {called} gets {figures}; {told_apart}, which is no more than "
             f"chance: prefer {base_name}, it is simpler."
         )
     if found.gained > found.lost:
-        return f"The deep model ({model_name}) is worth it: it gets {figures}; {told_apart}."
+        return f"The {called} is worth it: it gets {figures}; {told_apart}."
     return (
-        f"The deep model ({model_name}) is not worth it: it gets {figures}; {told_apart}. "
-        f"Prefer {base_name}, or give the deep model more texts or word vectors (--vectors)."
+        f"The {called} is not worth it: it gets {figures}; {told_apart}. "
+        f"Prefer {base_name}, or {what_else(model_name)}."
     )
+
+
+def what_else(model_name: str) -> str:
+    """What may help where a simpler classifier is better."""
+    if model_name == "LINEAR":
+        return "try another --model"
+    return "give the deep model more texts or word vectors (--vectors)"
 
 
 def mcnemar(gained: int, lost: int) -> float:
