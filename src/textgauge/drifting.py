@@ -16,7 +16,7 @@ from .text.counts import count_column
 from .tracking.addresses import resolve_model
 
 
-def compare_table(
+def drift_of_table(
     source: Any,
     against: Any,
     *,
