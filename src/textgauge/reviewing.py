@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import Config
 from .data.corpus import Corpus
+from .review import baselines
 from .review.baselines import Baselines
 from .review.contenders import Review, judge
 from .review.deciding import Asked, choose_rule
@@ -22,6 +24,15 @@ if TYPE_CHECKING:
 
     from .data.corpus import LabelledTexts
     from .training.fit import Fitted
+
+
+def start_baselines(stack: ExitStack, corpus: Corpus) -> Baselines:
+    """Begin to fit the baselines; their process lasts as long as `stack` at most."""
+    simple = baselines.start(
+        corpus.train, corpus.test.texts, len(corpus.classes), val_texts=corpus.val.texts
+    )
+    stack.callback(simple.stop)
+    return simple
 
 
 def review_model(

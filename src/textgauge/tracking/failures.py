@@ -16,6 +16,7 @@ from ..errors import TrackingError
 from ..installed import how_to_get, is_slim
 from .sqlite_store import explain_sqlite
 
+
 class NotYetError(TrackingError):
     """Something else has to come first; the same may go well later."""
 

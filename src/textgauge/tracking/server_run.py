@@ -75,9 +75,7 @@ def ask_what_it_holds(client: Any, run_id: str) -> Held:
     return held
 
 
-def send_tags(
-    to: ServerRun, run: Any, *, parent: str | None, keep_open: bool
-) -> list[Shortened]:
+def send_tags(to: ServerRun, run: Any, *, parent: str | None, keep_open: bool) -> list[Shortened]:
     """Send new and changed tags; gives those that the server cannot hold whole.
 
     Args:
