@@ -29,9 +29,9 @@ from textgauge.review.rules import Leaf
 
 def judge_only(fitted: Any, config: Any, corpus: Any, simple: Any, asked: Any) -> Any:
     """Take the place of `reviewing.review_model`: the figures, and no more."""
-    from textgauge.reviewing import _probabilities
+    from textgauge.reviewing import probabilities_of
 
-    on_test, fitted_simple = _probabilities(fitted, corpus.test), simple.wait()
+    on_test, fitted_simple = probabilities_of(fitted, corpus.test), simple.wait()
     simple.stop()
     review = contenders.judge(
         config.model.upper(), on_test, fitted_simple, corpus.test, corpus.classes

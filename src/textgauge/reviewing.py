@@ -48,7 +48,7 @@ def review_model(
         asked: what was asked of the decisions.
 
     """
-    on_val, on_test = (_probabilities(fitted, part) for part in (corpus.val, corpus.test))
+    on_val, on_test = (probabilities_of(fitted, part) for part in (corpus.val, corpus.test))
     fitted_simple = simple.wait()
     # Found in the process of the baselines, while this one goes on.
     simple.doubt_labels((corpus.val, corpus.test), (on_val, on_test))
@@ -64,7 +64,7 @@ def review_model(
     some, rule = texts_to_imitate(corpus.train), review.decision.rule
     rules = summarise(
         some,
-        rule.decide(_probabilities(fitted, some)).label,
+        rule.decide(probabilities_of(fitted, some)).label,
         corpus.test,
         rule.decide(on_test).label,
         corpus.classes,
@@ -102,8 +102,8 @@ def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
     return config.slice_column, corpus.test_slices
 
 
-def _probabilities(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
-    from .bundle.predictor import to_probabilities
+def probabilities_of(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
+    """What a trained model, still in torch, makes of texts. Shape: (texts, classes)."""
     from .training.loop import predict_logits
 
     return to_probabilities(predict_logits(fitted.model, fitted.encode(texts)))
