@@ -104,6 +104,7 @@ def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
 
 def probabilities_of(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
     """What a trained model, still in torch, makes of texts. Shape: (texts, classes)."""
+    from .bundle.predictor import to_probabilities
     from .training.loop import predict_logits
 
     return to_probabilities(predict_logits(fitted.model, fitted.encode(texts)))
