@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import describe
-from .compared import FILE_NAME, CompareResult
+from .compared import FILE_NAME
 from .config import Config
 from .data.corpus import Corpus, LabelledTexts
 from .delivering import Trained, deliver
 from .engines.local import LocalTable
 from .folders import kept_bundle
-from .leaderboard import Entry
+from .leaderboard import RULE, Entry, Leaderboard
 from .report.front import draw_front
 from .review.metrics import Evaluation, evaluate
 from .review.paired import f1_difference
@@ -167,21 +167,21 @@ def equal_on_validation(rows: Sequence[Entry], corpus: Corpus) -> dict[str, bool
     }
 
 
-def write_board(folder: Path, result: CompareResult) -> Iterator[Path]:
-    """Write the board's files into `folder`; gives each when it is whole."""
-    board = result.leaderboard
+def write_board(folder: Path, board: Leaderboard, table: str) -> Iterator[Path]:
+    """Write the board's files into `folder`; gives each when it is whole. `table` is its name."""
+    title = f"Models compared on {table}"
     texts = {
         "json": json.dumps(
-            {"why": board.why, "rule": result.rule, "leaderboard": board.to_json()}, indent=1
+            {"why": board.why, "rule": RULE, "leaderboard": board.to_json()}, indent=1
         )
         + "\n",
         "csv": board.to_csv(),
-        "html": board.to_html(f"Models compared on {result.table}"),
+        "html": board.to_html(title),
     }
     for kind, text in texts.items():
         path = folder / f"{FILE_NAME}.{kind}"
         path.write_text(text, encoding="utf-8")
         yield path
     picture = folder / f"{FILE_NAME}.png"
-    draw_front(board, picture, title=f"Models compared on {result.table}")
+    draw_front(board, picture, title=title)
     yield picture

@@ -51,7 +51,6 @@ class CompareResult:
         check: what was found in the table.
         table: its name.
         bundle: the folder with the best model.
-        out: the folder that was asked for.
         seconds: wall time of the whole.
         registered: what registering the best came to; None where that was not asked.
         registration_problem: why it could not be registered.
@@ -69,7 +68,6 @@ class CompareResult:
     check: CheckReport
     table: str
     bundle: Path
-    out: Path | None
     seconds: float
     registered: Registered | None = None
     registration_problem: str | None = None

@@ -29,14 +29,14 @@ def draw_front(board: Leaderboard, path: Path, title: str) -> None:
     canvas = FigureCanvasAgg(figure)
     axes = figure.subplots()
     axes.set_xscale("log")
-    for kind in _MARKERS:
+    for kind, marker in _MARKERS.items():
         for at, each in enumerate(e for e in board.entries if e.kind == kind):
             low, high = each.macro_f1_interval
             axes.errorbar(
                 [each.predict_ms],
                 [each.macro_f1],
                 yerr=[[max(each.macro_f1 - low, 0.0)], [max(high - each.macro_f1, 0.0)]],
-                fmt=_MARKERS[kind],
+                fmt=marker,
                 color=_COLORS[kind],
                 markerfacecolor=_COLORS[kind] if kind == "model" else "white",
                 markersize=9,

@@ -39,11 +39,12 @@ def f1_difference(
     if np.array_equal(first, second):
         return Interval(0.0, 0.0)
     # Texts with the same labels, rows and answers are drawn together, by their number.
-    support = np.zeros((len(texts), classes), dtype=np.int64)
-    support[texts.text_index, texts.label] = texts.count
-    cells = np.column_stack([support, first, second])
+    rows = np.zeros((len(texts), classes), dtype=np.int64)
+    rows[texts.text_index, texts.label] = texts.count
+    cells = np.column_stack([rows, first, second])
     kinds, members = np.unique(cells, axis=0, return_counts=True)
-    support, answers = kinds[:, :classes].astype(np.float64), kinds[:, classes:]
+    support: Floats = kinds[:, :classes].astype(np.float64)
+    answers = kinds[:, classes:]
     drawn = (
         np.random.default_rng(seed)
         .multinomial(len(texts), members / len(texts), size=draws_of(len(members)))

@@ -19,6 +19,8 @@ from .spaces import Choice, LogScale, OneOf
 
 State = Literal["complete", "pruned", "failed"]
 
+_FILE = "trials.log"
+
 _RANDOM_TRIALS = 4
 """Trials that are drawn at random before the search learns from them, the defaults included."""
 
@@ -192,8 +194,11 @@ class Study:
 
 
 @contextmanager
-def open_storage(path: Path) -> Iterator[Any]:
-    """Optuna's storage in a file, which is made where there is none: a line for each change."""
+def open_storage(folder: Path) -> Iterator[Any]:
+    """Optuna's storage in a file of `folder`, a line for each change; made where there is none.
+
+    The folder is this process' alone: a lock that stands in the way is of one that was killed.
+    """
     import optuna
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
@@ -201,7 +206,8 @@ def open_storage(path: Path) -> Iterator[Any]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        yield JournalStorage(JournalFileBackend(str(path)))
+        (folder / f"{_FILE}.lock").unlink(missing_ok=True)
+        yield JournalStorage(JournalFileBackend(str(folder / _FILE)))
 
 
 def _suggest(trial: Any, choice: Choice) -> None:

@@ -88,7 +88,7 @@ def _costs(board: Leaderboard) -> str:
 
 def _cost_cells(entry: Entry) -> list[str]:
     return [
-        f"{entry.train_seconds:.1f}",
+        number_told(entry.train_seconds),
         number_told(entry.predict_ms),
         number_told(entry.megabytes),
         marks(entry),
