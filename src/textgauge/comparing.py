@@ -182,7 +182,7 @@ def _run_plan(plan: Plan, table: LocalTable) -> RunPlan:
             **plan.settings,
             "models": ",".join(plan.models),
             "trials": plan.trials,
-            "budget": None if plan.budget is None else f"{plan.budget:g}s",
+            "budget": plan.budget_told or None,
             "seed": config.seed,
         },
         describe.plan(table.facts, config, table.corpus).tags,

@@ -149,11 +149,11 @@ class Leaderboard:
         """Header and rows as people read them."""
         header = [
             "model", "val. macro F1", "test accuracy", "95 %", "test macro F1", "95 %", "train s",
-            "ms / 1,000 texts", "MB", "",
+            "ms / 1,000 texts", "MB", "front",
         ]  # fmt: skip
         rows = [
             [
-                each.model,
+                name_told(each),
                 f"{each.val_macro_f1:.4f}",
                 f"{each.accuracy:.4f}",
                 interval_told(each.accuracy_interval),
@@ -162,7 +162,7 @@ class Leaderboard:
                 number_told(each.train_seconds),
                 number_told(each.predict_ms),
                 number_told(each.megabytes),
-                marks(each),
+                front_told(each),
             ]
             for each in self.entries
         ]
@@ -275,9 +275,14 @@ def _why(best: Entry, highest: Entry, ties: Sequence[Entry]) -> str:
     return f"Best: {best.model} ({figures}, the highest of all models)."
 
 
-def marks(entry: Entry) -> str:
-    """What stands behind a row."""
-    return ", ".join(word for word, on in (("best", entry.best), ("front", entry.front)) if on)
+def name_told(entry: Entry) -> str:
+    """Its name; the best is told."""
+    return f"{entry.model} (best)" if entry.best else entry.model
+
+
+def front_told(entry: Entry) -> str:
+    """Whether it is on the front."""
+    return "yes" if entry.front else ""
 
 
 def interval_told(interval: tuple[float, float]) -> str:

@@ -20,7 +20,7 @@ from .search.studies import Past, Study
 from .tracked import tell_news
 from .tracking.protocol import Tracker
 from .training.progress import Progress
-from .trying import Runs, Tried, Trier
+from .trying import Runs, Tried, Trier, epochs_told
 
 DEFAULT_TRIALS = 10
 """Trials of each architecture at most, where no other number is given."""
@@ -40,6 +40,7 @@ class Plan:
     models: tuple[str, ...]
     trials: int
     budget: float | None
+    budget_told: str = ""
 
     @classmethod
     def of(
@@ -58,7 +59,9 @@ class Plan:
             raise SettingsError(f"trials must be 1 or more, was {number!r}.")
         # As a file keeps them, to be compared with what one kept.
         plain = json.loads(json.dumps(given, default=str))
-        return cls(plain, named, number, None if budget is None else seconds_of(budget))
+        seconds = None if budget is None else seconds_of(budget)
+        told = budget if isinstance(budget, str) else f"{seconds:g}s" if seconds else ""
+        return cls(plain, named, number, seconds, told)
 
     def config(self, model: str, chosen: Mapping[str, Any] | None = None) -> Config:
         """All settings of a trial."""
@@ -145,14 +148,13 @@ class Search:
                 self.trier.checkpoint_of(study.name, past.number).unlink(missing_ok=True)
 
     def _tell(self, number: str, settings: str, tried: Tried) -> None:
-        figures = (
-            f"macro F1 {tried.figures['best_val_macro_f1']:.4f} on validation"
+        told = (
+            f"macro F1 {tried.figures['best_val_macro_f1']:.4f} on validation, "
+            f"{epochs_told(tried.epochs)}"
             if tried.figures
             else f"{tried.state}: {tried.reason}"
         )
-        self._progress.note(
-            f"{number}: {figures}, {tried.epochs} epochs, {tried.seconds:.1f} s ({settings})"
-        )
+        self._progress.note(f"{number}: {told}, {tried.seconds:.1f} s ({settings})")
         every = [past for study in self.studies.values() for past in study.past]
         scores = [past.score for past in every if past.score is not None]
         if scores:
@@ -203,7 +205,7 @@ class Search:
             f"{model} {self.schedule.records[model].finished} of {self._plan.trials}"
             for model in unfinished
         )
-        told = [f"The budget of {_budget(self._plan)} is over; trials that are done: {done}."]
+        told = [f"The budget of {self._plan.budget_told} is over; trials that are done: {done}."]
         told += [
             f"{model} has no whole trial and is not on the board: {self._how_far(model)} One takes "
             f"about {told_seconds(self._expected(model))}."
@@ -222,15 +224,16 @@ class Search:
         expected = sum(self._expected(model) for model in self.studies)
         quickest = min(begun, key=self._expected, default=None)
         how_far = f"The quickest was {quickest}: {self._how_far(quickest)} " if quickest else ""
+        budget = self._plan.budget_told
         return SettingsError(
-            f"the budget of {_budget(self._plan)} is too small for one trial. {how_far}Pass about "
+            f"the budget of {budget} is too small for one trial. {how_far}Pass about "
             f"--budget {told_seconds(expected)}; what was trained is kept: --resume {run_id}"
         )
 
     def _how_far(self, model: str) -> str:
         facts = self.studies[model].paused or {}
         epochs, seconds = facts.get("epochs", 0), facts.get("seconds", 0.0)
-        return f"it had {epochs} epoch{'' if epochs == 1 else 's'} in {seconds:.1f} s."
+        return f"it had {epochs_told(epochs)} in {seconds:.1f} s."
 
     def _expected(self, model: str) -> float:
         """Seconds that a trial takes, about, by one that was stopped."""
@@ -248,7 +251,3 @@ def best_of(study: Study) -> Past | None:
         key=lambda past: (past.score, -float(past.facts["best_val_loss"]), -past.number),
         default=None,
     )
-
-
-def _budget(plan: Plan) -> str:
-    return "" if plan.budget is None else told_seconds(plan.budget)

@@ -260,7 +260,7 @@ class Trier:
 
         def stop_if_over() -> None:
             if turn.deadline is not None and time.monotonic() >= turn.deadline:
-                raise _StopTrial("stopped", f"its time was over after {_epochs(epochs)}")
+                raise _StopTrial("stopped", f"its time was over after {epochs_told(epochs)}")
 
         def after_epoch(epoch: Epoch) -> None:
             nonlocal epochs
@@ -271,7 +271,8 @@ class Trier:
                 trial.note(run_id=run_id, seconds=seconds())
             if trial.is_hopeless(epoch.epoch, epoch.val_loss):
                 raise _StopTrial(
-                    "pruned", f"earlier trials had a lower validation loss after {_epochs(epochs)}"
+                    "pruned",
+                    f"earlier trials had a lower validation loss after {epochs_told(epochs)}",
                 )
 
         try:
@@ -338,5 +339,6 @@ def _reason(error: BaseException) -> str:
     return (first or type(error).__name__).removesuffix(".")
 
 
-def _epochs(number: int) -> str:
+def epochs_told(number: int) -> str:
+    """A number of epochs, in words."""
     return f"{number} epoch{'' if number == 1 else 's'}"

@@ -82,14 +82,12 @@ def draw_front(board: Leaderboard, path: Path, title: str) -> None:
         figure.savefig(path, dpi=110)
 
 
-_PLACES = (
-    (12, 8, "left", "bottom"), (12, -8, "left", "top"),
-    (-12, 8, "right", "bottom"), (-12, -8, "right", "top"),
-    (12, 24, "left", "bottom"), (12, -24, "left", "top"),
-    (-12, 24, "right", "bottom"), (-12, -24, "right", "top"),
-    (12, 42, "left", "bottom"), (12, -42, "left", "top"),
-    (-12, 42, "right", "bottom"), (-12, -42, "right", "top"),
-)  # fmt: skip
+_PLACES = tuple(
+    (across, side * up, "left" if across > 0 else "right", "bottom" if side > 0 else "top")
+    for up in (8, 24, 42, 60, 78, 96)
+    for across in (12, -12)
+    for side in (1, -1)
+)
 """Where a name may stand beside its point, in points across and up; the nearest that is free."""
 
 
@@ -124,7 +122,7 @@ def _name_points(entries: tuple[Entry, ...], figure: Any, axes: Any, canvas: Any
                 else None,
                 zorder=4,
             )
-            box = text.get_window_extent(renderer)
+            box = _box_of(text, renderer)
             covered = sum(_common(box, other) for other in taken) + _beyond(box, inside)
             if best is None or covered < best[0]:
                 if best is not None:
@@ -136,6 +134,13 @@ def _name_points(entries: tuple[Entry, ...], figure: Any, axes: Any, canvas: Any
                 break
         assert best is not None
         taken.append(best[2])
+
+
+def _box_of(text: Any, renderer: Any) -> Any:
+    """Of the letters alone, without the line that leads to the point."""
+    from matplotlib.text import Text
+
+    return Text.get_window_extent(text, renderer)
 
 
 def _box(left: float, low: float, right: float, high: float) -> Any:

@@ -47,9 +47,10 @@ class Turn:
 class Schedule:
     """Deals out turns.
 
-    Without a budget the architectures take turns. With one, each is tried once within its share of
-    the time, and then that one is next on which the least time was spent. A trial begins only if
-    there is time for one as long as those of the architecture were so far (their median).
+    Without a budget the architectures take turns. With one, each that has no whole trial gets its
+    share of the time for one, and then that one is next on which the least time was spent. A trial
+    begins only if there is time for one as long as those of the architecture were so far (their
+    median); one that was stopped when its share was over is gone on with in any time.
 
     Args:
         models: the architectures, in their order.
@@ -69,6 +70,7 @@ class Schedule:
         self._trials, self._clock = trials, clock
         self.records: Mapping[str, Record] = {model: Record() for model in models}
         self._end = None if budget is None else clock() + budget
+        self._had_share: set[str] = set()
 
     @property
     def left(self) -> float | None:
@@ -84,8 +86,9 @@ class Schedule:
         left = self._end - self._clock()
         if left <= 0:
             return None
-        new = [m for m in able if not self.records[m].finished and not self.records[m].paused]
+        new = [m for m in able if not self.records[m].whole and m not in self._had_share]
         if new:
+            self._had_share.add(new[0])
             return Turn(new[0], self._clock() + left / len(new))
         fitting = [model for model in able if self.fits(model, left)]
         first = min(fitting, key=lambda model: self.records[model].spent, default=None)

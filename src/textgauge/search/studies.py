@@ -131,7 +131,7 @@ class Study:
             study_name=name,
             direction="maximize",
             load_if_exists=True,
-            pruner=optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, _UNPRUNED_EPOCHS),
+            pruner=optuna.pruners.MedianPruner(_UNPRUNED_TRIALS, _UNPRUNED_EPOCHS + 1),
         )
         if not self._study.trials:
             self._study.enqueue_trial({choice.name: defaults[choice.name] for choice in choices})

@@ -5,7 +5,14 @@ from __future__ import annotations
 import shutil
 
 from ..compared import CompareResult
-from ..leaderboard import Entry, Leaderboard, interval_told, marks, number_told
+from ..leaderboard import (
+    Entry,
+    Leaderboard,
+    front_told,
+    interval_told,
+    name_told,
+    number_told,
+)
 from .register import registered_text
 from .review import missing_text
 from .tables import table
@@ -39,51 +46,35 @@ def compare_text(result: CompareResult, width: int | None = None) -> str:
 
 def _one_table(board: Leaderboard) -> str:
     header = [
-        "", "val. F1", "test F1", "95 %", "test accuracy", "95 %", "train s", "ms/1,000", "MB", "",
+        "", "val. F1", "test F1", "95 %", "test accuracy", "95 %", "train s", "ms/1,000", "MB",
+        "front",
     ]  # fmt: skip
-    return _legend(
-        table(
-            header,
-            [
-                [
-                    each.model,
-                    f"{each.val_macro_f1:.4f}",
-                    f"{each.macro_f1:.4f}",
-                    interval_told(each.macro_f1_interval),
-                    f"{each.accuracy:.4f}",
-                    interval_told(each.accuracy_interval),
-                    *_cost_cells(each),
-                ]
-                for each in board.entries
-            ],
-        )
-    )
+    rows = [
+        [name_told(each), f"{each.val_macro_f1:.4f}", *_test_cells(each, 4), *_cost_cells(each)]
+        for each in board.entries
+    ]
+    return _legend(table(header, rows))
 
 
 def _figures(board: Leaderboard) -> str:
-    return table(
-        ["", "val. F1", "test F1", "95 %", "accuracy", "95 %"],
-        [
-            [
-                each.model,
-                f"{each.val_macro_f1:.3f}",
-                f"{each.macro_f1:.3f}",
-                interval_told(each.macro_f1_interval),
-                f"{each.accuracy:.3f}",
-                interval_told(each.accuracy_interval),
-            ]
-            for each in board.entries
-        ],
-    )
+    rows = [[name_told(each), *_test_cells(each, 3)] for each in board.entries]
+    return table(["on the test part", "F1", "95 %", "accuracy", "95 %"], rows)
 
 
 def _costs(board: Leaderboard) -> str:
-    return _legend(
-        table(
-            ["", "train s", "ms/1,000", "MB", ""],
-            [[each.model, *_cost_cells(each)] for each in board.entries],
-        )
-    )
+    rows = [
+        [name_told(each), f"{each.val_macro_f1:.3f}", *_cost_cells(each)] for each in board.entries
+    ]
+    return _legend(table(["", "val. F1", "train s", "ms/1,000", "MB", "front"], rows))
+
+
+def _test_cells(entry: Entry, digits: int) -> list[str]:
+    return [
+        f"{entry.macro_f1:.{digits}f}",
+        interval_told(entry.macro_f1_interval),
+        f"{entry.accuracy:.{digits}f}",
+        interval_told(entry.accuracy_interval),
+    ]
 
 
 def _cost_cells(entry: Entry) -> list[str]:
@@ -91,7 +82,7 @@ def _cost_cells(entry: Entry) -> list[str]:
         number_told(entry.train_seconds),
         number_told(entry.predict_ms),
         number_told(entry.megabytes),
-        marks(entry),
+        front_told(entry),
     ]
 
 
