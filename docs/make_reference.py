@@ -30,6 +30,7 @@ EXAMPLES = {
     "demo": "textgauge demo",
     "check": "textgauge check notes.csv --text note --label verdict",
     "train": "textgauge train notes.csv --label-names 0=compliant,1=non-compliant",
+    "compare": "textgauge compare notes.csv --models bag,cnn,lstm --trials 5 --budget 10m",
     "evaluate": "textgauge evaluate runs:/RUN_ID/model newer_notes.csv",
     "explain": 'textgauge explain runs:/RUN_ID/model "iron component manufactured in 1999"',
     "score": "textgauge score runs:/RUN_ID/model catalogue.parquet --out scored.parquet",

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("azureml", "databricks", "serve", "spark", "ui")
+EXTRAS = ("azureml", "compare", "databricks", "serve", "spark", "ui")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 

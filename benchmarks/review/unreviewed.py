@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from textgauge import run
+from textgauge import delivering
 from textgauge.cli import main
 from textgauge.data.corpus import LabelledTexts
 from textgauge.review import contenders
@@ -29,9 +29,9 @@ from textgauge.review.rules import Leaf
 
 def judge_only(fitted: Any, config: Any, corpus: Any, simple: Any, asked: Any) -> Any:
     """Take the place of `reviewing.review_model`: the figures, and no more."""
-    from textgauge.reviewing import _probabilities
+    from textgauge.reviewing import probabilities_of
 
-    on_test, fitted_simple = _probabilities(fitted, corpus.test), simple.wait()
+    on_test, fitted_simple = probabilities_of(fitted, corpus.test), simple.wait()
     simple.stop()
     review = contenders.judge(
         config.model.upper(), on_test, fitted_simple, corpus.test, corpus.classes
@@ -60,16 +60,16 @@ def picture_and_history(folder: Path, facts: Any) -> Any:
 
 
 if __name__ == "__main__":
-    write_documents = run.write_documents
+    write_documents = delivering.write_documents
     contenders.evaluate = without_intervals
     contenders.by_texts = lambda *_: ()
     contenders.measure = lambda texts, probabilities, classes, chosen: measure(
         only_one(texts), probabilities[:1], classes, ChosenRule()
     )
-    run.review_model = judge_only
-    run.doubted_labels = lambda *_: LabelIssues(
+    delivering.review_model = judge_only
+    delivering.doubted_labels = lambda *_: LabelIssues(
         pl.DataFrame(), {"suspect": 0, "contradictory": 0}, 0, {}, 0, 0
     )
-    run._look_at_texts = lambda *_: None
-    run.write_documents = picture_and_history
+    delivering._look_at_texts = lambda *_: None
+    delivering.write_documents = picture_and_history
     main(sys.argv[1:])

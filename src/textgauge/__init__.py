@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import explain, export, load, register, score, train, verify
+    from .api import compare, explain, export, load, register, score, train, verify
     from .config import Config
     from .errors import TextgaugeError
     from .estimator import TextClassifier
@@ -26,6 +26,7 @@ __all__ = [
     "Config",
     "TextClassifier",
     "TextgaugeError",
+    "compare",
     "explain",
     "export",
     "load",
@@ -39,6 +40,7 @@ _HOMES = {
     "Config": "config",
     "TextClassifier": "estimator",
     "TextgaugeError": "errors",
+    "compare": "api",
     "explain": "api",
     "export": "api",
     "load": "api",

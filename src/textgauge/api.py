@@ -1,9 +1,10 @@
-"""The commands from Python: train, load, score, explain, export, register, verify."""
+"""The commands from Python: train, compare, load, score, explain, export, register, verify."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from .tracking.protocol import CHAMPION, DEFAULT_ALIAS, Registration
 
 if TYPE_CHECKING:
     from .bundle.predictor import Predictor
+    from .compared import CompareResult
     from .exporting import Exported
     from .registered import Registered
     from .result import TrainResult
@@ -95,6 +97,102 @@ def train(
             spark_folder=spark_folder,
             progress=progress,
         )
+    finally:
+        close(progress)
+
+
+def compare(
+    table: Any,
+    *,
+    models: Sequence[str] | None = None,
+    trials: int | None = None,
+    budget: str | float | None = None,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    register: str | None = None,
+    alias: str = DEFAULT_ALIAS,
+    out: Path | str | None = None,
+    resume: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    quiet: bool = False,
+    started: float | None = None,
+    **settings: Any,
+) -> CompareResult:
+    """Compare several models on a table, as the command `textgauge compare` does.
+
+    Args:
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
+            DataFrame.
+        models: names of architectures; default all that can be trained here.
+        trials: of each architecture at most, the first with its default settings; default 10.
+        budget: the time for all trials together: "10m", or seconds; default as long as they take.
+        experiment: name of the MLflow experiment.
+        tracking_uri: as in `train`.
+        register: name under which the best model is registered, if it proves itself.
+        alias: points to the registered version; for "champion" it may not be worse than the
+            champion there is (see `register`).
+        out: a new folder for the best model, besides the copy that is stored with its run.
+        resume: id of the run of a comparison to go on with.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        quiet: show no progress on standard error.
+        started: `time.monotonic()` when the whole began; default now.
+        **settings: any field of `textgauge.Config` but `model`; what is given is not searched.
+
+    Returns:
+        The result: `leaderboard.entries` (rows; `leaderboard.to_json()` fits a DataFrame), `best`,
+        run and model folder; `to_json()` gives all as plain values. Where the best could not be
+        registered, `registration_problem` says why; all else is whole.
+
+    Raises:
+        SettingsError: a setting or a model is unknown, the budget is too small for one trial, or
+            another comparison is to be gone on with.
+        TableError: the table cannot be read, or not be trained on.
+        MissingPackageError: Optuna is not installed.
+        TrackingError: the tracking store or server refused.
+        TextgaugeError: no trial could be trained.
+
+    """
+    from .comparing import compare as compare_models
+    from .errors import SettingsError, TextgaugeError
+    from .registering import register_run
+    from .terminal.progress import close, progress_for
+
+    if "model" in settings:
+        raise SettingsError(f"name the models to compare: models=[{settings['model']!r}, …].")
+    progress = progress_for(sys.stderr, quiet=quiet)
+    try:
+        result = compare_models(
+            table,
+            settings,
+            models=models,
+            trials=trials,
+            budget=budget,
+            experiment=experiment,
+            tracking_uri=tracking_uri,
+            out=out,
+            resume=resume,
+            encoding=encoding,
+            delimiter=delimiter,
+            progress=progress,
+            started=started,
+        )
+        if register is None:
+            return result
+        try:
+            # The board is whole: what goes wrong now costs none of it.
+            found = register_run(
+                result.best.run_id or "",
+                register,
+                alias=alias,
+                champion_check=alias == CHAMPION,
+                tracking_uri=tracking_uri,
+                progress=progress,
+            )
+        except TextgaugeError as error:
+            return replace(result, registration_problem=str(error))
+        return replace(result, registered=found)
     finally:
         close(progress)
 

@@ -92,6 +92,7 @@ _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Command, s
     "demo": (add.demo, training.demo, "make component notes, train on them, print the review"),
     "check": (add.check, checking.check, "what is in a table and what is wrong with it"),
     "train": (add.train, training.train, "train a classifier on a table, as a tracked run"),
+    "compare": (add.compare, training.compare, "several models side by side, and which is best"),
     "evaluate": (add.evaluate, using.evaluate, "figures of a saved model on another table"),
     "explain": (add.explain, using.explain, "which words moved a decision"),
     "score": (add.score, using.score, "predict every row of a table"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .config import Config
 from .data.corpus import Corpus
+from .review import baselines
 from .review.baselines import Baselines
 from .review.contenders import Review, judge
 from .review.deciding import Asked, choose_rule
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
     from .training.fit import Fitted
 
 
+def start_baselines(stack: ExitStack, corpus: Corpus) -> Baselines:
+    """Begin to fit the baselines; their process lasts as long as `stack` at most."""
+    simple = baselines.start(
+        corpus.train, corpus.test.texts, len(corpus.classes), val_texts=corpus.val.texts
+    )
+    stack.callback(simple.stop)
+    return simple
+
+
 def review_model(
     fitted: Fitted, config: Config, corpus: Corpus, simple: Baselines, asked: Asked
 ) -> tuple[Review, RuleSummary] | tuple[SetReview, None]:
@@ -42,7 +53,7 @@ def review_model(
         asked: what was asked of the decisions.
 
     """
-    on_val, on_test = (_probabilities(fitted, part) for part in (corpus.val, corpus.test))
+    on_val, on_test = (probabilities_of(fitted, part) for part in (corpus.val, corpus.test))
     fitted_simple = simple.wait()
     if corpus.sets is not None:
         return judge_sets(
@@ -69,7 +80,7 @@ def review_model(
     some, rule = texts_to_imitate(corpus.train), review.decision.rule
     rules = summarise(
         some,
-        rule.decide(_probabilities(fitted, some)).label,
+        rule.decide(probabilities_of(fitted, some)).label,
         corpus.test,
         rule.decide(on_test).label,
         corpus.classes,
@@ -114,7 +125,8 @@ def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
     return config.slice_column, corpus.test_slices
 
 
-def _probabilities(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
+def probabilities_of(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:
+    """What a trained model, still in torch, makes of texts. Shape: (texts, classes)."""
     from .bundle.predictor import probabilities_by
     from .training.loop import predict_logits
 

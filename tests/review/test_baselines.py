@@ -168,7 +168,7 @@ def test_of_very_many_texts_a_sample_is_fitted_on_and_the_triples_follow(monkeyp
     # Text t has the label t, and t + 1 rows; every second text a second label.
     index = np.array([0, 0, 1, 2, 2, 3, 4, 4, 5, 6, 6, 7])
     triples = np.stack([index, index, index + 1])
-    some, kept = baselines._sample(texts, triples)
+    some, kept = baselines.sample(texts, triples)
     assert len(some) == 3
     numbers = np.array([int(text.removeprefix("text ")) for text in some])
     assert len(set(numbers)) == 3
@@ -180,7 +180,7 @@ def test_of_very_many_texts_a_sample_is_fitted_on_and_the_triples_follow(monkeyp
 
 def test_a_table_of_usual_size_is_not_sampled():
     texts, triples = pl.Series(["a", "b"]), np.zeros((3, 2), dtype=np.int64)
-    some, kept = baselines._sample(texts, triples)
+    some, kept = baselines.sample(texts, triples)
     assert some is texts
     assert kept is triples
 
@@ -207,7 +207,7 @@ def test_labels_in_doubt_are_found_by_folds_and_the_trained_model(trained, finis
     ends = np.cumsum([len(part) for part in parts])
     out = np.zeros((ends[-1], 2), dtype=np.float32)
     texts = pl.concat([part.texts for part in parts])
-    out_of_sample(texts, triples_of(corpus.train), len(corpus.train), out, baselines._vectorizer)
+    out_of_sample(texts, triples_of(corpus.train), len(corpus.train), out, baselines.vectorizer)
     turned = ends[1] + len(corpus.test) // 2
     sure = np.full((ends[-1] - ends[0], 2), 0.5, dtype=np.float32)
     sure[turned - ends[0]] = 0

@@ -20,7 +20,7 @@ def check(options: argparse.Namespace) -> int:
     if options.table is None:
         options.parser.error("the following arguments are required: TABLE (or --tracking)")
     if options.against is not None:
-        return _compare(options)
+        return _drift(options)
     config = config_of(options)
     how = {"encoding": options.encoding, "delimiter": options.delimiter}
     if options.show_encoding is not None:
@@ -56,14 +56,14 @@ def check(options: argparse.Namespace) -> int:
     return 0 if report.ok else 1
 
 
-def _compare(options: argparse.Namespace) -> int:
-    from ..comparing import compare_table
+def _drift(options: argparse.Namespace) -> int:
     from ..config import Config
+    from ..drifting import drift_of_table
 
     config = config_of(options)  # What is wrong with the settings is told first.
     # Only what was named: the model knows its columns, and a table needs no labels.
     given = {**(Config.read_toml(options.config) if options.config else {}), **vars(options)}
-    found = compare_table(
+    found = drift_of_table(
         options.table,
         options.against,
         text=given.get("text"),

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
 
 def config_of(options: argparse.Namespace) -> Config:
     """Settings of the file named by --config, overruled by those on the command line."""
+    from ..config import Config
+
+    file: Path | None = getattr(options, "config", None)
+    return Config.from_mapping(settings_of(options), origin=str(file) if file else "textgauge")
+
+
+def settings_of(options: argparse.Namespace) -> dict[str, Any]:
+    """The settings that were given, in the file or on the command line, not yet checked."""
     import dataclasses
 
     from ..config import Config
@@ -22,8 +30,7 @@ def config_of(options: argparse.Namespace) -> Config:
     file: Path | None = getattr(options, "config", None)
     values = Config.read_toml(file) if file else {}
     fields = {field.name for field in dataclasses.fields(Config)}
-    values |= {name: value for name, value in vars(options).items() if name in fields}
-    return Config.from_mapping(values, origin=str(file) if file else "textgauge")
+    return values | {name: value for name, value in vars(options).items() if name in fields}
 
 
 def progress_of(options: argparse.Namespace) -> Progress:

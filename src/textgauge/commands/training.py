@@ -1,4 +1,4 @@
-"""`train` and `demo`."""
+"""`train`, `demo` and `compare`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .shared import config_of, engine_of, print_json, progress_of, tracking_uri_of
+from ..errors import TrackingError
+from ..tracking.protocol import DEFAULT_ALIAS
+from .shared import (
+    config_of,
+    engine_of,
+    print_json,
+    progress_of,
+    settings_of,
+    tracking_uri_of,
+)
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -37,6 +46,45 @@ def demo(options: argparse.Namespace) -> int:
     # Whole years are held out: the test asks about years that train has never seen.
     config = Config(label_names=LABEL_NAMES, group_column="year")
     return _run_training(path, config, options)
+
+
+def compare(options: argparse.Namespace) -> int:
+    """Compare several models on a table; 1 where the best was to be registered and was not."""
+    from ..api import compare
+    from ..terminal.leaderboard import compare_text
+    from ..terminal.review import missing_text
+
+    config_of(options)  # What is wrong with the settings is told with the file's name.
+    registration = _registration(options)
+    if registration is not None and registration.alias is None:
+        options.parser.error("--no-alias: compare registers with an alias; name it with --alias")
+    settings = {name: value for name, value in settings_of(options).items() if name != "model"}
+    result = compare(
+        options.table,
+        models=options.models,
+        trials=options.trials,
+        budget=options.budget,
+        experiment=options.experiment,
+        tracking_uri=tracking_uri_of(options),
+        register=None if registration is None else registration.name,
+        alias=DEFAULT_ALIAS if registration is None else registration.alias or DEFAULT_ALIAS,
+        out=options.out,
+        resume=options.resume,
+        encoding=options.encoding,
+        delimiter=options.delimiter,
+        quiet=options.quiet,
+        started=_STARTED,
+        **settings,
+    )
+    if options.json:
+        print_json(result.to_json())
+        for text in missing_text(result.run):
+            print(f"warning: {text}", file=sys.stderr)
+    else:
+        print(compare_text(result))
+    if result.registration_problem is not None:
+        raise TrackingError(f"the best model is not registered: {result.registration_problem}")
+    return 0 if result.registered is None or result.registered.registered else 1
 
 
 def _run_training(

@@ -2,13 +2,14 @@
 
 from .runs import export, register, sync, ui, verify
 from .shared import Parser, ShowVersion
-from .training import check, demo, train
+from .training import check, compare, demo, train
 from .using import evaluate, explain, score, serve
 
 __all__ = [
     "Parser",
     "ShowVersion",
     "check",
+    "compare",
     "demo",
     "evaluate",
     "explain",

@@ -79,9 +79,10 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--freeze-vectors", action="store_true", help="do not train them further", **given
     )
     model = parser.add_argument_group("model and training")
-    model.add_argument(
-        "--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given
-    )
+    if "models" not in groups:  # Who compares several names them otherwise.
+        model.add_argument(
+            "--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given
+        )
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
         ("hidden-size", int, "width of the state (100)"),
@@ -189,6 +190,11 @@ def run_options(parser: argparse.ArgumentParser) -> None:
     tracking = parser.add_argument_group("tracking")
     tracking.add_argument("--experiment", metavar="NAME", help="MLflow experiment (textgauge)")
     store_options(tracking)  # type: ignore[arg-type]
+    _registration_options(tracking)
+    tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")
+
+
+def _registration_options(tracking: Any) -> None:
     tracking.add_argument(
         "--register", metavar="NAME", help="register the model (Unity Catalog: CATALOG.SCHEMA.NAME)"
     )
@@ -201,4 +207,3 @@ def run_options(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="set none (in Unity Catalog only a model's owner may)",
     )
-    tracking.add_argument("--out", type=Path, metavar="DIR", help="a new folder for the model")

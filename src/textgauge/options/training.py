@@ -63,6 +63,38 @@ def check(parser: argparse.ArgumentParser) -> None:
     output_options(parser)
 
 
+def compare(parser: argparse.ArgumentParser) -> None:
+    """Options of `textgauge compare`."""
+    parser.add_argument("table", metavar="TABLE", help=TABLE_HELP)
+    search = parser.add_argument_group("what is compared")
+    search.add_argument(
+        "--models",
+        type=_names,
+        metavar="NAME,…",
+        help="architectures: bag, cnn, lstm (default: all that can be trained here)",
+    )
+    search.add_argument(
+        "--trials",
+        type=positive,
+        metavar="N",
+        help="of each architecture at most, the first with its default settings (10)",
+    )
+    search.add_argument(
+        "--budget",
+        metavar="TIME",
+        help="for all trials together: 90s, 10m, 2h (default: as long as they take)",
+    )
+    search.add_argument("--resume", metavar="RUN", help="go on with the run of a comparison")
+    config_options(parser, "table", "training", "models")
+    run_options(parser)
+    input_options(parser)
+    output_options(parser)
+
+
+def _names(value: str) -> list[str]:
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 def train(parser: argparse.ArgumentParser) -> None:
     """Options of `textgauge train`."""
     parser.add_argument("table", metavar="TABLE", help=TABLE_HELP + SPARK_TABLE_HELP)

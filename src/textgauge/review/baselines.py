@@ -1,23 +1,20 @@
 """The simple classifiers that stand beside every deep one, fitted in a process of their own.
 
-scikit-learn takes longer to import than a small model to train, so the baselines run beside the
-training: `start` writes the texts to a temporary folder and begins, `Baselines.wait` reads
-what came out. They see the training part only; the test texts go in without their labels.
+They run beside the training (see `beside`): `start` begins, `Baselines.wait` reads what came out.
+They see the training part only; the test texts go in without their labels.
 
-The process then predicts every text by models that did not see it, and waits: once the trained
+The process then predicts every text by models that did not see it, and waits: once a trained
 model has been judged, `Baselines.doubt_labels` hands over its probabilities and the other labels,
-and `Baselines.doubts` reads which labels are in doubt.
+and `Baselines.doubts` reads which labels are in doubt; the same for the next model.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
+import shutil
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +24,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..data.corpus import LabelledTexts
-from ..errors import TextgaugeError
+from .beside import Beside
 from .folds import out_of_sample
 from .label_issues import distinct, find_doubts
 
@@ -41,8 +38,6 @@ MAX_TEXTS = 100_000
 MOST_CELLS = 10_000_000
 """Texts times labels that logistic regression is fitted on at most where a text has any number of
 labels: there it is one fit a label."""
-
-_ERRORS = "errors.txt"
 
 
 @dataclass(frozen=True)
@@ -66,11 +61,10 @@ class Baseline:
     on_val: npt.NDArray[np.float32] | None = None
 
 
-class Baselines:
+class Baselines(Beside):
     """The baselines at work in their own process."""
 
-    def __init__(self, folder: tempfile.TemporaryDirectory[str], process: subprocess.Popen[bytes]):
-        self._folder, self._process = folder, process
+    _fitted: list[Baseline] | None = None
 
     def wait(self) -> list[Baseline]:
         """The finished baselines, the simplest first.
@@ -79,44 +73,41 @@ class Baselines:
             TextgaugeError: the process ended without a result.
 
         """
-        self._hear("the baselines could not be fitted")
-        folder = Path(self._folder.name)
-        results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-        return [
-            Baseline(
-                result["name"],
-                np.load(folder / f"{index}.npy", allow_pickle=False),
-                result["seconds"],
-                result["fitted_on"],
-                np.load(folder / f"val_{index}.npy", allow_pickle=False)
-                if (folder / f"val_{index}.npy").exists()
-                else None,
-            )
-            for index, result in enumerate(results)
-        ]
+        if self._fitted is None:
+            self.hear("the baselines could not be fitted")
+            results = json.loads((self.path / "results.json").read_text(encoding="utf-8"))
+            self._fitted = [
+                Baseline(
+                    result["name"],
+                    np.load(self.path / f"{index}.npy", allow_pickle=False),
+                    result["seconds"],
+                    result["fitted_on"],
+                    np.load(self.path / f"val_{index}.npy", allow_pickle=False)
+                    if (self.path / f"val_{index}.npy").exists()
+                    else None,
+                )
+                for index, result in enumerate(results)
+            ]
+        return self._fitted
 
     def doubt_labels(
         self, others: Sequence[LabelledTexts], probabilities: Sequence[npt.NDArray[np.float32]]
     ) -> None:
         """Begin to find the labels in doubt, of train too; to be called after `wait`.
 
+        May be called for one model after the other, each time with `doubts` behind.
+
         Args:
             others: validation and test, whose texts were given to `start`.
             probabilities: of the trained model for these. Shape of each: (its texts, classes).
 
         """
-        folder = Path(self._folder.name)
         for index, (part, found) in enumerate(zip(others, probabilities, strict=True)):
             once, first = distinct(part)
             triples = np.stack([once.text_index, once.label, once.count])
-            np.save(folder / f"triples_{index}.npy", triples, allow_pickle=False)
-            np.save(folder / f"model_{index}.npy", found[first], allow_pickle=False)
-        try:
-            assert self._process.stdin is not None
-            self._process.stdin.write(b"go\n")
-            self._process.stdin.flush()
-        except OSError:
-            pass  # It has ended: `doubts` tells why.
+            np.save(self.path / f"triples_{index}.npy", triples, allow_pickle=False)
+            np.save(self.path / f"model_{index}.npy", found[first], allow_pickle=False)
+        self.go_on()
 
     def doubts(self) -> pl.DataFrame:
         """What `label_issues.find_doubts` found, over the distinct texts of train and the others.
@@ -125,29 +116,8 @@ class Baselines:
             TextgaugeError: the process ended without a result.
 
         """
-        self._hear("the labels could not be examined")
-        return pl.read_ipc((Path(self._folder.name) / "doubts.arrow").read_bytes())
-
-    def _hear(self, failure: str) -> None:
-        """Wait until the process says that the next of its results is written."""
-        assert self._process.stdout is not None
-        if not self._process.stdout.readline():
-            self._process.wait()
-            said = (Path(self._folder.name) / _ERRORS).read_text("utf-8", errors="replace")
-            last = said.strip().splitlines()[-1:] or ["no message"]
-            self.stop()
-            raise TextgaugeError(f"{failure}: {last[0]}")
-
-    def stop(self) -> None:
-        """End the process if it still runs, and clean up."""
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(BrokenPipeError):
-                    pipe.close()
-        self._folder.cleanup()
+        self.hear("the labels could not be examined")
+        return pl.read_ipc((self.path / "doubts.arrow").read_bytes())
 
 
 def start(
@@ -162,34 +132,15 @@ def start(
     `val_texts` are looked at for labels in doubt only, and without their labels, too. Where a text
     has any number of labels, none is doubted, and the baselines predict for them instead.
     """
-    folder = tempfile.TemporaryDirectory(prefix="textgauge-baselines-")
-    path = Path(folder.name)
     val = pl.Series([], dtype=pl.String) if val_texts is None else val_texts
-    for name, texts in (("train", train.texts), ("val", val), ("test", test_texts)):
-        pl.DataFrame({"text": texts}).write_ipc(path / f"{name}.arrow")
-    triples = np.stack(train.cells)
-    np.save(path / "triples.npy", triples, allow_pickle=False)
     has_sets = train.sets is not None
-    if has_sets:
-        np.save(path / "rows.npy", train.text_rows, allow_pickle=False)
-    # Into a file: a pipe that nobody reads could fill up.
-    with (path / _ERRORS).open("wb") as errors:
-        process = subprocess.Popen(
-            # -P: a file of the user's that is called like a module must not be imported.
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                __name__,
-                str(path),
-                str(classes),
-                *(["sets"] if has_sets else []),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-        )
-    return Baselines(folder, process)
+    return Baselines(
+        __name__,
+        {"train": train.texts, "val": val, "test": test_texts},
+        np.stack(train.cells),
+        rows=train.text_rows if has_sets else None,
+        arguments=(str(classes), *(["sets"] if has_sets else [])),
+    )
 
 
 def fit_majority(
@@ -219,14 +170,14 @@ def fit_tfidf_lr(
     from sklearn.linear_model import LogisticRegression
 
     text_index, label, count = triples
-    vectorizer = _vectorizer()
+    tfidf = vectorizer()
     try:
-        features = vectorizer.fit_transform(train.to_list())
+        features = tfidf.fit_transform(train.to_list())
     except ValueError:  # "empty vocabulary": texts of nothing but signs.
         return fit_majority(label, count, len(test), classes)
     regression = LogisticRegression(C=10, max_iter=300)
     regression.fit(features[text_index], label, sample_weight=count)
-    found = regression.predict_proba(vectorizer.transform(test.to_list()))
+    found = regression.predict_proba(tfidf.transform(test.to_list()))
     probabilities = np.zeros((len(test), classes), dtype=np.float32)
     probabilities[:, regression.classes_] = found
     return probabilities
@@ -267,12 +218,12 @@ def fit_sets_tfidf_lr(
     from sklearn.linear_model import LogisticRegression
 
     found = [fit_shares(triples, rows, len(each), classes) for each in others]
-    vectorizer = _vectorizer()
+    words = vectorizer()
     try:
-        features = vectorizer.fit_transform(train.to_list())
+        features = words.fit_transform(train.to_list())
     except ValueError:  # "empty vocabulary": texts of nothing but signs.
         return found
-    asked = [vectorizer.transform(each.to_list()) for each in others]
+    asked = [words.transform(each.to_list()) for each in others]
     for label in range(classes):
         mine = triples[:, triples[1] == label]
         positive = np.zeros(len(train), dtype=np.int64)
@@ -294,7 +245,7 @@ def fit_sets_tfidf_lr(
     return found
 
 
-def _vectorizer(**more: Any) -> Any:
+def vectorizer(**more: Any) -> Any:
     """TF-IDF over words and word pairs."""
     from sklearn.feature_extraction.text import TfidfVectorizer
 
@@ -311,9 +262,10 @@ def _drawn(texts: int, most: int) -> npt.NDArray[np.int64]:
     return np.sort(np.random.default_rng(0).permutation(texts)[:most])
 
 
-def _sample(
+def sample(
     texts: pl.Series, triples: npt.NDArray[np.int64], most: int | None = None
 ) -> tuple[pl.Series, npt.NDArray[np.int64]]:
+    """The texts that simple classifiers are fitted on, `most` at most, and their triples."""
     most = MAX_TEXTS if most is None else most
     if len(texts) <= most:
         return texts, triples
@@ -329,7 +281,7 @@ def _fit_sets(path: Path, classes: int) -> None:
     train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
     triples, rows = (np.load(path / f"{n}.npy", allow_pickle=False) for n in ("triples", "rows"))
     most = min(MAX_TEXTS, max(MOST_CELLS // classes, 1_000))
-    some, some_triples = _sample(train, triples, most)
+    some, some_triples = sample(train, triples, most)
     some_rows = rows[_drawn(len(train), most)]
     others, results = (val, test), []
     work: list[tuple[str, int, Callable[[], list[npt.NDArray[np.float32]]]]] = [
@@ -363,7 +315,7 @@ def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "
     path, number = Path(folder), int(classes)
     train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
     triples = np.load(path / "triples.npy", allow_pickle=False)
-    some, some_triples = _sample(train, triples)
+    some, some_triples = sample(train, triples)
     work: list[tuple[str, int, Callable[[], npt.NDArray[np.float32]]]] = [
         (MAJORITY, len(train), lambda: fit_majority(triples[1], triples[2], len(test), number)),
         (TFIDF_LR, len(some), lambda: fit_tfidf_lr(some, some_triples, test, number)),
@@ -376,37 +328,39 @@ def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "
         results.append({"name": name, "seconds": seconds, "fitted_on": fitted_on})
     (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     tell("baselines")
-    if _doubt_labels(path, LabelledTexts(train, *triples), (val, test), number):
+    for doubts in _doubts(path, LabelledTexts(train, *triples), (val, test), number):
+        doubts.write_ipc(path / "doubts.arrow")
         tell("doubts")
 
 
-def _doubt_labels(
+def _doubts(
     path: Path, train: LabelledTexts, others: Sequence[pl.Series], classes: int
-) -> bool:
-    """Find the labels in doubt once the other parts' labels are there; False if none come."""
+) -> Iterator[pl.DataFrame]:
+    """The labels in doubt, each time that the other parts' labels and a model's answers come."""
     train, _ = distinct(train)
-    triples = [np.stack([train.text_index, train.label, train.count])]
+    known = np.stack([train.text_index, train.label, train.count])
     parts = [train.texts, *(texts.unique(maintain_order=True) for texts in others)]
     ends = np.cumsum([len(part) for part in parts])
     probabilities = np.lib.format.open_memmap(
         path / "probabilities.npy", mode="w+", dtype=np.float32, shape=(int(ends[-1]), classes)
     )
-    out_of_sample(pl.concat(parts), triples[0], len(train), probabilities, _vectorizer)
+    out_of_sample(pl.concat(parts), known, len(train), probabilities, vectorizer)
+    probabilities.flush()
     import cleanlab.filter  # noqa: F401 - while the training still runs
 
-    if not sys.stdin.buffer.readline():
-        return False
-    for index, begin in enumerate(ends[:-1]):
-        model = np.load(path / f"model_{index}.npy", mmap_mode="r", allow_pickle=False)
-        # Neither is as good as both.
-        part = probabilities[begin : begin + len(model)]
-        part += model
-        part /= 2
-        found = np.load(path / f"triples_{index}.npy", allow_pickle=False)
-        found[0] += begin
-        triples.append(found)
-    find_doubts(np.concatenate(triples, axis=1), probabilities).write_ipc(path / "doubts.arrow")
-    return True
+    while sys.stdin.buffer.readline():
+        shutil.copyfile(path / "probabilities.npy", path / "both.npy")  # For the next model, too.
+        triples, both = [known], np.load(path / "both.npy", mmap_mode="r+", allow_pickle=False)
+        for index, begin in enumerate(ends[:-1]):
+            model = np.load(path / f"model_{index}.npy", mmap_mode="r", allow_pickle=False)
+            # Neither is as good as both.
+            part = both[begin : begin + len(model)]
+            part += model
+            part /= 2
+            found = np.load(path / f"triples_{index}.npy", allow_pickle=False)
+            found[0] += begin
+            triples.append(found)
+        yield find_doubts(np.concatenate(triples, axis=1), both)
 
 
 if __name__ == "__main__":

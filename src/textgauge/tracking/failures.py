@@ -16,6 +16,11 @@ from ..errors import TrackingError
 from ..installed import how_to_get, is_slim
 from .sqlite_store import explain_sqlite
 
+
+class NotYetError(TrackingError):
+    """Something else has to come first; the same may go well later."""
+
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _RUN = re.compile(r"Run (?:with id=|')(\w+)'? not found")
@@ -185,6 +190,8 @@ def is_unauthorised(error: BaseException) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Whether the same may go well later: the server is down, slow, busy, or cannot be reached."""
     layers = list(_layers(error))
+    if isinstance(layers[0], NotYetError):
+        return True
     if isinstance(layers[0], TrackingError) or _is_certificate(layers):
         return False
     status = status_of(error)

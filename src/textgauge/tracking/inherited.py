@@ -20,6 +20,9 @@ from .sqlite_store import sqlite_path
 RUN_TAG = "textgauge.run_id"
 """On every run: its id in the local store. By it a run is found again on a server."""
 
+PARENT_TAG = "mlflow.parentRunId"
+"""MLflow's own: the run that a run stands below, by its id where both are."""
+
 _OF_A_JOB = (
     "MLFLOW_TRACKING_TOKEN",
     "MLFLOW_RUN_ID",

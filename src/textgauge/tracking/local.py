@@ -56,6 +56,7 @@ class LocalTracker:
 
         """
         self.destination = destination
+        self._lock_patience = lock_patience
         self._silence_patience = silence_patience
         self._changed = threading.Condition()
         self._failure: TrackingError | None = None
@@ -80,6 +81,7 @@ class LocalTracker:
             tracking_uri=destination.tracking_uri,
             experiment=destination.experiment,
             run_id=destination.run_id,
+            parent=destination.parent,
             keep_open=destination.keep_open,
             server=None if destination.server is None else asdict(destination.server),
             registration=(
@@ -153,6 +155,22 @@ class LocalTracker:
         if not there and self._failure is None:
             raise self._too_slow()
         return self._result()
+
+    def child(self, run_id: str | None = None) -> LocalTracker:
+        """See `Tracker.child`."""
+        own, server = self.ready(), self.destination.server
+        below = replace(
+            self.destination,
+            experiment=own.experiment,
+            run_id=run_id,
+            parent=own.run_id,
+            keep_open=False,
+            server=None if server is None else replace(server, run_id=None),
+            registration=None,
+        )
+        return LocalTracker(
+            below, lock_patience=self._lock_patience, silence_patience=self._silence_patience
+        )
 
     def end(self, status: Status = "FINISHED") -> RunRecord:
         """See `Tracker.end`."""

@@ -16,7 +16,7 @@ from urllib.request import url2pathname
 from ..errors import TrackingError
 from .experiments import find_or_create
 from .failures import is_missing
-from .inherited import RUN_TAG, may_write_into
+from .inherited import PARENT_TAG, RUN_TAG, may_write_into
 from .model_folder import make_model_folder
 from .protocol import MODEL_FOLDER, Registration
 from .registry import register_version
@@ -130,7 +130,7 @@ class MlflowRun:
         if run is not None and may_write_into(run):
             return
         if run is not None and run.info.lifecycle_stage == "active":
-            self._first_tags["mlflow.parentRunId"] = self._existing_run_id
+            self._first_tags[PARENT_TAG] = self._existing_run_id
             self.experiment = self._client.get_experiment(run.info.experiment_id).name
         self._existing_run_id, self._keep_open = None, False
 

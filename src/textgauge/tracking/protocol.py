@@ -64,6 +64,7 @@ class Destination:
         tracking_uri: of the store that the run is written to.
         experiment: its name; servers may give it another form.
         run_id: a run in the store that exists already and is gone on with, in its own experiment.
+        parent: id of the run in the store that a new run stands below.
         keep_open: that run is the user's own: it is written into, but never ended.
         server: shall have all that the store gets.
         registration: of the model, wherever the run goes.
@@ -72,6 +73,7 @@ class Destination:
     tracking_uri: str
     experiment: str
     run_id: str | None = None
+    parent: str | None = None
     keep_open: bool = False
     server: ServerAddress | None = None
     registration: Registration | None = None
@@ -193,6 +195,17 @@ class Tracker(Protocol):
 
         Raises TrackingError if it could not be created, or is not there within `timeout` seconds;
         the latter is no failure, and `timeout=0` merely asks.
+        """
+
+    def child(self, run_id: str | None = None) -> Tracker:
+        """A tracker for a run that stands below this one, wherever this one goes.
+
+        Waits until this run is there; raises TrackingError as `ready` does. The child has to be
+        ended before its parent is.
+
+        Args:
+            run_id: a child that exists already and is gone on with; its id in the local store.
+
         """
 
     def end(self, status: Status = "FINISHED") -> RunRecord:

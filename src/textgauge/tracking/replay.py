@@ -20,8 +20,8 @@ from typing import Any
 
 from ..errors import TrackingError
 from .experiments import find_or_create
-from .failures import capital, is_missing, is_unauthorised
-from .inherited import RUN_TAG, may_write_into
+from .failures import NotYetError, capital, is_missing, is_unauthorised
+from .inherited import PARENT_TAG, RUN_TAG, may_write_into
 from .journal import Entry, Journal
 from .limits import Shortened
 from .mlflow_run import local_folder
@@ -127,7 +127,7 @@ class Replay:
             self._held = ask_what_it_holds(self._client, server_run_id)
         to = ServerRun(self._client, self._server, server_run_id, self._held, self._on_progress)
         folder = local_folder(run.info.artifact_uri) or Path()
-        shortened = send_tags(to, run, keep_open=entry.keep_open)
+        shortened = send_tags(to, run, parent=self._parent(run), keep_open=entry.keep_open)
         shortened += send_params(to, run)
         shortened += send_metrics(to, run, self._store, ended=ended)
         kept_whole = self._keep_whole(shortened, folder)
@@ -171,7 +171,7 @@ class Replay:
         tags = {RUN_TAG: entry.run_id}
         if inherited is not None:
             self._experiment_id = inherited.info.experiment_id
-            tags["mlflow.parentRunId"] = inherited.info.run_id
+            tags[PARENT_TAG] = inherited.info.run_id
         else:
             self._experiment_id = find_or_create(self._client, self.experiment, self._server.uri)
         # Asked before, and perhaps the run was created and only the answer got lost.
@@ -182,6 +182,9 @@ class Replay:
 
     def _create_run(self, tags: dict[str, str]) -> str:
         run = self._store.get_run(self.entry.run_id)
+        if (parent := self._parent(run)) is not None:
+            # From its first moment on, as nested runs of MLflow have it.
+            tags = {**tags, PARENT_TAG: parent}
         self.entry = self._journal.update(self.entry, tried=True)
         with asking_once():
             created = self._client.create_run(
@@ -192,6 +195,24 @@ class Replay:
             )
         self._held = Held(tags=tags, files=set(), status=OPEN)
         return str(created.info.run_id)
+
+    def _parent(self, run: Any) -> str | None:
+        """The id on the server of the run that this one stands below; None where it has none there.
+
+        Raises NotYetError while the server lacks it, TrackingError if it refused it.
+        """
+        above = run.data.tags.get(PARENT_TAG)
+        entry = None if above is None else self._journal.find(above, self.entry.uri)
+        if entry is None or entry.run_id != above:
+            return None  # It was not meant to go there.
+        if entry.server_run_id is None and entry.state == "refused":
+            raise TrackingError(
+                f"The run {above}, which the run {run.info.run_id} is a part of, is not on its "
+                f"server. Send it first: textgauge sync {above}."
+            )
+        if entry.server_run_id is None:
+            raise NotYetError(f"The run {above}, which has to come first, is not there yet.")
+        return entry.server_run_id
 
     def _find_run(self, run_id: str) -> Any | None:
         try:

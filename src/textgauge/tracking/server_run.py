@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .failures import is_missing
+from .inherited import PARENT_TAG
 from .limits import Shortened, fit_metrics, fit_params, fit_tags
 from .servers import Server, asking_once
 
@@ -74,18 +75,21 @@ def ask_what_it_holds(client: Any, run_id: str) -> Held:
     return held
 
 
-def send_tags(to: ServerRun, run: Any, *, keep_open: bool) -> list[Shortened]:
+def send_tags(to: ServerRun, run: Any, *, parent: str | None, keep_open: bool) -> list[Shortened]:
     """Send new and changed tags; gives those that the server cannot hold whole.
 
     Args:
         to: the run on the server.
         run: as the local store holds it.
+        parent: the id there of the run that it stands below, if it does.
         keep_open: the run there is the user's own: name, user and source stay theirs.
 
     """
     from mlflow.entities import RunTag
 
-    tags = run.data.tags
+    tags = {key: value for key, value in run.data.tags.items() if key != PARENT_TAG}
+    if parent is not None:
+        tags[PARENT_TAG] = parent
     if keep_open:
         tags = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
     fitting, shortened = fit_tags(tags, to.held.tags, to.server.limits)

@@ -29,6 +29,7 @@ from typing import IO, Any, NoReturn
 
 from ..errors import TrackingError
 from .failures import explain
+from .inherited import PARENT_TAG
 from .journal import DESTINATION_TAG, Entry, Journal, lock_run
 from .mlflow_import import import_client
 from .mlflow_run import ENDED_TAG, Event, MlflowRun
@@ -142,6 +143,8 @@ class _Service:
         if not (store.exists() and store.stat().st_size):
             _create_store(client_class, store)
         tags = {} if self._server is None else {DESTINATION_TAG: self._server.uri}
+        if event["parent"] is not None:
+            tags[PARENT_TAG] = event["parent"]
         registration = event["registration"]
         self._client = client_class(address)
         run = MlflowRun(

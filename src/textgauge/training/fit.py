@@ -67,10 +67,21 @@ def fit(
     *,
     progress: Progress | None = None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_step: Callable[[], None] = lambda: None,
     on_checkpoint: Callable[[Checkpoint], None] = lambda checkpoint: None,
     start_from: Checkpoint | None = None,
 ) -> Fitted:
     """Train the configured model on the corpus' train part, stopping by its validation part.
+
+    Args:
+        corpus: the texts.
+        encoder: what reads them.
+        config: the settings.
+        progress: is told how far it is.
+        on_epoch: called after each epoch; what it raises ends the training.
+        on_step: likewise after each step.
+        on_checkpoint: called after each epoch, before `on_epoch`, with a state to go on from.
+        start_from: such a state; after the last epoch, nothing is left but to calibrate.
 
     Raises:
         TableError: the word vectors cannot be read.
@@ -89,6 +100,10 @@ def fit(
         progress.epoch(epoch)
         on_epoch(epoch)
 
+    def after_step(step: int, steps: int) -> None:
+        progress.step(step, steps)
+        on_step()
+
     weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
     if isinstance(model, LinearClassifier):
         trained = train_linear(model, encoder, train, val, config, weights)
@@ -103,7 +118,7 @@ def fit(
             plan_of(config),
             world=Alone(device_named(config.device)),
             on_epoch=after_epoch,
-            on_step=progress.step,
+            on_step=after_step,
             on_checkpoint=on_checkpoint,
             start_from=start_from,
         )

@@ -1,0 +1,1 @@
+"""Which settings are tried, in which order, and for how long."""
