@@ -184,6 +184,7 @@ class MemoryTracker:
         self.ended: str | None = None
         self.registration: Registration | None = None
         self.metrics: dict[str, list[tuple[int | None, float]]] = {}
+        self.children: list[MemoryTracker] = []
         self._fail_after = fail_after
 
     @property
@@ -228,6 +229,12 @@ class MemoryTracker:
 
     def ready(self, timeout: float | None = None) -> RunRecord:
         return RunRecord(self.run_id, "1", "textgauge", "memory", "http://127.0.0.1/a")
+
+    def child(self, run_id: str | None = None) -> MemoryTracker:
+        if run_id is not None:
+            return next(each for each in self.children if each.run_id == run_id)
+        self.children.append(MemoryTracker(f"{self.run_id[:-2]}{len(self.children) + 1:02x}"))
+        return self.children[-1]
 
     def end(self, status: str = "FINISHED") -> RunRecord:
         self.told.append(("end", status))
@@ -293,6 +300,22 @@ class MajorityHere:
             np.concatenate(every),
             suspects=lambda label, _: np.zeros(len(label), dtype=np.bool_),
         )
+
+    def stop(self) -> None: ...
+
+
+class PeersHere:
+    """The peers of a comparison, in this process: they know the most frequent label."""
+
+    def __init__(self, train: Any, val: pl.Series, test: pl.Series, costs: pl.Series) -> None:
+        self._most = int(np.bincount(train.label, train.count).argmax())
+        self._val, self._test = len(val), len(test)
+
+    def measure(self) -> list[Any]:
+        from textgauge.review.peers import Peer
+
+        answers = (np.full(number, self._most) for number in (self._val, self._test))
+        return [Peer("most frequent", *answers, 0.01, 0.001, 1.0, 1)]
 
     def stop(self) -> None: ...
 

@@ -80,6 +80,7 @@ def quick(
     """Train in this process, a second or so each time."""
     trainings = Quick()
     monkeypatch.setattr("textgauge.run.open_tracker", trainings.open)
+    monkeypatch.setattr("textgauge.comparing.open_tracker", trainings.open)
     yield trainings
     # Whatever happened, no training may leave its temporary folders behind.
     assert not list(workplace.glob(".*-*")), sorted(workplace.iterdir())

@@ -42,7 +42,7 @@ def test_all_that_is_wrong_with_the_models_is_told_at_once() -> None:
     with pytest.raises(SettingsError) as error:
         models_named(["lsmt", "cnn", "cnn"], {})
     assert str(error.value).splitlines() == [
-        "there is no model 'lsmt'; there are bag, cnn, lstm. Did you mean 'lstm'?",
+        "there is no model 'lsmt'; there are bag, cnn, linear, lstm. Did you mean 'lstm'?",
         "the model 'cnn' is named twice; once is enough.",
     ]
     with pytest.raises(SettingsError, match="name at least one model"):

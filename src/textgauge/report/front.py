@@ -140,6 +140,7 @@ def _box_of(text: Any, renderer: Any) -> Any:
     """Of the letters alone, without the line that leads to the point."""
     from matplotlib.text import Text
 
+    text.update_positions(renderer)
     return Text.get_window_extent(text, renderer)
 
 
