@@ -333,7 +333,10 @@ def test_going_on_with_another_comparison_is_refused_and_the_run_stays_as_it_is(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--models", "lsmt"], "there is no model 'lsmt'; there are bag, cnn, lstm. Did you mean"),
+        (
+            ["--models", "lsmt"],
+            "there is no model 'lsmt'; there are bag, cnn, linear, lstm. Did you mean",
+        ),
         (["--models", "bag,bag"], "the model 'bag' is named twice"),
         (["--models", ","], "name at least one model"),
         (["--budget", "ten"], "the budget must be a time such as 90s, 10m or 2h"),

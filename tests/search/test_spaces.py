@@ -58,6 +58,7 @@ def test_the_default_is_all_that_can_be_trained_here(monkeypatch: pytest.MonkeyP
         {
             "bag": Space((LogScale("lr", 0.1, 1),)),
             "cnn": Space((), packages=("no_such_package",), extra="encoder"),
+            "linear": Space((), packages=("no_such_package",), extra="encoder"),
             "lstm": Space((), settings=("vectors",)),
         },
     )

@@ -151,6 +151,18 @@ def test_a_second_training_gives_the_same_weights():
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_checkpoint_is_the_whole_training():
+    corpus, kept, told = corpus_of(), [], []
+    config = Config(model="linear")
+    encoder = learn_encoder(corpus.train.texts, config)
+    first = fit(corpus, encoder, config, on_checkpoint=kept.append, on_epoch=told.append)
+    again = fit(corpus, encoder, config, start_from=kept[0], on_epoch=told.append)
+    one, other = first.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert again.trained == first.trained
+    assert told == list(first.trained.history)
+
+
 # ---- what it learns
 
 

@@ -106,8 +106,14 @@ def fit(
 
     weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
     if isinstance(model, LinearClassifier):
-        trained = train_linear(model, encoder, train, val, config, weights)
-        after_epoch(trained.best)
+        if start_from is None:
+            trained = train_linear(model, encoder, train, val, config, weights)
+            found = dict(model.state_dict())
+            on_checkpoint(Checkpoint(found, found, {}, trained.history))
+            after_epoch(trained.best)
+        else:  # Its one epoch is over.
+            model.load_state_dict(dict(start_from.best_weights))
+            trained = Trained(start_from.history, train.texts)
     else:
         if train.has_sets:
             start_from_shares(model, train)
