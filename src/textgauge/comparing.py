@@ -123,6 +123,9 @@ def compare(  # noqa: PLR0915 - one step after the other
         progress.stage("loading torch")
         from .training import fit  # noqa: F401 - here, so that no trial is charged with it
 
+        if "linear" in plan.models:
+            import sklearn.svm  # noqa: F401 - as well
+
         progress.stage("opening the tracking store")
         run_id = parent.ready().run_id
         if kept is None:
