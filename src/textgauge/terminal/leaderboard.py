@@ -17,8 +17,8 @@ from .register import registered_text
 from .review import missing_text
 from .tables import table
 
-_WIDE = 116
-"""Columns of a terminal from which on everything is in one table."""
+_NO_TERMINAL = 140
+"""Columns of what is no terminal."""
 
 
 def compare_text(result: CompareResult, width: int | None = None) -> str:
@@ -27,9 +27,11 @@ def compare_text(result: CompareResult, width: int | None = None) -> str:
     `width` are the columns to write in; None: the terminal's.
     """
     board = result.leaderboard
-    wide = (width or shutil.get_terminal_size((_WIDE, 24)).columns) >= _WIDE
+    columns = width or shutil.get_terminal_size((_NO_TERMINAL, 24)).columns
+    one = _one_table(board)
+    fits = max(map(len, one.splitlines())) <= columns
     blocks = [
-        _one_table(board) if wide else f"{_figures(board)}\n\n{_costs(board)}",
+        one if fits else f"{_figures(board)}\n\n{_costs(board)}",
         _settings(result),
         "\n".join([board.why, result.rule]),
         *_beside(board),
@@ -46,7 +48,7 @@ def compare_text(result: CompareResult, width: int | None = None) -> str:
 
 def _one_table(board: Leaderboard) -> str:
     header = [
-        "", "val. F1", "test F1", "95 %", "test accuracy", "95 %", "train s", "ms/1,000", "MB",
+        "", "val. F1", "test F1", "95 %", "accuracy", "95 %", "train s", "ms/1,000", "MB",
         "front",
     ]  # fmt: skip
     rows = [
