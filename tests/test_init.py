@@ -10,8 +10,8 @@ import pytest
 import textgauge
 
 HEAVY = (
-    "alembic", "databricks", "matplotlib", "mlflow", "numpy", "onnx", "onnxruntime", "pandas",
-    "polars", "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy", "torch",
+    "alembic", "databricks", "matplotlib", "mlflow", "numpy", "onnx", "onnxruntime", "optuna",
+    "pandas", "polars", "pyarrow", "pyspark", "rich", "scipy", "sklearn", "sqlalchemy", "torch",
 )  # fmt: skip
 LOADED = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 
@@ -30,7 +30,15 @@ def test_this_test_would_see_a_heavy_import(fresh_python):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["train", "--help"], ["score", "--help"], ["trian"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["train", "--help"],
+        ["compare", "--help"],
+        ["score", "--help"],
+        ["trian"],
+    ],
 )
 def test_help_version_and_usage_errors_load_nothing_heavy(fresh_python, arguments):
     script = f"""
@@ -52,8 +60,8 @@ def test_errors_and_settings_load_nothing_heavy(fresh_python):
 
 def test_the_public_names_are_these():
     assert sorted(textgauge.__all__) == [
-        "Config", "TextClassifier", "TextgaugeError", "explain", "export", "load", "register",
-        "score", "train", "verify",
+        "Config", "TextClassifier", "TextgaugeError", "compare", "explain", "export", "load",
+        "register", "score", "train", "verify",
     ]  # fmt: skip
     assert dir(textgauge) == sorted([*textgauge.__all__, "__version__"])
 
