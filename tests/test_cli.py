@@ -705,7 +705,7 @@ def test_help_lists_every_command_with_its_help(command: Command) -> None:
     )
     commands = {
         *("demo", "check", "train", "evaluate", "explain", "score", "serve", "export", "register"),
-        *("verify", "sync", "ui"),
+        *("compare", "verify", "sync", "ui"),
     }
     assert subparsers.choices.keys() == commands
     for choice in subparsers._choices_actions:
