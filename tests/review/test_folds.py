@@ -7,7 +7,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
 from textgauge.review import folds
-from textgauge.review.baselines import _vectorizer
+from textgauge.review.baselines import vectorizer
 from textgauge.review.folds import Linear, out_of_sample
 
 
@@ -23,7 +23,7 @@ def texts_and_labels(texts=60, classes=3, seed=0):
 
 def predicted(texts, triples, learned, classes):
     out = np.full((len(texts), classes), np.nan, dtype=np.float32)
-    fitted = out_of_sample(texts, triples, learned, out, _vectorizer)
+    fitted = out_of_sample(texts, triples, learned, out, vectorizer)
     assert not np.isnan(out).any()
     np.testing.assert_allclose(out.sum(1), 1, rtol=1e-5)
     return out, fitted
@@ -36,7 +36,7 @@ def once(label):
 @pytest.mark.parametrize("classes", [2, 4])
 def test_the_classifier_is_logistic_regression_of_one_label_against_the_others(classes):
     texts, label = texts_and_labels(80, classes)
-    features = _vectorizer().fit_transform(texts.to_list()).astype(np.float64)
+    features = vectorizer().fit_transform(texts.to_list()).astype(np.float64)
     count = 1 + np.arange(80) % 3
     model = Linear(classes)
     model.fit(features, label, count)
@@ -51,7 +51,7 @@ def test_the_classifier_is_logistic_regression_of_one_label_against_the_others(c
 
 def test_a_label_that_was_not_learned_has_no_probability():
     texts, label = texts_and_labels(40, 2)
-    features = _vectorizer().fit_transform(texts.to_list()).astype(np.float64)
+    features = vectorizer().fit_transform(texts.to_list()).astype(np.float64)
     model = Linear(5)
     model.fit(features, 2 * label + 1, np.ones(40))
     found = model.predict(features)
