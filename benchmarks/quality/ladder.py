@@ -38,7 +38,6 @@ RUNGS: dict[str, dict[str, Any]] = {
     "cnn, GloVe": {"model": "cnn", "vectors": GLOVE},
     "lstm": {"model": "lstm"},
     "lstm, GloVe": {"model": "lstm", "vectors": GLOVE},
-    "encoder": {"model": "encoder"},
 }
 CALIBRATION_BINS = 15
 

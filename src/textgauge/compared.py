@@ -87,12 +87,7 @@ class CompareResult:
         """The result as `textgauge compare --json` prints it."""
         parts = self.corpus.sizes
         return {
-            "run_id": self.run.run_id,
-            "experiment": self.run.experiment,
-            "tracking_uri": self.run.tracking_uri,
-            "run_url": self.run.run_url,
-            "journal_run_id": self.run.journal_run_id,
-            "missing_on_server": self.run.missing,
+            **self.run.to_json(),
             "best": self.best.to_json(),
             "bundle": str(self.bundle),
             "why": self.leaderboard.why,

@@ -80,12 +80,7 @@ class TrainResult:
         parts = self.corpus.sizes
         figures, best = self.review.model.evaluation, self.review.best_baseline
         return {
-            "run_id": self.run.run_id,
-            "experiment": self.run.experiment,
-            "tracking_uri": self.run.tracking_uri,
-            "run_url": self.run.run_url,
-            "journal_run_id": self.run.journal_run_id,
-            "missing_on_server": self.run.missing,
+            **self.run.to_json(),
             "bundle": str(self.bundle),
             "report": None if self.report_file is None else str(self.report_file),
             "eval_loss": figures.rows.loss,

@@ -178,10 +178,20 @@ def test_years_that_no_training_text_has_are_judged_right(distinct):
     assert got.trained.best.val_accuracy > 0.98
 
 
+def test_a_finer_tolerance_decides_alike(monkeypatch):
+    corpus = build_corpus(notes_with_years_held_out(), seed=0, fractions=PARTS)
+    coarse = fitted(corpus)
+    monkeypatch.setattr(linear, "TOLERANCE", 1e-5)
+    fine = fitted(corpus)
+    one, other = (predict_logits(got.model, got.encode(corpus.test)) for got in (coarse, fine))
+    assert not np.array_equal(one, other)
+    assert (one.argmax(1) == other.argmax(1)).mean() >= 0.99
+
+
 def test_a_text_that_stands_there_with_two_labels_goes_to_the_more_frequent():
     both = [("rusty steel frame", "leak", "train")] * 5
     assert decided(corpus_of(extra=both), "rusty steel frame") == "leak"
-    assert decided(corpus_of(extra=both[:1] * 0), "rusty steel frame") == "rust"
+    assert decided(corpus_of(), "rusty steel frame") == "rust"
 
 
 def decided(corpus, text):

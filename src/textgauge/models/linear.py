@@ -22,6 +22,11 @@ TINY = 1e-12
 """Below this a size is that of a text without any known part."""
 
 
+MIN_TEXTS_OF_PAIRS = 2
+"""In how many distinct training texts a pair must stand to be known: most stand in one alone, and
+would double the size of the model."""
+
+
 class LinearClassifier(TextModel):
     """Token ids and number positions -> logits.
 
@@ -42,7 +47,6 @@ class LinearClassifier(TextModel):
 
     looks_at_texts = True
     has_vectors = False
-    is_solved = True
 
     def __init__(
         self, *, vocabulary_size: int, outputs: int, number_bins: int, pairs: int, buckets: int
@@ -123,8 +127,3 @@ class LinearClassifier(TextModel):
         logits, square = graph.nodes("Split", total, sizes, outputs=2, axis=1)
         size = graph.node("Sqrt", graph.node("Max", square, graph.numbers([TINY])))
         return graph.node("Div", logits, size)
-
-
-MIN_TEXTS_OF_PAIRS = 2
-"""In how many distinct training texts a pair must stand to be known: those of one text alone are
-most of them, and on ten tables knowing them changed nothing."""

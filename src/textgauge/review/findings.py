@@ -11,6 +11,7 @@ import polars as pl
 from ..bundle.decision import Decided, DecisionRule
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
+from ..text.encoder import TextEncoder
 from .effort import LEVELS, affordable, level_for_all, level_of_each
 from .explanation import Explainer, Explanation
 from .overall import CURVE_VALUES, NumberCurve, WordShare, number_curve, words_overall
@@ -117,7 +118,7 @@ def find(
     """
     predictor = explainer.predictor
     lengths = predictor.encoder.encode_normalised(test.texts).lengths
-    share = WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+    share = share_of(trained_texts, lengths)
     assert isinstance(predictor.rule, DecisionRule)
     decided = predictor.rule.decide(probabilities)
     errors, wrong, sent = _errors(test, probabilities, decided)
@@ -128,7 +129,6 @@ def find(
     words, curve, explained, long = _overall(
         explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
     )
-    scale = predictor.encoder.numbers
     return Findings(
         errors=tuple(
             replace(each, explanation=told.get(int(place)))
@@ -142,8 +142,25 @@ def find(
         explained=explained,
         sent_texts=sent,
         together=together or long,
-        numbers=None if scale is None else (float(scale.edges[0]), float(scale.edges[-1])),
+        numbers=number_range(predictor.encoder),
     )
+
+
+def share_of(trained_texts: int, lengths: npt.NDArray[np.int32]) -> float:
+    """Tokens to predict that take a small share of the training's time.
+
+    Args:
+        trained_texts: that the training read, in all its epochs.
+        lengths: tokens of each test text, which are as long as those. Shape: (texts,).
+
+    """
+    return WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+
+
+def number_range(encoder: TextEncoder) -> tuple[float, float] | None:
+    """The lowest and the highest number that a model tells apart; None where it reads none."""
+    scale = encoder.numbers
+    return None if scale is None else (float(scale.edges[0]), float(scale.edges[-1]))
 
 
 def _explained(

@@ -24,7 +24,8 @@ from .findings import (
     FEWEST,
     OVERALL,
     OVERALL_WORK,
-    WORK_SHARE,
+    number_range,
+    share_of,
 )
 from .overall import CURVE_VALUES, NumberCurve, WordShare, number_curve, words_overall
 from .set_metrics import SetCases
@@ -99,7 +100,7 @@ def find_in_sets(
     rule = predictor.rule
     assert isinstance(rule, SetRule)
     lengths = predictor.encoder.encode_normalised(test.texts).lengths
-    share = WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+    share = share_of(trained_texts, lengths)
     decided = rule.decide(probabilities)
     places, wrong, sent = _errors(test, probabilities, decided)
     errors = _described(test, probabilities, decided, places)
@@ -108,7 +109,6 @@ def find_in_sets(
     words, curve, explained, long = _overall(
         explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
     )
-    scale = predictor.encoder.numbers
     return SetFindings(
         tuple(errors),
         wrong,
@@ -117,7 +117,7 @@ def find_in_sets(
         explained,
         sent,
         together=together or long,
-        numbers=None if scale is None else (float(scale.edges[0]), float(scale.edges[-1])),
+        numbers=number_range(predictor.encoder),
     )
 
 

@@ -109,16 +109,7 @@ def sets_certainty_text(name: str, metrics: SetMetrics) -> str:
             f"With 95 % confidence the accuracy of {name} is {percent(found.accuracy)}, its micro "
             f"F1 {percent(found.micro_f1)}, its macro F1 {percent(found.macro_f1)}."
         )
-    areas = [
-        f"{title} {value:.4f}"
-        for title, value in (
-            ("ROC area", metrics.roc_auc),
-            ("average precision", metrics.average_precision),
-        )
-        if value is not None
-    ]
-    calibration = [f"calibration error {metrics.ece:.4f}", f"Brier score {metrics.brier:.4f}"]
-    return "\n".join([*lines, ", ".join([*areas, *calibration])])
+    return "\n".join([*lines, _of_probabilities(metrics)])
 
 
 def sets_labels_text(metrics: SetMetrics, label_names: Mapping[str, str]) -> str:
@@ -199,6 +190,10 @@ def certainty_text(name: str, metrics: Metrics) -> str:
             f"With 95 % confidence the accuracy of {name} is {percent(accuracy)}, "
             f"its macro F1 {percent(f1)}."
         )
+    return "\n".join([*lines, _of_probabilities(metrics)])
+
+
+def _of_probabilities(metrics: Metrics | SetMetrics) -> str:
     areas = [
         f"{title} {value:.4f}"
         for title, value in (
@@ -208,7 +203,7 @@ def certainty_text(name: str, metrics: Metrics) -> str:
         if value is not None
     ]
     calibration = [f"calibration error {metrics.ece:.4f}", f"Brier score {metrics.brier:.4f}"]
-    return "\n".join([*lines, ", ".join([*areas, *calibration])])
+    return ", ".join([*areas, *calibration])
 
 
 def labels_text(metrics: Metrics, label_names: Mapping[str, str]) -> str:

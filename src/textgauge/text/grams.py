@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import polars as pl
 
 LENGTH = 4
-"""Characters of a piece, the marks of a word's two ends included. On ten tables pieces of four
-alone did as well as those of three to five together, with a third of the work."""
+"""Characters of a piece, the marks of a word's two ends included: as long as most stems and endings
+are, and a third of the pieces that those of three to five characters would be."""
 
 
 def grams_of(words: Sequence[str]) -> pl.DataFrame:

@@ -136,6 +136,17 @@ class RunRecord:
     missing: str | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    def to_json(self) -> dict[str, str | None]:
+        """What the commands' JSON says of a run first."""
+        return {
+            "run_id": self.run_id,
+            "experiment": self.experiment,
+            "tracking_uri": self.tracking_uri,
+            "run_url": self.run_url,
+            "journal_run_id": self.journal_run_id,
+            "missing_on_server": self.missing,
+        }
+
     @property
     def model_address(self) -> str:
         """The address that `mlflow.pyfunc.load_model` and `textgauge.load` take."""

@@ -17,6 +17,7 @@ import math
 import time
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ from scipy import sparse
 
 from ..config import Config
 from ..errors import SettingsError
-from ..models.linear import LinearClassifier
+from ..models.linear import TINY, LinearClassifier
 from ..models.pairs import hashes_of
 from ..text.encoder import Encoded, TextEncoder
 from ..text.grams import grams_of
@@ -37,7 +38,7 @@ from .history import Epoch
 from .loop import Trained, evaluate
 
 TOLERANCE = 0.3
-"""How exactly the weights are found. On six tables 0.0001 and 1 decided as well, within chance."""
+"""How exactly the weights are found: as far as decisions depend on it."""
 
 NUMBER_SCALE = 2.0
 """Size of the features of a number that passes all edges, beside a word's inverse frequency."""
@@ -93,7 +94,7 @@ class Features:
         pairs = _counts(*_pairs_of(texts, self.place), count, len(self.of_pairs))
         # As the saved model adds it up: each token and pair by itself.
         whole = _inverse_root(words @ self.of_ids**2 + pairs @ self.of_pairs**2)
-        of_pieces = _inverse_root(words @ self.pieces.power(2).sum(1).A1)
+        of_pieces = _inverse_root(words @ self.squares_of_pieces)
         return sparse.hstack(
             [
                 _scaled(words, whole) @ sparse.diags(self.of_ids),
@@ -104,6 +105,12 @@ class Features:
             format="csr",
             dtype=np.float64,
         )
+
+    @cached_property
+    def squares_of_pieces(self) -> Floats:
+        """The square of the size of each id's pieces. Shape: (V,)."""
+        found: Floats = self.pieces.power(2).sum(1).A1
+        return found
 
     @property
     def number_scale(self) -> float:
@@ -137,7 +144,7 @@ class Features:
                 self.of_ids[:, None] * ids,
                 self.of_ids[:, None] ** 2,
                 self.pieces @ pieces,
-                self.pieces.power(2).sum(1),
+                self.squares_of_pieces[:, None],
             ]
         )
         neighbours = np.hstack([self.of_pairs[:, None] * pairs, self.of_pairs[:, None] ** 2])
@@ -294,7 +301,7 @@ def _rarity(counts: sparse.csr_matrix) -> Floats:
 
 
 def _inverse_root(squares: npt.NDArray[np.floating]) -> Floats:
-    found: Floats = (1 / np.sqrt(np.maximum(squares, 1e-12))).astype(np.float32)
+    found: Floats = (1 / np.sqrt(np.maximum(squares, TINY))).astype(np.float32)
     return found
 
 
