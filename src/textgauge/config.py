@@ -39,6 +39,9 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 }
 """What an architecture says else."""
 
+WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "lstm"})
+"""Architectures that drop something in training, whose figures look worse for it."""
+
 
 def model_in_words(name: str) -> str:
     """What an architecture is called in a sentence.

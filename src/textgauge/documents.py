@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from .config import WITH_DROPOUT
 from .report.page import FILE_NAME as REPORT
 from .report.page import ReportFacts, write_report
 from .review.curves import draw_curves
@@ -27,6 +28,7 @@ def write_documents(folder: Path, facts: ReportFacts) -> Iterator[Path]:
         facts.history,
         folder / PICTURE,
         title=f"{facts.config.model.upper()} on {facts.table.name}",
+        dropout=facts.config.model in WITH_DROPOUT,
     )
     yield folder / PICTURE
     (folder / HISTORY).write_text(json.dumps(_history(facts), indent=1) + "\n", encoding="utf-8")

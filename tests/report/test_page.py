@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from made_up import ROWS, facts_of
 
+from textgauge.config import Config
 from textgauge.data.corpus import gather_texts
 from textgauge.data.problems import Problem
 from textgauge.engines.prepared import TableFacts
@@ -287,6 +288,17 @@ def test_labels_in_doubt_are_shown_worst_first(report_facts):
     assert facts.issues.frame["text"][0] in read.words
     none = replace(facts.issues, frame=facts.issues.frame.clear(), pairs={}, rows=0)
     assert "No label is in doubt." in Reader(report(replace(facts, issues=none))).words
+
+
+def test_how_it_learned_is_told_as_the_architecture_learns(report_facts):
+    def words(model):
+        return Reader(report(replace(report_facts, config=Config(model=model)))).words
+
+    assert "with dropout on" in words("lstm")
+    assert "with dropout on" not in words("bag")
+    assert "epochs; the weights that are kept" in words("bag")
+    assert "found at once" in words("linear")
+    assert "found at once" not in words("lstm")
 
 
 def test_the_command_for_corrected_labels_can_be_copied(report_facts):

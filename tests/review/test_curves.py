@@ -84,6 +84,19 @@ def test_accuracy_stands_left_and_loss_right_with_every_epochs_figures(monkeypat
         assert axes.get_xlabel() == "epoch"
 
 
+def test_one_epoch_without_dropout_is_shown_on_the_whole_scale(monkeypatch, tmp_path):
+    path = tmp_path / "one.png"
+    figures = []
+    monkeypatch.setattr(
+        "matplotlib.figure.Figure.savefig", lambda figure, *_, **__: figures.append(figure)
+    )
+    draw_curves(HISTORY[:1], path, "LINEAR on notes.csv", dropout=False)
+    left, right = figures[0].axes
+    assert left.get_lines()[0].get_label() == "training"
+    assert left.get_ylim() == (0, 1)
+    assert right.get_ylim()[0] == 0
+
+
 def test_the_kept_epoch_is_marked_where_the_validation_loss_is_lowest(monkeypatch, tmp_path):
     left, right = texts_drawn(monkeypatch, tmp_path).axes
     for axes, at, label in (

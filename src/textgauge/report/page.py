@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..config import Config
+from ..config import WITH_DROPOUT, Config
 from ..data.checks import CheckReport
 from ..data.corpus import Corpus
 from ..engines.prepared import TableFacts
@@ -135,6 +135,7 @@ def report(facts: ReportFacts) -> str:
         style=_asset("page.css"),
         script=script,
         script_digest=digest,
+        dropout=facts.config.model in WITH_DROPOUT,
         **(_told_of_sets(facts) if of_sets else _told(facts)),
     )
 

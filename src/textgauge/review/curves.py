@@ -12,8 +12,11 @@ TRAIN_COLOR, VAL_COLOR = "#1f6fb4", "#d9650c"
 LONGEST_TITLE = 90
 
 
-def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
-    """Write the picture: accuracy left, loss right; the kept epoch is marked in both."""
+def draw_curves(history: Sequence[Epoch], path: Path, title: str, *, dropout: bool = True) -> None:
+    """Write the picture: accuracy left, loss right; the kept epoch is marked in both.
+
+    `dropout` tells that the training figures were taken with it.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -28,7 +31,7 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
     figure.suptitle(title, fontsize=12, parse_math=False)
     for axes, name in zip(figure.subplots(1, 2), ("accuracy", "loss"), strict=True):
         for part, words, color in (
-            ("train", "training (dropout on)", TRAIN_COLOR),
+            ("train", "training (dropout on)" if dropout else "training", TRAIN_COLOR),
             ("val", "validation", VAL_COLOR),
         ):
             values = [getattr(epoch, f"{part}_{name}") for epoch in history]
@@ -43,6 +46,8 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
         axes.set_title("Accuracy" if name == "accuracy" else "Loss (nats a row)")
         axes.set_xlabel("epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        if len(history) == 1:  # Two points by themselves would fill any height.
+            axes.set_ylim(0, 1 if name == "accuracy" else None)
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, fontsize=9)
     with warnings.catch_warnings():
