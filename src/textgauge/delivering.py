@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .review.findings import Findings
     from .review.set_findings import SetFindings
     from .review.set_review import SetReview
-    from .text.encoder import TextEncoder
+    from .text.reader import TextReader
     from .training.fit import Fitted
 
 RUN_PATIENCE = 15.0
@@ -60,7 +60,7 @@ class Trained:
 
     table: Prepared
     config: Config
-    encoder: TextEncoder
+    encoder: TextReader
     fitted: Fitted
     asked: Asked
     origin: Mapping[str, Any]
@@ -160,7 +160,7 @@ def deliver(
 
 
 def _save(
-    bundle: Path, fitted: Fitted, encoder: TextEncoder, corpus: Corpus, settings: dict[str, Any]
+    bundle: Path, fitted: Fitted, encoder: TextReader, corpus: Corpus, settings: dict[str, Any]
 ) -> None:
     from .bundle.card import model_card
     from .bundle.save import save_bundle

@@ -22,7 +22,7 @@ from .review.label_issues import LabelIssues
 from .review.rule_summary import RuleSummary
 from .review.set_review import SetContender, SetReview
 from .surroundings import made_with
-from .text.encoder import TextEncoder
+from .text.reader import TextReader
 from .tracking.protocol import DatasetDescription, RunPlan
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ def final_metrics(
     review: Review | SetReview,
     corpus: Corpus,
     fitted: Fitted,
-    encoder: TextEncoder,
+    encoder: TextReader,
     rules: RuleSummary | None,
     issues: LabelIssues | None,
 ) -> dict[str, float]:

@@ -293,13 +293,13 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from .bundle.predictor import session_from_bytes
-        from .text.encoder import TextEncoder
+        from .text.reader import reader_from_json
 
         encoder, settings = state.pop("_encoder", None), state.pop("_settings", None)
         super().__setstate__(state)
         if encoder is not None:
             self._predictor = Predictor(
-                settings, TextEncoder.from_json(encoder), session_from_bytes(self._network)
+                settings, reader_from_json(encoder), session_from_bytes(self._network)
             )
 
 

@@ -17,8 +17,6 @@ from .errors import BundleError, SettingsError, TableError, did_you_mean
 from .review.explanation import Explainer, Explanation
 from .review.overall import NumberCurve, WordShare, number_curve, words_overall
 from .review.rule_summary import RuleSummary, measure_agreement, rule_of
-from .text.tokens import is_number
-from .text.vocabulary import UNKNOWN
 from .tracking.addresses import resolve_model
 
 
@@ -185,13 +183,9 @@ def _asked(predictor: Predictor, label: str | None) -> int | None:
 
 
 def _unknown(predictor: Predictor, found: Iterable[Explanation]) -> frozenset[str]:
-    """The words that the model has no id for."""
+    """The words that the model does not tell from others."""
     words = pl.Series(sorted({word for each in found for word in each.words}), dtype=pl.String)
-    encoder = predictor.encoder
-    has_none = encoder.vocabulary.ids(words) == UNKNOWN
-    if encoder.numbers is not None:
-        has_none &= ~is_number(words)
-    return frozenset(words.filter(has_none))
+    return frozenset(words.filter(~predictor.encoder.knows(words)))
 
 
 def _rules(predictor: Predictor, rows: pl.Series, chosen: pl.Series) -> RuleSummary | None:

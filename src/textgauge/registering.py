@@ -352,7 +352,7 @@ def _example(folder: Path) -> list[str]:
 def _made_up(new: Predictor) -> Iterator[str]:
     """Texts of words that the model knows, and of numbers on its scale and beyond."""
     chance = random.Random(0)
-    words = list(new.encoder.vocabulary.words[3:]) or ["text"]
+    words = list(new.encoder.names[3:]) or ["text"]
     edges = [0.0, 1e6] if new.encoder.numbers is None else new.encoder.numbers.edges.tolist()
     for _ in range(_MADE_UP):
         tokens = chance.choices(words, k=chance.randint(1, 12))

@@ -31,7 +31,7 @@ from .training.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
     from .engines.prepared import Prepared
-    from .text.encoder import TextEncoder
+    from .text.reader import TextReader
     from .training.checkpoints import Checkpoint, CheckpointKeeper
     from .training.fit import Fitted
 
@@ -201,7 +201,7 @@ def _is_sparks(source: Any) -> bool:
 
 def _fit(
     table: Prepared,
-    encoder: TextEncoder,
+    encoder: TextReader,
     tracker: Tracker,
     keeper: CheckpointKeeper,
     start_from: Checkpoint | None,

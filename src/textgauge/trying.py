@@ -30,7 +30,7 @@ from .tracking.protocol import RunPlan, Tracker
 from .training.progress import NoProgress, Progress
 
 if TYPE_CHECKING:
-    from .text.encoder import TextEncoder
+    from .text.reader import TextReader
     from .training.checkpoints import Checkpoint
     from .training.history import Epoch
 
@@ -170,7 +170,7 @@ class Trier:
         self._table, self._runs, self._folder = table, runs, folder
         self._progress = _OnlyNews(progress)
         self._after_first: Callable[[], None] = after_first_epoch
-        self._encoders: dict[tuple[Any, ...], TextEncoder] = {}
+        self._encoders: dict[tuple[Any, ...], TextReader] = {}
 
     def checkpoint_of(self, model: str, number: int) -> Path:
         """Where the checkpoint of a trial lies."""
@@ -180,7 +180,7 @@ class Trier:
         """What a checkpoint of a trial with these settings belongs to."""
         return identity_of(config, self._table.corpus)
 
-    def encoder_for(self, config: Config) -> TextEncoder:
+    def encoder_for(self, config: Config) -> TextReader:
         """What reads texts with these settings; learned once for all trials that share them."""
         from .text.learn import learn_encoder
 

@@ -44,7 +44,7 @@ def of_model(new: pl.DataFrame, old: pl.DataFrame = OLD, test: pl.DataFrame = OL
     profile = learn_profile(train, tested, ["0", "1"], encoder)
     edges = encoder.numbers.edges
     reference = Reference(
-        "the texts it was trained on", profile, pl.Series(encoder.vocabulary.words),
+        "the texts it was trained on", profile, encoder.knows,
         (edges[0], edges[-1]), is_model=True, max_tokens=20,
     )  # fmt: skip
     return find_drift(reference.count(new["text"]), labels_of(new), reference), encoder, profile

@@ -23,7 +23,8 @@ import polars as pl
 from ..data.normal_form import normalise
 from ..data.texts import as_texts
 from ..errors import BundleError, SettingsError
-from ..text.encoder import Encoded, TextEncoder
+from ..text.encoder import Encoded
+from ..text.reader import TextReader, reader_from_json
 from ..text.reading import Reading
 from ..text.vocabulary import NUMBER, UNKNOWN
 from . import files
@@ -112,7 +113,7 @@ class Predictor:
     def __init__(
         self,
         settings: dict[str, Any],
-        encoder: TextEncoder,
+        encoder: TextReader,
         session: Any,
         cores: int | None = None,
     ) -> None:
@@ -162,7 +163,7 @@ class Predictor:
         words = stored.json(files.VOCABULARY)
         try:
             check_vocabulary(words)
-            encoder = TextEncoder.from_json(words)
+            encoder = reader_from_json(words)
         except _WRONG as error:
             raise damaged(folder / files.VOCABULARY, error) from None
         try:
@@ -191,7 +192,7 @@ class Predictor:
         Files of two models, copied over each other, would predict without any sense, or not at all.
         """
         outputs = self._session.get_outputs()[0].shape[-1]
-        words, read = self.settings["architecture"]["vocabulary_size"], len(self.encoder.vocabulary)
+        words, read = self.settings["architecture"]["vocabulary_size"], len(self.encoder.names)
         least = 1 if self.has_sets else 2
         fits = isinstance(outputs, int) and max(outputs, least) == len(self.classes)
         if not fits or words != read:

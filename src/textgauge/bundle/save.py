@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StorageError
-from ..text.encoder import TextEncoder
 from ..text.fills import Fills
 from ..text.profile import TextProfile
+from ..text.reader import TextReader
 from . import files
 from .carried import carry_code
 from .stored import write_digests
 
 if TYPE_CHECKING:
-    from ..models.reading import TextModel
+    from ..models.reading import Classifier
 
 
 def save_bundle(
     folder: Path,
-    model: TextModel,
-    encoder: TextEncoder,
+    model: Classifier,
+    encoder: TextReader,
     fills: Fills,
     *,
     settings: dict[str, Any],
@@ -75,7 +75,7 @@ def save_bundle(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def weights_of(model: TextModel) -> bytes:
+def weights_of(model: Classifier) -> bytes:
     """The weights as a bundle keeps them: equal weights give equal bytes."""
     from safetensors.torch import save
 

@@ -9,8 +9,8 @@ from ..config import Config
 from ..data.checks import CheckReport, check_table
 from ..data.corpus import Corpus, build_corpus
 from ..data.tables import Columns, Table, read_table
-from ..text.encoder import TextEncoder
 from ..text.learn import learn_encoder
+from ..text.reader import TextReader
 from .prepared import TableFacts
 from .telling import tell_lacking_labels, tell_of_split, tell_problems
 
@@ -54,13 +54,13 @@ class LocalTable:
         tell_of_split(self.corpus, progress)
         self.check = tell_lacking_labels(self.corpus, self.check, progress)
 
-    def learn_encoder(self) -> TextEncoder:
+    def learn_encoder(self) -> TextReader:
         """See `Prepared.learn_encoder`."""
         return learn_encoder(self.corpus.train.texts, self._config)
 
     def fit(
         self,
-        encoder: TextEncoder,
+        encoder: TextReader,
         *,
         progress: Progress,
         on_epoch: Callable[[Epoch], None],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..data.checks import CheckReport
 from ..data.corpus import Corpus
-from ..text.encoder import TextEncoder
+from ..text.reader import TextReader
 
 if TYPE_CHECKING:
     from ..training.checkpoints import Checkpoint
@@ -51,12 +51,12 @@ class Prepared(Protocol):
     def workers(self) -> int:
         """Processes that train together. With one, every engine gives the same weights."""
 
-    def learn_encoder(self) -> TextEncoder:
+    def learn_encoder(self) -> TextReader:
         """Vocabulary and number scale, from all training texts. Called once, before `fit`."""
 
     def fit(
         self,
-        encoder: TextEncoder,
+        encoder: TextReader,
         *,
         progress: Progress,
         on_epoch: Callable[[Epoch], None],

@@ -11,12 +11,9 @@ from .bag import BagClassifier
 from .cnn import CNNClassifier
 from .linear import LinearClassifier
 from .lstm import LSTMClassifier
-from .reading import TextModel
+from .reading import Classifier
 
-MODELS: dict[
-    str,
-    type[BagClassifier] | type[CNNClassifier] | type[LinearClassifier] | type[LSTMClassifier],
-] = {
+MODELS: dict[str, type[Classifier]] = {
     "bag": BagClassifier,
     "cnn": CNNClassifier,
     "linear": LinearClassifier,
@@ -25,11 +22,11 @@ MODELS: dict[
 """Every architecture by its name in `Config.model`."""
 
 
-def build_model(name: str, sizes: Mapping[str, int | float]) -> TextModel:
+def build_model(name: str, sizes: Mapping[str, int | float]) -> Classifier:
     """Make a new model with random weights.
 
     Args:
         name: the architecture, a key of `MODELS`.
         sizes: the arguments of its class.
     """
-    return MODELS[name](**sizes)  # type: ignore[arg-type]
+    return MODELS[name](**sizes)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,83 @@ SPARSE_FROM = 2_000
 whole table is through sooner."""
 
 
-class TextModel(nn.Module):
+class Classifier(nn.Module):
+    """A model that reads encoded texts: what the training and the bundle ask of an architecture."""
+
+    output: nn.Linear
+    """The last layer, which gives the logits."""
+    takes_half = False
+    """Whether training learns as well with matrix products in bfloat16."""
+    looks_at_texts = False
+    """Whether `learned_sizes` and `learn_from` look at the training texts."""
+    has_vectors = True
+    """Whether words have vectors, of `embedding_size`, which can start from pretrained ones."""
+    effort = 1
+    """What reading a token costs, in tokens of a small network: so many fewer are read for what is
+    told besides the predictions (explanations, the proof)."""
+    pace: Mapping[str, float] = {}
+    """The learning rate of the parameters whose names begin so, as a share of the others'."""
+
+    @staticmethod
+    def sizes(config: Config) -> dict[str, int | float]:
+        """The arguments that the settings decide."""
+        raise NotImplementedError
+
+    @classmethod
+    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
+        """The arguments that the training texts decide, besides vocabulary and numbers."""
+        return {}
+
+    def learn_from(self, train: Encoded, config: Config) -> None:
+        """Take over from the training texts what no step of the training changes."""
+
+    def prepare(self, encoded: Encoded, tell: Callable[[int, int], None]) -> Encoded:
+        """Compute what no step of the training changes, once for each text.
+
+        Args:
+            encoded: the texts.
+            tell: called now and then with how many texts are done, and of how many, while it takes.
+
+        """
+        return encoded
+
+    def set_vectors(
+        self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
+    ) -> None:
+        """Start from pretrained word vectors, if the architecture has any of its own."""
+        raise NotImplementedError
+
+    def divide_logits(self, divisor: float) -> None:
+        """Change the weights so that all logits are divided."""
+        with torch.no_grad():
+            self.output.weight.div_(divisor)
+            self.output.bias.div_(divisor)
+
+    def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
+        """Logits; what stands behind a text's end changes nothing.
+
+        Args:
+            ids: Shape: (texts, tokens), int64.
+            positions: on the number scale, 0 where the token is no number. Shape: as `ids`.
+            lengths: tokens of each text, at least 1. Shape: (texts,), int64.
+
+        Returns:
+            Shape: (texts, outputs).
+
+        """
+        raise NotImplementedError
+
+    def to_onnx(self) -> onnx.ModelProto:
+        """The same function as an ONNX graph.
+
+        Inputs `ids` (texts, tokens) int64, `positions` (texts, tokens) float32 and `lengths`
+        (texts,) int32; output `logits` (texts, outputs). Written by hand: it takes milliseconds,
+        needs no tracing, and the few nodes can be read.
+        """
+        raise NotImplementedError
+
+
+class TextModel(Classifier):
     """A classifier that reads a vector a token: that of its word, and for a number its magnitude.
 
     An architecture adds what becomes of the vectors: `forward`, and `to_onnx` for the same as a
@@ -39,35 +115,12 @@ class TextModel(nn.Module):
 
     """
 
-    output: nn.Linear
-    """The last layer, which gives the logits."""
-    takes_half = False
-    """Whether training learns as well with matrix products in bfloat16."""
-    looks_at_texts = False
-    """Whether `learned_sizes` and `learn_from` look at the training texts."""
-    has_vectors = True
-    """Whether words have vectors, of `embedding_size`, which can start from pretrained ones."""
-
     def __init__(self, *, vocabulary_size: int, number_bins: int, embedding_size: int) -> None:
         super().__init__()
         self.embedding = nn.Embedding(
             vocabulary_size, embedding_size, padding_idx=PAD, sparse=vocabulary_size > SPARSE_FROM
         )
         self.numbers = NumberEmbedding(number_bins, embedding_size) if number_bins else None
-
-    @classmethod
-    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
-        """The arguments that the training texts decide, besides vocabulary and numbers."""
-        return {}
-
-    def learn_from(self, train: Encoded, config: Config) -> None:
-        """Take over from the training texts what no step of the training changes."""
-
-    def divide_logits(self, divisor: float) -> None:
-        """Change the weights so that all logits are divided."""
-        with torch.no_grad():
-            self.output.weight.div_(divisor)
-            self.output.bias.div_(divisor)
 
     def set_vectors(
         self, rows: npt.NDArray[np.int64], vectors: npt.NDArray[np.float32], *, freeze: bool
@@ -99,29 +152,6 @@ class TextModel(nn.Module):
         return found.index_put(
             numeric.nonzero(as_tuple=True), self.numbers(positions[numeric]), accumulate=True
         )
-
-    def forward(self, ids: Tensor, positions: Tensor, lengths: Tensor) -> Tensor:
-        """Logits; what stands behind a text's end changes nothing.
-
-        Args:
-            ids: Shape: (texts, tokens), int64.
-            positions: on the number scale, 0 where the token is no number. Shape: as `ids`.
-            lengths: tokens of each text, at least 1. Shape: (texts,), int64.
-
-        Returns:
-            Shape: (texts, outputs).
-
-        """
-        raise NotImplementedError
-
-    def to_onnx(self) -> onnx.ModelProto:
-        """The same function as an ONNX graph.
-
-        Inputs `ids` (texts, tokens) int64, `positions` (texts, tokens) float32 and `lengths`
-        (texts,) int32; output `logits` (texts, outputs). Written by hand: it takes milliseconds,
-        needs no tracing, and the few nodes can be read.
-        """
-        raise NotImplementedError
 
     def vector_nodes(
         self,

@@ -16,12 +16,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ..data.corpus import LabelledTexts
 from ..text.counts import TextCounts, count_texts
-from ..text.encoder import TextEncoder
 from ..text.profile import Spread, TextProfile, label_counts
+from ..text.reader import TextReader
 from .cautions import drift_warnings
 from .differences import Beyond, Drift, GoneWord, LabelShare, NewWord
 from .distance import Difference, difference
@@ -46,7 +45,7 @@ def find_drift(counts: TextCounts, labels: Labels | None, reference: Reference) 
 
     """
     profile = reference.profile
-    unknown = counts.words.filter(~pl.col("word").is_in(reference.known.implode()))
+    unknown = counts.words.filter(~reference.knows(counts.words["word"]))
     beyond = tuple(_beyond(counts, reference.span))
     shares, new = _label_shares(labels, profile.labels)
     either = np.zeros(len(counts), dtype=np.bool_)
@@ -82,7 +81,7 @@ def find_drift(counts: TextCounts, labels: Labels | None, reference: Reference) 
 
 
 def learn_profile(
-    train: LabelledTexts, test: LabelledTexts, classes: Sequence[str], encoder: TextEncoder
+    train: LabelledTexts, test: LabelledTexts, classes: Sequence[str], encoder: TextReader
 ) -> TextProfile:
     """The profile of a model's training part; the test part tells what is normal to differ."""
     magnitudes = encoder.numbers is not None

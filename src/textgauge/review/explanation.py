@@ -32,7 +32,6 @@ from ..data.normal_form import normalise
 from ..errors import BundleError
 from ..text.encoder import Encoded
 from ..text.fills import Fills
-from ..text.tokens import tokenize
 from ..text.vocabulary import NUMBER
 from .effort import FINEST, Effort
 
@@ -182,7 +181,7 @@ class Explainer:
                 f"{path} is damaged ({type(error).__name__}: {error}); copy the model again or "
                 "train again."
             ) from None
-        words = len(predictor.encoder.vocabulary)
+        words = len(predictor.encoder.names)
         if fills.vocabulary != words:
             raise BundleError(
                 f"{folder} holds files of different models: {files.FILLS} knows "
@@ -310,16 +309,16 @@ class Explainer:
                 walk.groups, np.diff(np.concatenate(([start], middle, [end]))), strict=True
             ):
                 shares[walk.text, group] += rise / len(group) / (2 * compared[walk.text])
-        tokens = tokenize(normalised, self.predictor.encoder.max_tokens).to_list()
+        read = self.predictor.encoder.words(normalised)
         for at, (text, words, decision) in enumerate(
-            zip(normalised.to_list(), tokens, predicted.decision, strict=True)
+            zip(normalised.to_list(), read, predicted.decision, strict=True)
         ):
             yield Explanation(
                 text=text,
                 decision=decision,
                 probability=float(full[at]),
-                words=tuple(words),
-                contributions=shares[at, : len(words)],
+                words=tuple(word for word, _ in words),
+                contributions=_by_word(shares[at], [tokens for _, tokens in words]),
                 reference=float(others.of_label[others.used[:, at], at].mean()),
                 label=self.predictor.classes[label[at]],
                 decided=bool(decided[at]) if sets else None,
@@ -413,6 +412,19 @@ class Explainer:
         few = _Texts(texts.ids[first], texts.positions[first], texts.lengths[first])
         result: Floats = self.predictor.probabilities_of(few.encoded())[place.reshape(-1)]
         return result
+
+
+def _by_word(shares: npt.NDArray[np.float64], tokens: Sequence[int]) -> npt.NDArray[np.float64]:
+    """What the tokens of each word add, together. Shapes: (longest,), (words,) -> (words,).
+
+    >>> _by_word(np.array([0.5, 0.25, -1.0, 0.0]), [1, 2]).tolist()
+    [0.5, -0.75]
+    """
+    if not tokens:
+        return np.zeros(0)
+    first = np.cumsum(tokens, dtype=np.int64) - np.array(tokens, dtype=np.int64)
+    found: npt.NDArray[np.float64] = np.add.reduceat(shares[: int(np.sum(tokens))], first)
+    return found
 
 
 def _walks(

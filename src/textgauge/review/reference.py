@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -26,7 +26,7 @@ class Reference:
     Attributes:
         name: "the texts it was trained on", or a table's name.
         profile: its figures.
-        known: the words that it knows.
+        knows: whether it knows each of some words.
         span: the range of its numbers; None where there are none, or they are read as words.
         is_model: whether a model was trained on it.
         max_tokens: tokens of a text that are read; None: all.
@@ -36,7 +36,7 @@ class Reference:
 
     name: str
     profile: TextProfile
-    known: pl.Series
+    knows: Callable[[pl.Series], pl.Series]
     span: tuple[float, float] | None
     is_model: bool
     max_tokens: int | None = None
@@ -59,11 +59,10 @@ class Reference:
                 f"{files.PROFILE} of the model is damaged ({type(error).__name__}: {error}); copy "
                 "the model again or train again."
             ) from None
-        known = pl.Series(predictor.encoder.vocabulary.words, dtype=pl.String)
         return cls(
             "the texts it was trained on",
             profile,
-            known,
+            predictor.encoder.knows,
             number_span(predictor),
             is_model=True,
             max_tokens=predictor.encoder.max_tokens,
@@ -76,7 +75,8 @@ class Reference:
         profile = TextProfile.of(counts, labels)
         numbers = profile.numbers
         span = None if numbers is None else (numbers.low, numbers.high)
-        return cls(name, profile, counts.words["word"], span, is_model=False)
+        known = counts.words["word"]
+        return cls(name, profile, lambda words: words.is_in(known.implode()), span, is_model=False)
 
     def count(self, texts: pl.Series) -> TextCounts:
         """Count a column of raw texts as this reads them."""

@@ -18,6 +18,7 @@ from ..bundle import files
 from ..bundle.label_sets import SetPrediction, SetRule
 from ..bundle.predictor import Prediction, Predictor
 from ..review.explanation import Explainer, Explanation
+from ..text.encoder import TextEncoder
 from ..text.few import FEWEST_FOR_POLARS, FewTexts
 from ..tracking.addresses import pin_model, resolve_model
 
@@ -108,7 +109,7 @@ class ServedModel:
     version: str | None
     predictor: Predictor
     explainer: Explainer | None
-    few: FewTexts
+    few: FewTexts | None
     recent: Recent
     title: str | None = None
     loaded: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -143,7 +144,7 @@ class ServedModel:
             version,
             predictor,
             explainer,
-            FewTexts(predictor.encoder),
+            FewTexts(predictor.encoder) if isinstance(predictor.encoder, TextEncoder) else None,
             Recent(cached_characters),
             _title(folder / files.CARD),
         )
@@ -158,7 +159,7 @@ class ServedModel:
         """What the model says of distinct texts."""
         found: list[Answer | None] = [None] * len(texts)
         few = [at for at, text in enumerate(texts) if text.isascii()]
-        if len(few) > FEWEST_FOR_POLARS:
+        if self.few is None or len(few) > FEWEST_FOR_POLARS:
             few = []
         if few:
             for at, each in zip(few, self._few([texts[at] for at in few]), strict=True):
@@ -171,6 +172,7 @@ class ServedModel:
         return [each for each in found if each is not None]
 
     def _few(self, texts: Sequence[str]) -> list[Answer]:
+        assert self.few is not None
         encoded = self.few.encode(texts)
         probabilities = self.predictor.probabilities_of(encoded)
         return _answers(self.predictor.predicted(probabilities, encoded.reading()))

@@ -30,6 +30,8 @@ class Encoded:
             None where it is not known. Shape: as ids.
         found: tokens that the text really has, 0 in an empty one, which is read as one `<unk>`;
             None where it is not known. Shape: (texts,), int32.
+        features: what a part of the model that is not trained makes of each text, computed before;
+            None where nothing is. Shape: (texts, width), float32.
 
     """
 
@@ -38,6 +40,7 @@ class Encoded:
     lengths: npt.NDArray[np.int32]
     outside: npt.NDArray[np.bool_] | None = None
     found: npt.NDArray[np.int32] | None = None
+    features: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -127,15 +130,10 @@ class TextEncoder:
     ) -> TextEncoder:
         """Learn the vocabulary and the number scale from the distinct training texts alone."""
         tokens = tokenize(normalised, max_tokens)
-        scale = None
-        if read_numbers:
-            flat = tokens.explode().drop_nulls()
-            numeric = is_number(flat)
-            values = number_value(flat.filter(numeric)).to_numpy()
-            scale = NumberScale.learn(values, number_bins)
-            if scale is not None:
-                words = pl.element().filter(~pl.element().str.contains(r"^[0-9]"))
-                tokens = tokens.list.eval(words)
+        scale = learn_scale(tokens, number_bins) if read_numbers else None
+        if scale is not None:
+            words = pl.element().filter(~pl.element().str.contains(r"^[0-9]"))
+            tokens = tokens.list.eval(words)
         vocabulary = Vocabulary.learn(tokens, min_texts=min_texts, max_words=max_words)
         return cls(vocabulary, scale, max_tokens)
 
@@ -165,6 +163,21 @@ class TextEncoder:
         outside = np.zeros(len(inside), dtype=np.bool_)
         ids[inside], positions[inside], outside[inside] = known, values, beyond
         return Encoded(ids, positions, lengths, outside, found.astype(np.int32))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each id stands for; see `TextReader`."""
+        return self.vocabulary.words
+
+    def words(self, normalised: pl.Series) -> list[list[tuple[str, int]]]:
+        """The words of each text; here each is one token. See `TextReader`."""
+        tokens = tokenize(normalised, self.max_tokens).to_list()
+        return [[(token, 1) for token in text] for text in tokens]
+
+    def knows(self, words: pl.Series) -> pl.Series:
+        """Whether each word is told from others: has an id, or is a number with a magnitude."""
+        known = self.vocabulary.ids(words) != UNKNOWN
+        return known if self.numbers is None else known | is_number(words)
 
     def describe(self, text: str) -> list[dict[str, Any]]:
         """How one text is read, token by token: `token`, `id`, `known_as`, `value`, `position`."""
@@ -203,3 +216,16 @@ class TextEncoder:
         edges = values["number_edges"]
         scale = None if edges is None else NumberScale(edges)
         return cls(Vocabulary(values["words"]), scale, int(values["max_tokens"]))
+
+
+def learn_scale(tokens: pl.Series, bins: int) -> NumberScale | None:
+    """The scale of the numbers among these tokens; None where there are fewer than two.
+
+    Args:
+        tokens: lists of strings, a list a distinct training text.
+        bins: of the scale at most.
+
+    """
+    flat = tokens.explode().drop_nulls()
+    values = number_value(flat.filter(is_number(flat))).to_numpy()
+    return NumberScale.learn(values, bins)

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from .encoder import Encoded, TextEncoder
+from .encoder import Encoded
+from .reader import TextReader
 from .vocabulary import PAD, UNKNOWN
 
 Ids = npt.NDArray[np.int64]
@@ -195,9 +196,9 @@ class Fills:
         return cls(between, after, anywhere, vocabulary)
 
 
-def learn_fills(texts: pl.Series, encoder: TextEncoder) -> Fills:
+def learn_fills(texts: pl.Series, encoder: TextReader) -> Fills:
     """What stands in which place of these distinct, normalised training texts, or `MOST_TEXTS`."""
     step = -(-len(texts) // MOST_TEXTS)
     return Fills.learn(
-        encoder.encode_normalised(texts.gather_every(max(step, 1))), len(encoder.vocabulary)
+        encoder.encode_normalised(texts.gather_every(max(step, 1))), len(encoder.names)
     )

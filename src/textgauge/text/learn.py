@@ -6,9 +6,10 @@ import polars as pl
 
 from ..config import Config
 from .encoder import TextEncoder
+from .reader import TextReader
 
 
-def learn_encoder(train_texts: pl.Series, config: Config) -> TextEncoder:
+def learn_encoder(train_texts: pl.Series, config: Config) -> TextReader:
     """Vocabulary and number scale, from the normalised training texts alone."""
     return TextEncoder.learn(
         train_texts,

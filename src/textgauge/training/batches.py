@@ -51,6 +51,7 @@ class Batch:
         lengths: Shape: (texts,), int64.
         targets: rows of each text with each label. Shape: (texts, classes), float32.
         sets: where a row has several labels: which rows have which.
+        features: see `Encoded.features`. Shape: (texts, width), float32.
 
     """
 
@@ -59,6 +60,13 @@ class Batch:
     lengths: Tensor
     targets: Tensor
     sets: BatchSets | None = None
+    features: Tensor | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """What a model's `forward` takes."""
+        read = (self.ids, self.positions, self.lengths)
+        return read if self.features is None else (*read, self.features)
 
     def on(self, device: torch.device) -> Batch:
         """The same in the memory of another device."""
@@ -69,7 +77,10 @@ class Batch:
             for tensor in (self.ids, self.positions, self.lengths, self.targets)
         )
         sets = None if self.sets is None else self.sets.on(device)
-        return Batch(ids, positions, lengths, targets, sets)
+        features = self.features
+        if features is not None:
+            features = features.to(device, non_blocking=True)
+        return Batch(ids, positions, lengths, targets, sets, features)
 
 
 class Texts(Protocol):
@@ -156,7 +167,10 @@ class EncodedTexts:
         token = _ranges(self._starts[rows], self.encoded.lengths[rows].astype(np.int64))
         return EncodedTexts(
             Encoded(
-                self.encoded.ids[token], self.encoded.positions[token], self.encoded.lengths[rows]
+                self.encoded.ids[token],
+                self.encoded.positions[token],
+                self.encoded.lengths[rows],
+                features=None if self.encoded.features is None else self.encoded.features[rows],
             ),
             LabelledTexts(
                 self.labelled.texts[rows],
@@ -177,6 +191,9 @@ class EncodedTexts:
             torch.from_numpy(lengths),
             torch.from_numpy(self._targets(rows)),
             self._sets(rows),
+            None
+            if self.encoded.features is None
+            else torch.from_numpy(self.encoded.features[rows]),
         )
 
     def targets(self) -> npt.NDArray[np.float32]:

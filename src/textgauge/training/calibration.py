@@ -16,7 +16,7 @@ import numpy.typing as npt
 from .loop import predict_logits
 
 if TYPE_CHECKING:
-    from ..models.reading import TextModel
+    from ..models.reading import Classifier
     from .batches import EncodedTexts
 
 COLDEST, HOTTEST = 0.1, 10.0
@@ -30,7 +30,7 @@ STEPS = 60
 
 
 def calibrate(
-    model: TextModel, val: EncodedTexts, weights: npt.NDArray[np.float32] | None = None
+    model: Classifier, val: EncodedTexts, weights: npt.NDArray[np.float32] | None = None
 ) -> float:
     """Give `model` the temperature that suits these texts, and return it.
 

@@ -16,8 +16,9 @@ from ..data.split import hash_of
 from ..errors import EngineError, SettingsError
 from ..models import MODELS, build_model
 from ..models.linear import LinearClassifier
-from ..models.reading import TextModel
-from ..text.encoder import Encoded, TextEncoder
+from ..models.reading import Classifier
+from ..text.encoder import Encoded
+from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
 from .calibration import calibrate
@@ -47,8 +48,8 @@ class Fitted:
 
     """
 
-    model: TextModel
-    encoder: TextEncoder
+    model: Classifier
+    encoder: TextReader
     architecture: dict[str, Any]
     trained: Trained
     vectors: WordVectors | None
@@ -62,7 +63,7 @@ class Fitted:
 
 def fit(
     corpus: Corpus,
-    encoder: TextEncoder,
+    encoder: TextReader,
     config: Config,
     *,
     progress: Progress | None = None,
@@ -133,12 +134,12 @@ def fit(
 
 
 def new_model(
-    encoder: TextEncoder,
+    encoder: TextReader,
     config: Config,
     classes: int,
     progress: Progress,
     train: Encoded | None = None,
-) -> tuple[TextModel, dict[str, Any], WordVectors | None]:
+) -> tuple[Classifier, dict[str, Any], WordVectors | None]:
     """An untrained model, its name and sizes, and the word vectors it starts from, if any.
 
     Args:
@@ -165,14 +166,14 @@ def new_model(
             "--model."
         )
     if config.vectors is not None:
-        vectors = read_vectors(config.vectors, encoder.vocabulary.words)
+        vectors = read_vectors(config.vectors, encoder.names)
         progress.note(
             f"word vectors: {vectors.width} wide, for {len(vectors.rows):,} of "
             f"{vectors.vocabulary_size:,} known words ({vectors.coverage:.1%})"
         )
     width = vectors.width if vectors else config.embedding_size
     sizes: dict[str, int | float] = {
-        "vocabulary_size": len(encoder.vocabulary),
+        "vocabulary_size": len(encoder.names),
         "outputs": 1 if classes == 2 and not config.multi_label else classes,
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         **({"embedding_size": width} if kind.has_vectors else {}),
@@ -190,7 +191,7 @@ def new_model(
     return model, {"name": config.model, **sizes}, vectors
 
 
-def start_from_shares(model: TextModel, train: EncodedTexts) -> None:
+def start_from_shares(model: Classifier, train: EncodedTexts) -> None:
     """Have a new model of label sets begin with the share of each label in train.
 
     Where each label is rare, unlearning that it is as likely as not would take the first epochs.

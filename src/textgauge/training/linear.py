@@ -30,8 +30,9 @@ from ..config import Config
 from ..errors import SettingsError
 from ..models.linear import TINY, LinearClassifier
 from ..models.pairs import hashes_of
-from ..text.encoder import Encoded, TextEncoder
+from ..text.encoder import Encoded
 from ..text.grams import grams_of
+from ..text.reader import TextReader
 from ..text.vocabulary import NUMBER, SPECIAL
 from .batches import EncodedTexts
 from .history import Epoch
@@ -73,9 +74,9 @@ class Features:
     edges: int
 
     @classmethod
-    def learn(cls, model: LinearClassifier, encoder: TextEncoder, train: Encoded) -> Features:
+    def learn(cls, model: LinearClassifier, encoder: TextReader, train: Encoded) -> Features:
         """Weigh what the training texts have."""
-        ids, pairs = len(encoder.vocabulary), model.pairs.num_embeddings - 1
+        ids, pairs = len(encoder.names), model.pairs.num_embeddings - 1
         place = model.place.numpy()
         words = _counts(*_tokens_of(train), len(train), ids)
         neighbours = _counts(*_pairs_of(train, place), len(train), pairs)
@@ -159,7 +160,7 @@ class Features:
 
 def train_linear(
     model: LinearClassifier,
-    encoder: TextEncoder,
+    encoder: TextReader,
     train: EncodedTexts,
     val: EncodedTexts,
     config: Config,
@@ -272,9 +273,9 @@ def _pairs_of(
     return text[rows > 0], rows[rows > 0] - 1
 
 
-def _pieces_of(encoder: TextEncoder) -> sparse.csr_matrix:
+def _pieces_of(encoder: TextReader) -> sparse.csr_matrix:
     """How often each word has each piece that two words have at least. Shape: (ids, pieces)."""
-    words = ["" if at < len(SPECIAL) else w for at, w in enumerate(encoder.vocabulary.words)]
+    words = ["" if at < len(SPECIAL) else w for at, w in enumerate(encoder.names)]
     found = grams_of(words)
     counted = found.unique().group_by("gram").len().filter(pl.col("len") >= 2)
     joined = found.join(

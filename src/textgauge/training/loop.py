@@ -178,7 +178,7 @@ def _one_epoch(
     batches = train.shuffled(max(batch_size // world.size, 1), random)
     for step, (batch, texts) in enumerate(world.in_step(batches, train.classes), start=1):
         with half_where_it_pays(world.device, mixed):
-            logits = model(batch.ids, batch.positions, batch.lengths)
+            logits = model(*batch.inputs)
         logits = logits.float()
         per_text = to_take.of_texts(logits, batch, weights)
         optimizer.zero_grad()
@@ -203,7 +203,7 @@ def evaluate(model: nn.Module, texts: Texts, world: World | None = None) -> tupl
     loss = correct = 0.0
     for _, each in texts.in_order(EVALUATION_BATCH):
         batch = each.on(world.device)
-        logits = model(batch.ids, batch.positions, batch.lengths)
+        logits = model(*batch.inputs)
         loss += float(to_take.of_texts(logits, batch, weights).sum())
         correct += float(to_take.right(logits, batch).sum())
     sums = world.sum(torch.tensor([loss, correct], dtype=torch.float64))
@@ -216,7 +216,7 @@ def predict_logits(model: nn.Module, texts: EncodedTexts) -> npt.NDArray[np.floa
     model.eval()
     result = np.empty((len(texts.encoded), texts.classes), dtype=np.float32)
     for rows, batch in texts.in_order(EVALUATION_BATCH):
-        logits = model(batch.ids, batch.positions, batch.lengths)
+        logits = model(*batch.inputs)
         result[rows] = two_sided(logits).numpy()
     return result
 

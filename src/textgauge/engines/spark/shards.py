@@ -11,7 +11,8 @@ import numpy as np
 import polars as pl
 
 from ...data.corpus import LabelledTexts
-from ...text.encoder import Encoded, TextEncoder
+from ...text.encoder import Encoded
+from ...text.reader import TextReader
 from ...training.batches import EncodedTexts
 from ...training.shards import ShardedTexts, count_shards, shard_of
 from .frames import over_batches, spark_address
@@ -105,7 +106,7 @@ class ParquetShard:
 
 def write_shards(
     texts: DataFrame,
-    encoder: TextEncoder,
+    encoder: TextReader,
     classes: tuple[str, ...],
     folder: Path,
     *,

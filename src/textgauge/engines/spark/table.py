@@ -14,7 +14,7 @@ from ...config import Config
 from ...data.columns import demand
 from ...data.split import TRAIN, VAL
 from ...errors import EngineError, SettingsError
-from ...text.encoder import TextEncoder
+from ...text.reader import TextReader
 from ..local import columns_of
 from ..prepared import TableFacts
 from ..telling import tell_lacking_labels, tell_of_split, tell_problems
@@ -98,7 +98,7 @@ class ClusterTable:
         wanted_workers = -(-self.corpus.sizes["train"].texts // TEXTS_A_WORKER)
         self.workers = workers or max(1, min(wanted_workers, slots_of(spark) or 1))
 
-    def learn_encoder(self) -> TextEncoder:
+    def learn_encoder(self) -> TextReader:
         """See `Prepared.learn_encoder`."""
         return run_explained(
             self._spark,
@@ -109,7 +109,7 @@ class ClusterTable:
 
     def fit(
         self,
-        encoder: TextEncoder,
+        encoder: TextReader,
         *,
         progress: Progress,
         on_epoch: Callable[[Epoch], None],
@@ -191,7 +191,7 @@ class ClusterTable:
         temperature = calibrate(model, encoded, weights)
         return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
 
-    def _write(self, part: int, encoder: TextEncoder) -> ShardsOnDisk:
+    def _write(self, part: int, encoder: TextReader) -> ShardsOnDisk:
         name = ("train", "val", "test")[part]
         size = self.corpus.sizes[name]
         return write_shards(

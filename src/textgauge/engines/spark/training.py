@@ -272,7 +272,7 @@ def _train(assignment: Assignment, rank: int, workers: int) -> int:
         from safetensors.torch import load_file
 
         model.load_state_dict(load_file(assignment.vectors))
-        model.embedding.weight.requires_grad_(not assignment.freeze)
+        model.get_parameter("embedding.weight").requires_grad_(not assignment.freeze)
     start_from = None
     if (folder / CHECKPOINT).exists():
         start_from = Checkpoint.load(folder / CHECKPOINT, assignment.identity)
