@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from .errors import SettingsError, did_you_mean
 
-ModelName = Literal["bag", "cnn", "linear", "lstm"]
+ModelName = Literal["bag", "cnn", "encoder", "linear", "lstm"]
 Device = Literal["auto", "cpu", "cuda"]
 ClassWeights = Literal["none", "balanced"]
 
@@ -33,6 +33,7 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     # A mean of many vectors moves by little with each of them.
     "bag": {"lr": 0.01},
     "cnn": {},
+    "encoder": {},
     # A sum of single weights: rare words do no harm, long texts cost little, no step has a size.
     "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000},
     "lstm": {},
@@ -131,6 +132,10 @@ class Config:
     """Share of the CNN's maxima that is dropped in training, in [0, 1)."""
     penalty: float = 1.0
     """What a wrong training row costs the linear model beside large weights (LIBLINEAR's C)."""
+    encoder: str | None = None
+    """A pretrained encoder: a folder, an installed package or a hub name; None: one installed."""
+    fine_tune: bool = False
+    """Train the encoder itself, too, at a twentieth of the learning rate; slow without a GPU."""
 
     # Training
     epochs: int = 40
@@ -345,6 +350,10 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
             "review_below and review_rate are two ways to say the same; leave one out "
             f"(they were {config.review_below!r} and {config.review_rate!r})."
         )
+    if config.model != "encoder":
+        for name, option in (("encoder", "--encoder"), ("fine_tune", "--fine-tune")):
+            if name in sound and getattr(config, name):
+                yield f"{option} is for the model 'encoder' alone; pass --model encoder with it."
     ways = [
         f"--{name.replace('_', '-')} {value}"
         for name in ("split_column", "group_column", "time_column")

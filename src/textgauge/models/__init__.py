@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from .bag import BagClassifier
 from .cnn import CNNClassifier
+from .encoder import EncoderClassifier
 from .linear import LinearClassifier
 from .lstm import LSTMClassifier
 from .reading import Classifier
@@ -16,6 +17,7 @@ from .reading import Classifier
 MODELS: dict[str, type[Classifier]] = {
     "bag": BagClassifier,
     "cnn": CNNClassifier,
+    "encoder": EncoderClassifier,
     "linear": LinearClassifier,
     "lstm": LSTMClassifier,
 }

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from .onnx_graph import GraphBuilder
 
 
 class NumberEmbedding(nn.Module):
@@ -38,3 +44,32 @@ class NumberEmbedding(nn.Module):
         fraction = (positions - below).unsqueeze(-1)
         index, knots = below.long(), self.knots()
         return torch.lerp(knots[index], knots[index + 1], fraction)
+
+    def to_onnx(
+        self,
+        graph: GraphBuilder,
+        positions: str,
+        table: Callable[[Tensor], Tensor] = lambda vectors: vectors,
+    ) -> str:
+        """Nodes for the vectors of positions; at position 0 it is the zero vector.
+
+        Args:
+            graph: to add them to.
+            positions: the name of the positions.
+            table: a linear function of vectors, which is stored in their place.
+
+        Returns:
+            The name of the vectors, of shape (..., width).
+
+        """
+        knots = graph.weight(table(self.knots()))
+        last = graph.numbers([len(self.weight) - 1.0])
+        below = graph.node("Min", graph.node("Floor", positions), last)
+        index = graph.node("Cast", below, to=graph.INT64)
+        fraction = graph.node(
+            "Unsqueeze", graph.node("Sub", positions, below), graph.integers([-1])
+        )
+        low = graph.node("Gather", knots, index)
+        high = graph.node("Gather", knots, graph.node("Add", index, graph.integers([1])))
+        rise = graph.node("Mul", graph.node("Sub", high, low), fraction)
+        return graph.node("Add", low, rise)

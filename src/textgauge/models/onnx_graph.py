@@ -57,6 +57,24 @@ class GraphBuilder:
         self._nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
+    def include(self, model: onnx.ModelProto) -> str:
+        """Add all of another graph's nodes, on the same inputs; return its output's name."""
+        prefix = f"part_{len(self._nodes)}_"
+        inputs = {value.name for value in model.graph.input}
+
+        def named(name: str) -> str:
+            return name if not name or name in inputs else prefix + name
+
+        for tensor in model.graph.initializer:
+            tensor.name = named(tensor.name)
+            self._weights.append(tensor)
+        for node in model.graph.node:
+            for names in (node.input, node.output):
+                names[:] = [named(name) for name in names]
+            node.name = named(node.name)
+            self._nodes.append(node)
+        return named(model.graph.output[0].name)
+
     def columns(self, name: str) -> str:
         """How many columns a matrix has, a number without a dimension."""
         shape = self.node("Gather", self.node("Shape", name), self.integers([1]))

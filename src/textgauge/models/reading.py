@@ -56,12 +56,15 @@ class Classifier(nn.Module):
     def learn_from(self, train: Encoded, config: Config) -> None:
         """Take over from the training texts what no step of the training changes."""
 
-    def prepare(self, encoded: Encoded, tell: Callable[[int, int], None]) -> Encoded:
+    def prepare(
+        self, encoded: Encoded, tell: Callable[[int, int], None], *, train: bool = False
+    ) -> Encoded:
         """Compute what no step of the training changes, once for each text.
 
         Args:
             encoded: the texts.
             tell: called now and then with how many texts are done, and of how many, while it takes.
+            train: whether these are the training texts, of which may be learned.
 
         """
         return encoded
@@ -175,15 +178,4 @@ class TextModel(Classifier):
         found = graph.node("Gather", graph.weight(table(self.embedding.weight)), ids)
         if self.numbers is None:
             return found
-        # Interpolation between knots; position 0 gives the zero vector, so words get nothing.
-        knots = graph.weight(table(self.numbers.knots()))
-        last = graph.numbers([len(self.numbers.weight) - 1.0])
-        below = graph.node("Min", graph.node("Floor", positions), last)
-        index = graph.node("Cast", below, to=graph.INT64)
-        fraction = graph.node(
-            "Unsqueeze", graph.node("Sub", positions, below), graph.integers([-1])
-        )
-        low = graph.node("Gather", knots, index)
-        high = graph.node("Gather", knots, graph.node("Add", index, graph.integers([1])))
-        rise = graph.node("Mul", graph.node("Sub", high, low), fraction)
-        return graph.node("Add", found, graph.node("Add", low, rise))
+        return graph.node("Add", found, self.numbers.to_onnx(graph, positions, table))

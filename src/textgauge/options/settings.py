@@ -81,7 +81,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     model = parser.add_argument_group("model and training")
     if "models" not in groups:  # Who compares several names them otherwise.
         model.add_argument(
-            "--model", metavar="NAME", help="bag, cnn, linear or lstm (default)", **given
+            "--model", metavar="NAME", help="bag, cnn, encoder, linear or lstm (default)", **given
         )
     for name, kind, text in (
         ("embedding-size", int, "width of a word (100)"),
@@ -99,6 +99,12 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     ):
         metavar = "N" if kind is int else "X"
         model.add_argument(f"--{name}", type=kind, metavar=metavar, help=text, **given)
+    model.add_argument(
+        "--encoder", metavar="PATH", help="a pretrained encoder: folder, package or name", **given
+    )
+    model.add_argument(
+        "--fine-tune", action="store_true", help="train the encoder, too (a GPU helps)", **given
+    )
     model.add_argument(
         "--bidirectional", action="store_true", help="the LSTM reads from the end, too", **given
     )

@@ -11,6 +11,18 @@ from .reader import TextReader
 
 def learn_encoder(train_texts: pl.Series, config: Config) -> TextReader:
     """Vocabulary and number scale, from the normalised training texts alone."""
+    if config.model == "encoder":
+        from .encoder_folder import find_encoder
+        from .pretrained import PretrainedReader
+
+        folder = find_encoder(config.encoder)
+        return PretrainedReader.learn(
+            train_texts,
+            folder.tokenizer,
+            read_numbers=config.numbers,
+            number_bins=config.number_bins,
+            max_tokens=min(config.max_tokens, folder.max_tokens),
+        )
     return TextEncoder.learn(
         train_texts,
         read_numbers=config.numbers,

@@ -64,4 +64,8 @@ def reader_from_json(values: dict[str, Any]) -> TextReader:
     """
     from .encoder import TextEncoder
 
+    if "tokenizer" in values:
+        from .pretrained import PretrainedReader
+
+        return PretrainedReader.from_json(values)
     return TextEncoder.from_json(values)

@@ -44,10 +44,18 @@ class Adam:
     Args:
         parameters: what to train, by name.
         lr: the learning rate.
+        pace: shares of it, by how the names of parameters begin; all others have the whole.
+
     """
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], lr: float) -> None:
-        self._parameters, self._lr, self._steps = dict(parameters), lr, 0
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], lr: float, pace: Mapping[str, float] = {}
+    ) -> None:
+        self._parameters, self._steps = dict(parameters), 0
+        self._lr = {
+            name: lr * next((share for begin, share in pace.items() if name.startswith(begin)), 1.0)
+            for name in parameters
+        }
         self._mean = {name: torch.zeros_like(p) for name, p in parameters.items()}
         self._square = {name: torch.zeros_like(p) for name, p in parameters.items()}
 
@@ -76,10 +84,10 @@ class Adam:
             square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
             size = (square.sqrt() / square_bias**0.5).add_(EPSILON)
             if rows is None:
-                parameter.addcdiv_(mean, size, value=-self._lr / mean_bias)
+                parameter.addcdiv_(mean, size, value=-self._lr[name] / mean_bias)
                 continue
             self._mean[name][rows], self._square[name][rows] = mean, square
-            parameter.index_add_(0, rows, mean / size, alpha=-self._lr / mean_bias)
+            parameter.index_add_(0, rows, mean / size, alpha=-self._lr[name] / mean_bias)
 
     def state(self) -> dict[str, Tensor]:
         """A copy, in the main memory, of all that the next step depends on but the parameters."""

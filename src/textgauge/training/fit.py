@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,7 +58,10 @@ class Fitted:
 
     def encode(self, texts: LabelledTexts) -> EncodedTexts:
         """Texts of the corpus as the model reads them."""
-        return EncodedTexts(self.encoder.encode_normalised(texts.texts), texts, self.classes)
+        encoded = self.encoder.encode_normalised(texts.texts)
+        return EncodedTexts(
+            self.model.prepare(encoded, lambda done, texts: None), texts, self.classes
+        )
 
 
 def fit(
@@ -97,6 +100,8 @@ def fit(
     )
     model, architecture, vectors = new_model(encoder, config, classes, progress, train.encoded)
 
+    train, val = _prepared(model, train, val, progress)
+
     def after_epoch(epoch: Epoch) -> None:
         progress.epoch(epoch)
         on_epoch(epoch)
@@ -131,6 +136,28 @@ def fit(
         )
     temperature = calibrate(model, val, weights)
     return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
+
+
+def _prepared(
+    model: Classifier, train: EncodedTexts, val: EncodedTexts, progress: Progress
+) -> tuple[EncodedTexts, EncodedTexts]:
+    """The texts with what no step of the training changes; `progress` is told while it takes."""
+    told = False
+
+    def tell(done: int, texts: int) -> None:
+        nonlocal told
+        if not told:
+            progress.stage("reading with the encoder")
+            told = True
+        progress.rows(done, done / texts)
+
+    prepared = tuple(
+        replace(part, encoded=model.prepare(part.encoded, tell, train=part is train))
+        for part in (train, val)
+    )
+    if told:
+        progress.stage("training")
+    return prepared[0], prepared[1]
 
 
 def new_model(

@@ -89,7 +89,7 @@ def train_model(
     mixed = bool(getattr(model, "takes_half", False))
     batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
-    optimizer = Adam(parameters, plan.lr)
+    optimizer = Adam(parameters, plan.lr, getattr(model, "pace", {}))
     loss_to_take = loss_of(train)
     weights = loss_to_take.weights(train.label_rows, train.rows, balanced=plan.balanced)
     mean_weight = loss_to_take.total(weights, train) / train.texts
