@@ -11,11 +11,12 @@ from torch import Tensor, nn
 
 from ..text.encoder_folder import find_encoder
 from ..text.vocabulary import NUMBER
-from .bag import BagClassifier
 from .frozen import FrozenEncoder
 from .numbers import NumberEmbedding
+from .pairs import buckets_for, hashes_of, known_pairs
 from .pretrained import PretrainedEncoder
 from .reading import Classifier
+from .wide import WidePart
 
 if TYPE_CHECKING:
     import onnx
@@ -39,15 +40,14 @@ class EncoderClassifier(Classifier):
 
     A wide and a deep part, whose logits are added up (Cheng et al., "Wide & Deep Learning for
     Recommender Systems", DLRS 2016): what a pretrained encoder makes of the text, through a hidden
-    layer, to which the mean magnitude of the text's numbers is added; and the vectors of its pieces
-    and their pairs, which tell what the encoder passes over.
+    layer, to which the mean magnitude of the text's numbers is added; and its pieces and their
+    pairs by themselves, which tell what the encoder passes over.
 
     Args:
         vocabulary_size: ids, the special ones included.
         outputs: logits: 1 for two labels, else one a label.
         number_bins: bins of the number scale; 0 where numbers are words.
-        embedding_size: width of the vectors of pieces.
-        features: width of what the encoder gives.
+        embedding_size: width of what the encoder gives.
         pairs: pairs of pieces that have a vector.
         buckets: that pairs are hashed to.
 
@@ -56,7 +56,7 @@ class EncoderClassifier(Classifier):
     looks_at_texts = True
     has_vectors = False
     effort = 30
-    pace = {"bag.": 20.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
+    pace = {"wide.": 20.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
 
     def __init__(
         self,
@@ -65,44 +65,37 @@ class EncoderClassifier(Classifier):
         outputs: int,
         number_bins: int,
         embedding_size: int,
-        features: int,
         pairs: int = 0,
         buckets: int = 1,
     ) -> None:
         super().__init__()
         self.mean: Tensor
         self.spread: Tensor
-        self.register_buffer("mean", torch.zeros(features))
-        self.register_buffer("spread", torch.ones(features))
-        self.hidden = nn.Linear(features, HIDDEN)
+        self.register_buffer("mean", torch.zeros(embedding_size))
+        self.register_buffer("spread", torch.ones(embedding_size))
+        self.hidden = nn.Linear(embedding_size, HIDDEN)
         self.numbers = NumberEmbedding(number_bins, HIDDEN) if number_bins else None
         self.output = nn.Linear(HIDDEN, outputs)
-        self.bag = BagClassifier(
-            vocabulary_size=vocabulary_size,
-            outputs=outputs,
-            number_bins=number_bins,
-            embedding_size=embedding_size,
-            pairs=pairs,
-            buckets=buckets,
+        self.wide = WidePart(
+            vocabulary_size=vocabulary_size, outputs=outputs, pairs=pairs, buckets=buckets
         )
-        # Pieces that no training text has add nothing.
-        nn.init.zeros_(self.bag.embedding.weight)
         self.encoder: PretrainedEncoder | None = None  # where it is trained, too
         self._frozen: FrozenEncoder | None = None
 
     @staticmethod
     def sizes(config: Config) -> dict[str, int | float]:
         """The arguments that the settings decide."""
-        return {"features": find_encoder(config.encoder).width}
+        return {"embedding_size": find_encoder(config.encoder).width}
 
     @classmethod
     def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
         """The arguments that the training texts decide, besides numbers."""
-        return BagClassifier.learned_sizes(train, config)
+        found = len(known_pairs(*hashes_of(train), config.limits.min_texts))
+        return {"pairs": found, "buckets": buckets_for(found)}
 
     def learn_from(self, train: Encoded, config: Config) -> None:
-        """Take the encoder, and give each pair of the training texts a vector of its own."""
-        self.bag.learn_from(train, config)
+        """Take the encoder, and see which pieces and pairs the training texts have."""
+        self.wide.learn_from(train, config.limits.min_texts)
         folder = find_encoder(config.encoder)
         if config.fine_tune:
             self.encoder = PretrainedEncoder(folder)
@@ -135,7 +128,7 @@ class EncoderClassifier(Classifier):
     def divide_logits(self, divisor: float) -> None:
         """See `Classifier.divide_logits`."""
         super().divide_logits(divisor)
-        self.bag.divide_logits(divisor)
+        self.wide.divide_logits(divisor)
 
     def forward(
         self, ids: Tensor, positions: Tensor, lengths: Tensor, features: Tensor | None = None
@@ -160,7 +153,7 @@ class EncoderClassifier(Classifier):
             found = self.numbers(positions[numeric]) / numeric.sum(1)[text].unsqueeze(1)
             hidden = hidden.index_add(0, text, found.to(hidden.dtype))
         hidden = nn.functional.dropout(torch.relu(hidden), HIDDEN_DROPOUT, self.training)
-        logits: Tensor = self.output(hidden) + self.bag(ids, positions, lengths)
+        logits: Tensor = self.output(hidden) + self.wide(ids, lengths)
         return logits
 
     def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
@@ -195,8 +188,13 @@ class EncoderClassifier(Classifier):
             graph.weight(self.hidden.bias),
             transB=1,
         )
+        index = graph.node("Range", graph.integer(0), graph.columns("ids"), graph.integer(1))
+        ends = graph.node(
+            "Unsqueeze", graph.node("Cast", "lengths", to=graph.INT64), graph.integers([1])
+        )
+        inside = graph.node("Cast", graph.node("Less", index, ends), to=graph.INT64)
         if self.numbers is not None:
-            hidden = graph.node("Add", hidden, self._number_nodes(graph, self.numbers))
+            hidden = graph.node("Add", hidden, _number_nodes(graph, self.numbers, inside))
         deep = graph.node(
             "Gemm",
             graph.node("Relu", hidden),
@@ -204,27 +202,16 @@ class EncoderClassifier(Classifier):
             graph.weight(self.output.bias),
             transB=1,
         )
-        graph.node("Add", deep, graph.include(self.bag.to_onnx()), output="logits")
+        graph.node("Add", deep, self.wide.to_onnx(graph, inside), output="logits")
         return graph.model(self.output.out_features)
 
-    @staticmethod
-    def _number_nodes(graph: GraphBuilder, numbers: NumberEmbedding) -> str:
-        """Nodes for the mean vector of the numbers of a text, zero without any."""
-        index = graph.node("Range", graph.integer(0), graph.columns("ids"), graph.integer(1))
-        ends = graph.node(
-            "Unsqueeze", graph.node("Cast", "lengths", to=graph.INT64), graph.integers([1])
-        )
-        numeric = graph.node(
-            "Cast",
-            graph.node(
-                "And",
-                graph.node("Equal", "ids", graph.integers([NUMBER])),
-                graph.node("Less", index, ends),
-            ),
-            to=graph.FLOAT,
-        )
-        vectors = numbers.to_onnx(graph, graph.node("Mul", "positions", numeric))
-        over_tokens = graph.integers([1])
-        count = graph.node("ReduceSum", numeric, over_tokens, keepdims=1)
-        total = graph.node("ReduceSum", vectors, over_tokens, keepdims=0)
-        return graph.node("Div", total, graph.node("Max", count, graph.numbers([1.0])))
+
+def _number_nodes(graph: GraphBuilder, numbers: NumberEmbedding, inside: str) -> str:
+    """Nodes for the mean vector of the numbers of a text, zero without any."""
+    is_number = graph.node("Equal", graph.node("Mul", "ids", inside), graph.integers([NUMBER]))
+    numeric = graph.node("Cast", is_number, to=graph.FLOAT)
+    vectors = numbers.to_onnx(graph, graph.node("Mul", "positions", numeric))
+    over_tokens = graph.integers([1])
+    count = graph.node("ReduceSum", numeric, over_tokens, keepdims=1)
+    total = graph.node("ReduceSum", vectors, over_tokens, keepdims=0)
+    return graph.node("Div", total, graph.node("Max", count, graph.numbers([1.0])))

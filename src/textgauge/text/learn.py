@@ -21,7 +21,7 @@ def learn_encoder(train_texts: pl.Series, config: Config) -> TextReader:
             folder.tokenizer,
             read_numbers=config.numbers,
             number_bins=config.number_bins,
-            max_tokens=min(config.max_tokens, folder.max_tokens),
+            max_tokens=min(config.limits.max_tokens, folder.max_tokens),
         )
     return TextEncoder.learn(
         train_texts,
