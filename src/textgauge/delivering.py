@@ -41,7 +41,7 @@ RUN_PATIENCE = 15.0
 """Seconds that the report waits at most for the id of its run, which a short training outruns."""
 
 PROOF_TEXTS = 20_000
-"""Test texts that the round-trip proof predicts again at most."""
+"""Test texts that the round-trip proof predicts again at most; fewer with a large network."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def deliver(
     )
     _save(bundle, fitted, trained.encoder, corpus, settings)
     with ExitStack() as stack:
-        proof = _start_proof(stack, bundle, corpus, review)
+        proof = _start_proof(stack, bundle, corpus, review, PROOF_TEXTS // fitted.model.effort)
         for path in write_documents(
             staging,
             ReportFacts(
@@ -196,14 +196,12 @@ def _look_at_texts(
 
 
 def _start_proof(
-    stack: ExitStack, bundle: Path, corpus: Corpus, review: Review | SetReview
+    stack: ExitStack, bundle: Path, corpus: Corpus, review: Review | SetReview, most: int
 ) -> RunningProof:
     """Begin to prove the saved model; the proof's process lasts as long as `stack` at most."""
     from .bundle.proof import start_proof
 
-    expected = review.model.probabilities[:PROOF_TEXTS]
-    proof = start_proof(
-        bundle, corpus.test.texts.head(PROOF_TEXTS), expected, rule=review.decision.rule
-    )
+    expected = review.model.probabilities[:most]
+    proof = start_proof(bundle, corpus.test.texts.head(most), expected, rule=review.decision.rule)
     stack.callback(proof.stop)
     return proof

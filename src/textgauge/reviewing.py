@@ -115,6 +115,7 @@ def look_at_texts(
         review.model.probabilities,
         trained_texts=corpus.sizes["train"].texts * len(fitted.trained.history),
         seed=config.seed,
+        effort=fitted.model.effort,
     )
 
 

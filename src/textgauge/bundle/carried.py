@@ -29,6 +29,7 @@ CARRIED_FILES = (
     "errors.py",
     "text/encoder.py",
     "text/numbers.py",
+    "text/pretrained.py",
     "text/reader.py",
     "text/reading.py",
     "text/tokens.py",

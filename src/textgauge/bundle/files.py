@@ -11,11 +11,17 @@ DECIDING_VERSION = 2
 SETS_VERSION = 3
 """Of a bundle that gives a text any number of labels: older readers know one label a text only."""
 
+TOKENIZER_VERSION = 4
+"""Of a bundle whose texts a tokenizer of its own reads: older readers know words alone."""
+
+VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, TOKENIZER_VERSION)
+"""All that can be read, the newest last."""
+
 SETTINGS = "textgauge.json"
 """Format, classes, label names, architecture and sizes, settings, figures, how it decides."""
 
 VOCABULARY = "vocabulary.json"
-"""Words in the order of their ids, edges of the number scale, token limit."""
+"""Words in the order of their ids, or a tokenizer; edges of the number scale, token limit."""
 
 FILLS = "fills.json"
 """What stands in which place of the training texts, for explanations."""

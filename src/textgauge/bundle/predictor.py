@@ -153,11 +153,10 @@ class Predictor:
         stored = StoredFiles(folder)
         settings = stored.json(files.SETTINGS)
         version = settings.get("format_version")
-        known = (files.FORMAT_VERSION, files.DECIDING_VERSION, files.SETS_VERSION)
-        if version not in known:
+        if version not in files.VERSIONS:
             raise BundleError(
                 f"{folder / files.SETTINGS} has format {version!r}, this textgauge reads up to "
-                f"{known[-1]}; use the textgauge that trained the model, or a newer "
+                f"{files.VERSIONS[-1]}; use the textgauge that trained the model, or a newer "
                 "one."
             )
         words = stored.json(files.VOCABULARY)

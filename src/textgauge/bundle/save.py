@@ -50,11 +50,14 @@ def save_bundle(
     try:
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
+        reader = encoder.to_json()
         version = files.DECIDING_VERSION if settings.get("decision") else files.FORMAT_VERSION
         if settings.get("multi_label"):
             version = files.SETS_VERSION
+        if "tokenizer" in reader:
+            version = files.TOKENIZER_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
-        _write_json(partial / files.VOCABULARY, encoder.to_json())
+        _write_json(partial / files.VOCABULARY, reader)
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")
         if profile is not None:
             # In ASCII and strict: half a surrogate or a NaN would make it unreadable.

@@ -36,13 +36,16 @@ def check_settings(values: dict[str, Any]) -> None:
 
 
 def check_vocabulary(values: dict[str, Any]) -> None:
-    """Check `vocabulary.json`, type by type; `TextEncoder.from_json` checks what they hold.
+    """Check `vocabulary.json`, type by type; `reader_from_json` checks what they hold.
 
     Raises:
         KeyError, TypeError, ValueError: what is missing or wrong.
 
     """
-    _texts("words", values["words"])
+    if "tokenizer" in values:
+        _object("tokenizer", values["tokenizer"])
+    else:
+        _texts("words", values["words"])
     edges = values["number_edges"]
     if edges is not None:
         if not isinstance(edges, list) or not all(is_number(edge) for edge in edges):

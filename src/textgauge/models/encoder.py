@@ -55,8 +55,8 @@ class EncoderClassifier(Classifier):
 
     looks_at_texts = True
     has_vectors = False
-    effort = 30
-    pace = {"wide.": 20.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
+    effort = 100
+    pace = {"wide.": 20.0, "numbers.": 5.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
 
     def __init__(
         self,

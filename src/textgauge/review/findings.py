@@ -101,6 +101,7 @@ def find(
     *,
     trained_texts: int,
     seed: int = 0,
+    effort: int = 1,
 ) -> Findings:
     """Look at single test texts.
 
@@ -114,20 +115,21 @@ def find(
         probabilities: that the model gave. Shape: (texts, classes).
         trained_texts: that the training read, in all its epochs.
         seed: decides which texts tell what matters overall.
+        effort: what reading a token costs, in tokens of a small network.
 
     """
     predictor = explainer.predictor
     lengths = predictor.encoder.encode_normalised(test.texts).lengths
-    share = share_of(trained_texts, lengths)
+    for_errors, overall = work_after(trained_texts, lengths, effort)
     assert isinstance(predictor.rule, DecisionRule)
     decided = predictor.rule.decide(probabilities)
     errors, wrong, sent = _errors(test, probabilities, decided)
     told, together = _explained(
-        explainer, test.texts, lengths, errors[:ERRORS_EXPLAINED], max(ERRORS_WORK, share)
+        explainer, test.texts, lengths, errors[:ERRORS_EXPLAINED], for_errors
     )
     order = np.argsort(hash_of(test.texts, seed), kind="stable")[:OVERALL]
     words, curve, explained, long = _overall(
-        explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
+        explainer, test.texts.gather(order), lengths[order], overall
     )
     return Findings(
         errors=tuple(
@@ -146,15 +148,21 @@ def find(
     )
 
 
-def share_of(trained_texts: int, lengths: npt.NDArray[np.int32]) -> float:
-    """Tokens to predict that take a small share of the training's time.
+def work_after(
+    trained_texts: int, lengths: npt.NDArray[np.int32], effort: int
+) -> tuple[float, float]:
+    """Tokens that may be read for the errors, and for what matters overall.
+
+    They take a small share of the training's time, or little in themselves.
 
     Args:
         trained_texts: that the training read, in all its epochs.
         lengths: tokens of each test text, which are as long as those. Shape: (texts,).
+        effort: what reading a token costs, in tokens of a small network.
 
     """
-    return WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+    share = WORK_SHARE * 3 * trained_texts * float(lengths.mean())
+    return max(ERRORS_WORK, share) / effort, max(OVERALL_WORK, share) / effort
 
 
 def number_range(encoder: TextEncoder) -> tuple[float, float] | None:

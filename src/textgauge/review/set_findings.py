@@ -20,12 +20,10 @@ from .findings import (
     ENOUGH,
     ERRORS,
     ERRORS_EXPLAINED,
-    ERRORS_WORK,
     FEWEST,
     OVERALL,
-    OVERALL_WORK,
     number_range,
-    share_of,
+    work_after,
 )
 from .overall import CURVE_VALUES, NumberCurve, WordShare, number_curve, words_overall
 from .set_metrics import SetCases
@@ -94,20 +92,21 @@ def find_in_sets(
     *,
     trained_texts: int,
     seed: int = 0,
+    effort: int = 1,
 ) -> SetFindings:
     """Look at single test texts; the arguments are those of `findings.find`."""
     predictor = explainer.predictor
     rule = predictor.rule
     assert isinstance(rule, SetRule)
     lengths = predictor.encoder.encode_normalised(test.texts).lengths
-    share = share_of(trained_texts, lengths)
+    for_errors, overall = work_after(trained_texts, lengths, effort)
     decided = rule.decide(probabilities)
     places, wrong, sent = _errors(test, probabilities, decided)
     errors = _described(test, probabilities, decided, places)
-    errors, together = _explained(explainer, errors, lengths[places], max(ERRORS_WORK, share))
+    errors, together = _explained(explainer, errors, lengths[places], for_errors)
     order = np.argsort(hash_of(test.texts, seed), kind="stable")[:OVERALL]
     words, curve, explained, long = _overall(
-        explainer, test.texts.gather(order), lengths[order], max(OVERALL_WORK, share)
+        explainer, test.texts.gather(order), lengths[order], overall
     )
     return SetFindings(
         tuple(errors),

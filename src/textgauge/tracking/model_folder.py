@@ -19,10 +19,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..bundle import files
 from ..bundle.carried import CODE_FOLDER, PACKAGE, carry_code, write_whole
 
 REQUIREMENTS = ("mlflow-skinny", "numpy", "onnxruntime", "pandas", "polars")
 """What the carried code and MLflow's loader need, pinned to the versions installed here."""
+
+TOKENIZERS = "tokenizers"
+"""Needed besides where a tokenizer of the model's own reads its texts."""
 
 EXAMPLE_TEXTS = ("stainless steel bolt M6 x 20", "gasket worn, 3 mm play, replace")
 """Shown as input example where the caller has no texts of its own."""
@@ -99,7 +103,10 @@ def _signature() -> dict[str, str | None]:
 
 
 def _write_environment(folder: Path) -> None:
-    requirements = [f"{name}=={found}" for name in REQUIREMENTS if (found := _installed(name))]
+    settings = json.loads((folder / files.SETTINGS).read_text(encoding="utf-8"))
+    own = settings["format_version"] == files.TOKENIZER_VERSION
+    needed = (*REQUIREMENTS, TOKENIZERS) if own else REQUIREMENTS
+    requirements = [f"{name}=={found}" for name in needed if (found := _installed(name))]
     python = platform.python_version()
     pip = f"pip<={_installed('pip')}" if _installed("pip") else "pip"
     write_whole(folder / "requirements.txt", "\n".join(requirements) + "\n")
