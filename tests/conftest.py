@@ -56,6 +56,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     return ByNeed(config, log)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What encoders make of texts is kept in a folder of the tests' own."""
+    before = os.environ.get("TEXTGAUGE_CACHE")
+    os.environ["TEXTGAUGE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["TEXTGAUGE_CACHE"]
+    else:
+        os.environ["TEXTGAUGE_CACHE"] = before
+
+
 @dataclass(frozen=True)
 class TrainedBundle:
     """A classifier that was trained for the tests, and the folder that it was saved in.

@@ -2,10 +2,14 @@
 
 import numpy as np
 import torch
+from made_encoder import encoder_of_size
 
 from textgauge.models import build_model
+from textgauge.models.encoder import EncoderClassifier
+from textgauge.models.frozen import FrozenEncoder
 from textgauge.models.linear import LinearClassifier
-from textgauge.text.vocabulary import NUMBER
+from textgauge.text.encoder_folder import find_encoder
+from textgauge.text.vocabulary import NUMBER, SPECIAL
 
 SIZES = {
     "vocabulary_size": 20,
@@ -24,16 +28,21 @@ OWN = {
     "cnn": {"filters": 6, "dropout": 0.0},
     "bag": {"pairs": 12, "buckets": 64},
     "linear": {"pairs": 12, "buckets": 64},
+    "encoder": {
+        **{"pairs": 12, "buckets": 64, "embedding_size": 8},
+        **{"dropout": 0.0, "feature_dropout": 0.0},
+    },
 }
 """What each takes besides."""
 
-WITH_VECTORS = [name for name in OWN if name != "linear"]
+WITH_VECTORS = [name for name in OWN if name not in ("encoder", "linear")]
 """Those whose words have vectors."""
 
 DROPPING: dict[str, dict[str, float]] = {
     "lstm": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "lstm, both ways": {"dropout": 0.5, "recurrent_dropout": 0.5},
     "cnn": {"dropout": 0.5},
+    "encoder": {"dropout": 0.5, "feature_dropout": 0.5},
 }
 """Those that drop something in training."""
 
@@ -47,7 +56,13 @@ def sizes_of(name):
 def make_model(name, seed=0, **sizes):
     """A new model of the architecture `name`, a key of `OWN`."""
     torch.manual_seed(seed)
-    model = build_model(name.partition(",")[0], sizes_of(name) | sizes)
+    sizes = sizes_of(name) | sizes
+    model = build_model(name.partition(",")[0], sizes)
+    if isinstance(model, EncoderClassifier):
+        folder = encoder_of_size(sizes["vocabulary_size"] - len(SPECIAL), sizes["embedding_size"])
+        model.freeze(FrozenEncoder(find_encoder(str(folder))))
+        model.wide.piece_rarity[3:] = model.wide.pair_rarity[1:] = 1.0
+        model.wide.place[:] = torch.randint(-40, 13, model.wide.place.shape).clamp(min=0)
     if hasattr(model, "place"):  # Some pairs are known, and what they add is not zero.
         model.place[:] = torch.randint(-40, 13, model.place.shape).clamp(min=0)
         with torch.no_grad():
@@ -75,6 +90,11 @@ def as_trained(model):
                 if model.numbers is not None:
                     model.numbers.weight[:, column] = 0
     return model
+
+
+def table_of(model):
+    """The table that has a row a word or piece."""
+    return model.wide.pieces if isinstance(model, EncoderClassifier) else model.embedding
 
 
 def make_batch(texts=9, longest=8, seed=0):

@@ -184,8 +184,9 @@ class Trier:
         """What reads texts with these settings; learned once for all trials that share them."""
         from .text.learn import learn_encoder
 
-        names = ("numbers", "number_bins", "min_texts", "max_words", "max_tokens")
-        key = tuple(getattr(config, name) for name in names)
+        names = ("numbers", "number_bins", "min_texts", "max_words", "max_tokens", "encoder")
+        own = config.model == "encoder"  # It has a tokenizer of its own.
+        key = (own, *(getattr(config, name) for name in names))
         if key not in self._encoders:
             self._encoders[key] = learn_encoder(self._table.corpus.train.texts, config)
         return self._encoders[key]

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from made_models import DROPPING, OWN, WITH_VECTORS, make_batch, make_model
+from made_models import DROPPING, OWN, WITH_VECTORS, make_batch, make_model, table_of
 from torch import nn
 
 from textgauge.models import MODELS
-from textgauge.models.reading import TextModel
+from textgauge.models.reading import Classifier
 from textgauge.text.vocabulary import NUMBER, PAD
 
 of_each = pytest.mark.parametrize("name", list(OWN))
@@ -17,7 +17,7 @@ of_those_with_vectors = pytest.mark.parametrize("name", WITH_VECTORS)
 @of_each
 def test_every_architecture_is_looked_at(name):
     assert {each.partition(",")[0] for each in OWN} == set(MODELS)
-    assert isinstance(make_model(name), TextModel)
+    assert isinstance(make_model(name), Classifier)
 
 
 @of_each
@@ -82,6 +82,8 @@ def test_the_order_of_the_texts_plays_no_role(name):
 
 @of_each
 def test_a_number_adds_its_vector_to_that_of_its_token(name):
+    if name == "encoder":
+        pytest.skip("it adds the mean vector of all numbers, which has a test of its own")
     model = make_model(name)
     ids = torch.tensor([[4, NUMBER]])
     found = model.vectors(ids, torch.tensor([[0.0, 2.5]]))
@@ -113,7 +115,7 @@ def test_texts_without_any_number_can_be_read_and_learned_from(name):
     model = make_model(name, **DROPPING.get(name, {})).train()
     ids = torch.tensor([[4, 5], [6, 7]])
     model(ids, torch.zeros(2, 2), torch.tensor([2, 2])).sum().backward()
-    assert model.embedding.weight.grad[4:8].abs().sum() > 0
+    assert table_of(model).weight.grad.to_dense()[4:8].abs().sum() > 0
 
 
 @of_each
@@ -129,7 +131,7 @@ def test_nothing_is_dropped_outside_training(name):
 
 @of_each
 def test_what_fills_a_short_text_has_no_vector(name):
-    assert not make_model(name).embedding.weight[PAD].any()
+    assert not table_of(make_model(name)).weight[PAD].any()
 
 
 # ---- word vectors

@@ -3,8 +3,8 @@
 DIR/
   model.onnx         the network
   model.json         labels, words, number scale, which characters make a token, the decision
-  predict.py         the example: numpy and onnxruntime, nothing else
-  requirements.txt   these two, pinned
+  predict.py         the example: numpy and onnxruntime, nothing else; of an encoder tokenizers, too
+  requirements.txt   these, pinned
   Dockerfile         the same as an image
   README.md          the model card
 """
@@ -23,6 +23,7 @@ from typing import Any
 import polars as pl
 
 from ..errors import StorageError
+from ..text.pretrained import PretrainedReader, unknown_piece
 from ..text.tokens import NUMBER
 from . import files
 from .decision import DecisionRule
@@ -38,7 +39,10 @@ FORMAT_VERSION = 1
 """Of `model.json`."""
 
 PACKAGES = ("numpy", "onnxruntime")
-"""All that `predict.py` needs besides Python."""
+"""All that `predict.py` needs besides Python, where words are read."""
+
+TOKENIZERS = "tokenizers"
+"""What it needs where the model has a tokenizer of its own."""
 
 _STANDALONE = Path(__file__).parent / "standalone"
 _USE = re.compile(r"## Use\n.*?(?=\n## |\Z)", re.DOTALL)
@@ -72,10 +76,11 @@ def export_bundle(
             made.joinpath(files.ONNX).write_bytes(network or (bundle / files.ONNX).read_bytes())
             values = json.dumps(settings_of(predictor), allow_nan=False)
             made.joinpath(SETTINGS).write_text(values + "\n", encoding="utf-8")
-            # The example shows how one label is found.
-            for program in (PROGRAM,) if predictor.has_sets else (PROGRAM, EXAMPLE):
+            # The example shows how one label is found, from words.
+            own = isinstance(predictor.encoder, PretrainedReader)
+            for program in (PROGRAM,) if predictor.has_sets or own else (PROGRAM, EXAMPLE):
                 made.joinpath(program).write_bytes((_STANDALONE / program).read_bytes())
-            made.joinpath(REQUIREMENTS).write_text(requirements(), encoding="utf-8")
+            made.joinpath(REQUIREMENTS).write_text(requirements(own), encoding="utf-8")
             made.joinpath(DOCKERFILE).write_text(dockerfile(), encoding="utf-8")
             card = bundle / files.CARD
             told = card.read_text(encoding="utf-8") if card.is_file() else "# Text classifier\n"
@@ -92,6 +97,9 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
     """What `predict.py` must know besides the network, as plain JSON values."""
     letters, spaces = character_classes()
     encoder, rule = predictor.encoder, predictor.rule
+    reader = encoder.to_json()
+    if isinstance(encoder, PretrainedReader):
+        reader["unknown_piece"] = unknown_piece(reader["tokenizer"])
     return {
         "format_version": FORMAT_VERSION,
         "made_by": f"textgauge {predictor.settings.get('version')}",
@@ -102,7 +110,7 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "number": NUMBER,
         "letters": letters,
         "spaces": spaces,
-        **encoder.to_json(),
+        **reader,
     }
 
 
@@ -146,9 +154,10 @@ def _ranges(codes: Sequence[int]) -> str:
     return "".join(chr(low) if low == high else f"{chr(low)}-{chr(high)}" for low, high in found)
 
 
-def requirements() -> str:
-    """The two packages at the versions installed here."""
-    return "".join(f"{name}=={version(name)}\n" for name in PACKAGES)
+def requirements(own_tokenizer: bool = False) -> str:
+    """The packages at the versions installed here."""
+    needed = (*PACKAGES, TOKENIZERS) if own_tokenizer else PACKAGES
+    return "".join(f"{name}=={version(name)}\n" for name in needed)
 
 
 def dockerfile() -> str:

@@ -50,6 +50,8 @@ class EncoderClassifier(Classifier):
         embedding_size: width of what the encoder gives.
         pairs: pairs of pieces that have a vector.
         buckets: that pairs are hashed to.
+        dropout: share of the hidden units dropped in training.
+        feature_dropout: share of the encoder's features dropped in training.
 
     """
 
@@ -67,8 +69,11 @@ class EncoderClassifier(Classifier):
         embedding_size: int,
         pairs: int = 0,
         buckets: int = 1,
+        dropout: float = HIDDEN_DROPOUT,
+        feature_dropout: float = FEATURE_DROPOUT,
     ) -> None:
         super().__init__()
+        self.dropout, self.feature_dropout = dropout, feature_dropout
         self.mean: Tensor
         self.spread: Tensor
         self.register_buffer("mean", torch.zeros(embedding_size))
@@ -145,14 +150,14 @@ class EncoderClassifier(Classifier):
         if features is None:
             features = self._features(ids, lengths)
         scaled = (features.float() - self.mean) / self.spread
-        hidden = self.hidden(nn.functional.dropout(scaled, FEATURE_DROPOUT, self.training))
+        hidden = self.hidden(nn.functional.dropout(scaled, self.feature_dropout, self.training))
         if self.numbers is not None:
             inside = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
             numeric = (ids == NUMBER) & inside
             text = numeric.nonzero()[:, 0]
             found = self.numbers(positions[numeric]) / numeric.sum(1)[text].unsqueeze(1)
             hidden = hidden.index_add(0, text, found.to(hidden.dtype))
-        hidden = nn.functional.dropout(torch.relu(hidden), HIDDEN_DROPOUT, self.training)
+        hidden = nn.functional.dropout(torch.relu(hidden), self.dropout, self.training)
         logits: Tensor = self.output(hidden) + self.wide(ids, lengths)
         return logits
 

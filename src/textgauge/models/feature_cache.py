@@ -57,7 +57,7 @@ class FeatureCache:
         found: dict[bytes, Floats] = {}
         if not self._file.exists():
             return found
-        with self._open() as file:
+        with self._harmless(), self._open() as file:
             for start in range(0, len(keys), _ASKED):
                 some = keys[start : start + _ASKED]
                 marks = ",".join("?" * len(some))
@@ -71,7 +71,7 @@ class FeatureCache:
 
     def put(self, features: Mapping[bytes, Floats]) -> None:
         """Keep features; they are there all or not at all."""
-        with self._open() as file:
+        with self._harmless(), self._open() as file:
             stored = ((key, each.astype("<f4").tobytes()) for key, each in features.items())
             file.executemany(
                 "INSERT OR REPLACE INTO features VALUES (?, ?, ?)",
@@ -80,23 +80,30 @@ class FeatureCache:
             file.commit()
 
     @contextlib.contextmanager
-    def _open(self) -> Iterator[sqlite3.Connection]:
-        """The file; what goes wrong with it ends the block without an error."""
+    def _harmless(self) -> Iterator[None]:
+        """A block that ends without an error where something is wrong with the file."""
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with contextlib.closing(sqlite3.connect(self._file, timeout=_WAIT)) as file:
-                file.execute(
-                    "CREATE TABLE IF NOT EXISTS features "
-                    "(key BLOB PRIMARY KEY, sum INTEGER, features BLOB) WITHOUT ROWID"
-                )
-                yield file
-        except sqlite3.OperationalError:  # Locked for long, a full disk, no right to write.
-            return
-        except sqlite3.DatabaseError:
+            yield
+        except sqlite3.OperationalError:
+            pass  # Locked for long, a full disk, no right to write.
+        except sqlite3.DatabaseError:  # Damaged, or none.
             with contextlib.suppress(OSError):
                 self._file.unlink()
         except OSError:
-            return
+            pass
+
+    def _open(self) -> contextlib.closing[sqlite3.Connection]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        file = sqlite3.connect(self._file, timeout=_WAIT)
+        try:
+            file.execute(
+                "CREATE TABLE IF NOT EXISTS features "
+                "(key BLOB PRIMARY KEY, sum INTEGER, features BLOB) WITHOUT ROWID"
+            )
+        except sqlite3.Error:
+            file.close()
+            raise
+        return contextlib.closing(file)
 
     def graph(self) -> bytes | None:
         """The encoder's graph, if it is known and whole."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..config import ModelName
 from ..errors import SettingsError, did_you_mean
+from ..text.encoder_folder import PACKAGES
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Space:
         packages: that have to be installed, by their import names.
         extra: of textgauge that brings them.
         settings: fields of `Config` that have to be given.
+        instead: packages of which one that is installed stands for these settings.
 
     """
 
@@ -63,6 +65,7 @@ class Space:
     packages: tuple[str, ...] = ()
     extra: str = ""
     settings: tuple[str, ...] = ()
+    instead: tuple[str, ...] = ()
 
 
 _WORDS = (OneOf("embedding_size", (50, 100, 200)), OneOf("min_texts", (1, 2, 3)))
@@ -77,6 +80,13 @@ SPACES: Mapping[ModelName, Space] = {
             Steps("filter_dropout", 0.2, 0.7, 0.1),
             *_WORDS,
         )
+    ),
+    "encoder": Space(
+        (LogScale("lr", 0.0003, 0.003), OneOf("min_texts", (1, 2))),
+        packages=("transformers", "tokenizers"),
+        extra="encoder",
+        settings=("encoder",),
+        instead=PACKAGES,
     ),
     "linear": Space((LogScale("penalty", 0.1, 10), OneOf("min_texts", (1, 2)))),
     "lstm": Space(
@@ -129,7 +139,8 @@ def lacking(name: ModelName, given: Collection[str]) -> str:
     missing = [package for package in space.packages if find_spec(package) is None]
     if missing:
         return f"it needs {', '.join(missing)} (pip install 'textgauge[{space.extra}]')."
-    needed = [setting for setting in space.settings if setting not in given]
+    here = any(find_spec(package) is not None for package in space.instead)
+    needed = [setting for setting in space.settings if setting not in given and not here]
     if needed:
         return f"it needs {', '.join('--' + each.replace('_', '-') for each in needed)}."
     return ""

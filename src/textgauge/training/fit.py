@@ -18,6 +18,7 @@ from ..models import MODELS, build_model
 from ..models.linear import LinearClassifier
 from ..models.reading import Classifier
 from ..text.encoder import Encoded
+from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
@@ -100,7 +101,9 @@ def fit(
     )
     model, architecture, vectors = new_model(encoder, config, classes, progress, train.encoded)
 
-    train, val = _prepared(model, train, val, progress)
+    train, val = _prepared(model, train, val, progress, on_step)
+    if isinstance(encoder, PretrainedReader):
+        _tell_cut(train.encoded, encoder.max_tokens, progress)
 
     def after_epoch(epoch: Epoch) -> None:
         progress.epoch(epoch)
@@ -139,7 +142,11 @@ def fit(
 
 
 def _prepared(
-    model: Classifier, train: EncodedTexts, val: EncodedTexts, progress: Progress
+    model: Classifier,
+    train: EncodedTexts,
+    val: EncodedTexts,
+    progress: Progress,
+    on_step: Callable[[], None],
 ) -> tuple[EncodedTexts, EncodedTexts]:
     """The texts with what no step of the training changes; `progress` is told while it takes."""
     told = False
@@ -150,6 +157,7 @@ def _prepared(
             progress.stage("reading with the encoder")
             told = True
         progress.rows(done, done / texts)
+        on_step()
 
     prepared = tuple(
         replace(part, encoded=model.prepare(part.encoded, tell, train=part is train))
@@ -158,6 +166,16 @@ def _prepared(
     if told:
         progress.stage("training")
     return prepared[0], prepared[1]
+
+
+def _tell_cut(train: Encoded, most: int, progress: Progress) -> None:
+    """Say how many texts are longer than the encoder reads."""
+    long = int((train.lengths >= most).sum())
+    if long:
+        progress.note(
+            f"{long:,} of {len(train):,} training texts are read up to their piece {most:,} only: "
+            "the encoder, or --max-tokens, takes no more"
+        )
 
 
 def new_model(

@@ -6,12 +6,38 @@ import re
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
 Floats = npt.NDArray[np.float32]
+
+UNKNOWN, NUMBER, FIRST = 1, 2, 3
+"""Ids of what is not known, of a number, and of the first word or piece."""
+
+PLACE = "\ue000"
+"""Stands in the place of a number while a text is cut into pieces."""
+
+
+class Pieces:
+    """The tokenizer of an encoder; the one part that needs the package tokenizers."""
+
+    def __init__(self, read: dict[str, Any]) -> None:
+        from tokenizers import AddedToken, Tokenizer
+
+        self.tokenizer = Tokenizer.from_str(json.dumps(read["tokenizer"]))
+        self.tokenizer.no_padding()
+        self.tokenizer.no_truncation()
+        self.tokenizer.encode_special_tokens = True
+        self.tokenizer.add_tokens([AddedToken(PLACE, normalized=False, special=False, lstrip=True)])
+        self.special = {self.tokenizer.token_to_id(PLACE): NUMBER, read["unknown_piece"]: UNKNOWN}
+
+    def ids(self, text: str) -> list[int]:
+        """The id of each piece."""
+        found = self.tokenizer.encode(text, add_special_tokens=False).ids
+        return [self.special.get(piece, FIRST + piece) for piece in found]
 
 
 class Model:
@@ -23,8 +49,11 @@ class Model:
         self.weights, self.review_below = read["decision_weights"], read["review_below"]
         # A threshold a label, where a text has any number of labels; None: it has one.
         self.thresholds, self.separator = read.get("thresholds"), read.get("separator")
-        self.id_of = {word: number for number, word in enumerate(read["words"])}
+        self.id_of = {word: number for number, word in enumerate(read.get("words", ()))}
         self.edges = read["number_edges"]  # None: numbers are words like others.
+        self.number, self.spaces = re.compile(read["number"]), re.compile(f"[{read['spaces']}]+")
+        # An encoder has a tokenizer of its own.
+        self.pieces = Pieces(read) if "tokenizer" in read else None
         letter, space = read["letters"], read["spaces"]
         word, sign = f"[{letter}]+(?:['\u2019][{letter}]+)*", f"[^{space}{letter}0-9]"
         self.token = re.compile(f"{read['number']}|{word}|{sign}")
@@ -35,18 +64,16 @@ class Model:
         """Probability of each label. Shape: (texts, labels)."""
         folded = [unicodedata.normalize("NFKC", text).lower() for text in texts]
         folded = [unicodedata.normalize("NFKC", text) for text in folded]
-        tokens = [self.token.findall(text)[: self.max_tokens] or ["<unk>"] for text in folded]
+        tokens = [self.read(text)[: self.max_tokens] or [(UNKNOWN, None)] for text in folded]
         lengths = np.array([len(each) for each in tokens], dtype=np.int32)
         ids = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # 0 stands behind a text's end.
         positions = np.zeros(ids.shape, dtype=np.float32)
-        for row, column in ((r, c) for r, each in enumerate(tokens) for c in range(len(each))):
-            token = tokens[row][column]
-            if self.edges is not None and re.match("[0-9]", token):
-                ids[row, column] = self.id_of["<num>"]
-                value = float(token.replace(",", ""))
-                positions[row, column] = np.interp(value, self.edges, range(len(self.edges)))
-            else:
-                ids[row, column] = self.id_of.get(token, self.id_of["<unk>"])
+        for row, each in enumerate(tokens):
+            for column, (number, digits) in enumerate(each):
+                ids[row, column] = number
+                if digits is not None:
+                    value = float(digits.replace(",", ""))
+                    positions[row, column] = np.interp(value, self.edges, range(len(self.edges)))
         feed = {"ids": ids, "positions": positions, "lengths": lengths}
         asked = {each.name: feed[each.name] for each in self.session.get_inputs()}
         (logits,) = self.session.run(["logits"], asked)
@@ -58,6 +85,22 @@ class Model:
         powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
         found: Floats = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
         return found
+
+    def read(self, text: str) -> list[tuple[int, str | None]]:
+        """The id of each token, and of a number its digits."""
+        if self.pieces is None:
+            return [
+                (NUMBER, token)
+                if self.edges is not None and re.match("[0-9]", token)
+                else (self.id_of.get(token, UNKNOWN), None)
+                for token in self.token.findall(text)
+            ]
+        text = self.spaces.sub(" ", text).strip(" ").replace(PLACE, " ")
+        if self.edges is None:
+            return [(number, None) for number in self.pieces.ids(text)]
+        digits = iter(self.number.findall(text))
+        found = self.pieces.ids(self.number.sub(PLACE, text))
+        return [(number, next(digits) if number == NUMBER else None) for number in found]
 
     def predict(self, found: Floats) -> list[tuple[str, float]]:
         """The most probable label, with its probability.
