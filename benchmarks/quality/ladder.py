@@ -170,6 +170,7 @@ def rung(settings: dict[str, Any]) -> Fit:
 
         def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
             encoded = fitted.encoder.encode_normalised(normalise(pl.Series(texts)))
+            encoded = fitted.model.prepare(encoded, lambda done, texts: None)
             unlabelled = EncodedTexts(encoded, without_labels(len(texts)), len(corpus.classes))
             probabilities = to_probabilities(predict_logits(fitted.model, unlabelled))
             found = probabilities.argmax(1)

