@@ -38,7 +38,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     labels; `predict_proba` gives the probability of each label by itself.
 
     Args:
-        model: the architecture: "lstm", "cnn", "bag", "linear" or "encoder" (one that is installed).
+        model: the architecture: "lstm", "cnn", "bag", "linear", or "encoder": one installed.
         vectors: word vectors, as in `Config.vectors`.
         freeze_vectors: do not train them further.
         numbers: read numbers as magnitudes.
