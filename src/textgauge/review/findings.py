@@ -11,7 +11,7 @@ import polars as pl
 from ..bundle.decision import Decided, DecisionRule
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
-from ..text.encoder import TextEncoder
+from ..text.reader import TextReader
 from .effort import LEVELS, affordable, level_for_all, level_of_each
 from .explanation import Explainer, Explanation
 from .overall import CURVE_VALUES, NumberCurve, WordShare, number_curve, words_overall
@@ -165,7 +165,7 @@ def work_after(
     return max(ERRORS_WORK, share) / effort, max(OVERALL_WORK, share) / effort
 
 
-def number_range(encoder: TextEncoder) -> tuple[float, float] | None:
+def number_range(encoder: TextReader) -> tuple[float, float] | None:
     """The lowest and the highest number that a model tells apart; None where it reads none."""
     scale = encoder.numbers
     return None if scale is None else (float(scale.edges[0]), float(scale.edges[-1]))

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
-from ..config import ModelName
+from ..config import ENCODER_PACKAGES, ModelName
 from ..errors import SettingsError, did_you_mean
-from ..text.encoder_folder import PACKAGES
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ SPACES: Mapping[ModelName, Space] = {
         packages=("transformers", "tokenizers"),
         extra="encoder",
         settings=("encoder",),
-        instead=PACKAGES,
+        instead=ENCODER_PACKAGES,
     ),
     "linear": Space((LogScale("penalty", 0.1, 10), OneOf("min_texts", (1, 2)))),
     "lstm": Space(

