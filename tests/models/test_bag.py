@@ -22,10 +22,10 @@ def encoded(*texts):
 def learned(train, min_texts=2):
     """A bag for these texts, all vectors drawn at random; made as a training makes it."""
     config = Config(model="bag", min_texts=min_texts)
-    sizes = BagClassifier.learned_sizes(train, config)
+    sizes, tables = BagClassifier.learn(train, config)
     torch.manual_seed(0)
     model = BagClassifier(vocabulary_size=20, outputs=3, number_bins=4, embedding_size=5, **sizes)
-    model.learn_from(train, config)
+    model.begin(config, tables)
     with torch.no_grad():
         model.pairs.weight[1:].normal_()
     return model

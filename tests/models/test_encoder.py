@@ -197,9 +197,10 @@ def test_several_that_write_at_the_same_time_lose_nothing(cache):
 
 def test_features_are_centred_and_scaled_by_the_training_texts(config, folder, cache):
     encoded = read(config)
-    sizes = EncoderClassifier.sizes(config) | EncoderClassifier.learned_sizes(encoded, config)
+    learned = EncoderClassifier.learn(encoded, config)
+    sizes = EncoderClassifier.sizes(config) | learned.sizes
     model = EncoderClassifier(vocabulary_size=40, outputs=1, number_bins=0, **sizes)
-    model.learn_from(encoded, config)
+    model.begin(config, learned.tables)
     prepared = model.prepare(encoded, nothing, train=True)
     scaled = (prepared.features - model.mean.numpy()) / model.spread.numpy()
     np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)
@@ -232,9 +233,11 @@ def test_the_wide_part_is_linear_on_tf_idf():
     ids = np.array([4, 5, 4, 5, 6, 4], dtype=np.int32)
     lengths = np.array([2, 3, 1], dtype=np.int32)
     train = Encoded(ids, np.zeros(6, np.float32), lengths)
-    wide = WidePart(vocabulary_size=9, outputs=2, pairs=1, buckets=101)
-    wide.learn_from(train, min_texts=2)
+    sizes, tables = WidePart.learn(train, min_texts=2)
+    wide = WidePart(vocabulary_size=9, outputs=2, **sizes)
     with torch.no_grad():
+        for name, table in tables.items():
+            wide.get_buffer(name)[: len(table)] = torch.from_numpy(table)
         wide.pieces.weight[3:] = torch.arange(12.0).view(6, 2)
         wide.pairs.weight[1] = torch.tensor([10.0, -10.0])
     of_4, of_5, of_pair = 1.0, math.log(4 / 3) + 1, math.log(4 / 3) + 1
@@ -252,9 +255,7 @@ def test_a_frozen_encoder_is_none_of_the_weights_and_a_trained_one_is(config, fo
     frozen = make("encoder")
     assert not any(name.startswith("encoder") for name in frozen.state_dict())
     tuned = EncoderClassifier(vocabulary_size=32, outputs=1, number_bins=0, embedding_size=16)
-    tuned.learn_from(
-        read(config), Config(model="encoder", encoder=str(folder.path), fine_tune=True)
-    )
+    tuned.begin(Config(model="encoder", encoder=str(folder.path), fine_tune=True), {})
     ids, positions, lengths = make_batch()
     tuned.train()(ids, positions, lengths).sum().backward()
     assert all(p.grad is not None for n, p in tuned.named_parameters() if "wide" not in n)

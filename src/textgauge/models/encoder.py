@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +14,8 @@ from ..text.encoder_folder import find_encoder
 from ..text.vocabulary import NUMBER
 from .frozen import FrozenEncoder, frozen_encoder
 from .numbers import NumberEmbedding
-from .pairs import buckets_for, hashes_of, known_pairs
 from .pretrained import PretrainedEncoder
-from .reading import Classifier
+from .reading import Classifier, Learned
 from .wide import WidePart
 
 if TYPE_CHECKING:
@@ -93,14 +93,14 @@ class EncoderClassifier(Classifier):
         return {"embedding_size": find_encoder(config.encoder).width}
 
     @classmethod
-    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
-        """The arguments that the training texts decide, besides numbers."""
-        found = len(known_pairs(*hashes_of(train), config.limits.min_texts))
-        return {"pairs": found, "buckets": buckets_for(found)}
+    def learn(cls, train: Encoded, config: Config) -> Learned:
+        """See which pieces and pairs the training texts have."""
+        sizes, tables = WidePart.learn(train, config.limits.min_texts)
+        return Learned(sizes, {f"wide.{name}": table for name, table in tables.items()})
 
-    def learn_from(self, train: Encoded, config: Config) -> None:
-        """Take the encoder, and see which pieces and pairs the training texts have."""
-        self.wide.learn_from(train, config.limits.min_texts)
+    def begin(self, config: Config, tables: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take the encoder, too; see `Classifier.begin`."""
+        super().begin(config, tables)
         folder = find_encoder(config.encoder)
         if config.fine_tune:
             self.encoder = PretrainedEncoder(folder)

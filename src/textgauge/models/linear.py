@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ..text.vocabulary import PAD
-from .pairs import buckets_for, hashes_of, known_pairs, pair_row_nodes, pair_rows, places_of
-from .reading import TextModel
+from .pairs import learn_pairs, pair_row_nodes, pair_rows
+from .reading import Learned, TextModel
 
 if TYPE_CHECKING:
     import onnx
@@ -70,15 +70,10 @@ class LinearClassifier(TextModel):
         return {}
 
     @classmethod
-    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
-        """The arguments that the training texts decide, besides vocabulary and numbers."""
-        found = len(known_pairs(*hashes_of(train), MIN_TEXTS_OF_PAIRS))
-        return {"pairs": found, "buckets": buckets_for(found)}
-
-    def learn_from(self, train: Encoded, config: Config) -> None:
+    def learn(cls, train: Encoded, config: Config) -> Learned:
         """Know the pairs of the training texts, but the rarest."""
-        found = known_pairs(*hashes_of(train), MIN_TEXTS_OF_PAIRS)
-        self.place.copy_(torch.from_numpy(places_of(found, len(self.place))))
+        pairs, place = learn_pairs(train, MIN_TEXTS_OF_PAIRS)
+        return Learned({"pairs": pairs, "buckets": len(place)}, {"place": place})
 
     def divide_logits(self, divisor: float) -> None:
         """See `TextModel.divide_logits`."""

@@ -62,6 +62,12 @@ def places_of(known: npt.NDArray[np.int64], buckets: int) -> npt.NDArray[np.int3
     return place
 
 
+def learn_pairs(train: Encoded, min_texts: int) -> tuple[int, npt.NDArray[np.int32]]:
+    """How many pairs of the training texts are known, and the row of each bucket's pair."""
+    known = known_pairs(*hashes_of(train), min_texts)
+    return len(known), places_of(known, buckets_for(len(known)))
+
+
 def pair_rows(ids: Tensor, place: Tensor) -> Tensor:
     """The row of each token and its left neighbour; 0 where the pair is not known.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,19 @@ SPARSE_FROM = 2_000
 whole table is through sooner."""
 
 
+class Learned(NamedTuple):
+    """What an architecture takes over from the training texts, which no step of training changes.
+
+    Attributes:
+        sizes: arguments of the architecture.
+        tables: buffers, by their names; what is longer ends in zeros.
+
+    """
+
+    sizes: Mapping[str, int | float] = {}
+    tables: Mapping[str, npt.NDArray[Any]] = {}
+
+
 class Classifier(nn.Module):
     """A model that reads encoded texts: what the training and the bundle ask of an architecture."""
 
@@ -34,7 +47,7 @@ class Classifier(nn.Module):
     takes_half = False
     """Whether training learns as well with matrix products in bfloat16."""
     looks_at_texts = False
-    """Whether `learned_sizes` and `learn_from` look at the training texts."""
+    """Whether `learn` looks at the training texts."""
     has_vectors = True
     """Whether words have vectors, of `embedding_size`, which can start from pretrained ones."""
     effort = 1
@@ -49,12 +62,14 @@ class Classifier(nn.Module):
         raise NotImplementedError
 
     @classmethod
-    def learned_sizes(cls, train: Encoded, config: Config) -> dict[str, int | float]:
-        """The arguments that the training texts decide, besides vocabulary and numbers."""
-        return {}
+    def learn(cls, train: Encoded, config: Config) -> Learned:
+        """Look at the training texts, before there is a model of this kind."""
+        return Learned()
 
-    def learn_from(self, train: Encoded, config: Config) -> None:
-        """Take over from the training texts what no step of the training changes."""
+    def begin(self, config: Config, tables: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over the tables of `learn`, and what else stands before the training."""
+        for name, table in tables.items():
+            self.get_buffer(name)[: len(table)].copy_(torch.from_numpy(table))
 
     def prepare(
         self, encoded: Encoded, tell: Callable[[int, int], None], *, train: bool = False

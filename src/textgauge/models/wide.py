@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from ..text.vocabulary import PAD
-from .pairs import hashes_of, known_pairs, pair_row_nodes, pair_rows, places_of
+from .pairs import learn_pairs, pair_row_nodes, pair_rows
+from .reading import Learned
 
 if TYPE_CHECKING:
     from ..text.encoder import Encoded
@@ -44,22 +46,23 @@ class WidePart(nn.Module):
         self.register_buffer("piece_rarity", torch.zeros(vocabulary_size))
         self.register_buffer("pair_rarity", torch.zeros(1 + pairs))
 
-    def learn_from(self, train: Encoded, min_texts: int) -> None:
+    @staticmethod
+    def learn(train: Encoded, min_texts: int) -> Learned:
         """Give each pair of the training texts a row of its own, and count how rare all are."""
-        known = known_pairs(*hashes_of(train), min_texts)
-        self.place.copy_(torch.from_numpy(places_of(known, len(self.place))))
+        known, place = learn_pairs(train, min_texts)
         text = np.repeat(np.arange(len(train)), train.lengths)
         line = torch.from_numpy(train.ids.astype(np.int64))
         # All texts as one, with a gap behind each.
         gapped = torch.full((len(line) + len(train),), PAD)
         gapped[torch.from_numpy(np.arange(len(line)) + text)] = line
-        rows = pair_rows(gapped.unsqueeze(0), self.place)[0][gapped != PAD].numpy()
-        for rarity, found in ((self.piece_rarity, train.ids), (self.pair_rarity, rows)):
+        rows = pair_rows(gapped.unsqueeze(0), torch.from_numpy(place))[0][gapped != PAD].numpy()
+        tables: dict[str, npt.NDArray[Any]] = {"place": place}
+        for name, found in (("piece_rarity", train.ids), ("pair_rarity", rows)):
             once = np.unique(found.astype(np.int64) * len(train) + text) // len(train)
-            texts = torch.from_numpy(np.bincount(once, minlength=len(rarity))).double()
-            rare = torch.log((1 + len(train)) / (1 + texts)) + 1
-            rarity.copy_(torch.where(texts > 0, rare, 0.0))
-        self.piece_rarity[PAD] = self.pair_rarity[0] = 0.0
+            texts = np.bincount(once)
+            tables[name] = np.where(texts > 0, np.log((1 + len(train)) / (1 + texts)) + 1, 0.0)
+            tables[name][0] = 0.0
+        return Learned({"pairs": known, "buckets": len(place)}, tables)
 
     def divide_logits(self, divisor: float) -> None:
         """Change the weights so that what is added is divided."""

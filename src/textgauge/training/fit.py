@@ -16,7 +16,7 @@ from ..data.split import hash_of
 from ..errors import EngineError, SettingsError
 from ..models import MODELS, build_model
 from ..models.linear import LinearClassifier
-from ..models.reading import Classifier
+from ..models.reading import Classifier, Learned
 from ..text.encoder import Encoded
 from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
@@ -216,6 +216,7 @@ def new_model(
             f"word vectors: {vectors.width} wide, for {len(vectors.rows):,} of "
             f"{vectors.vocabulary_size:,} known words ({vectors.coverage:.1%})"
         )
+    learned = Learned() if train is None else kind.learn(train, config)
     width = vectors.width if vectors else config.embedding_size
     sizes: dict[str, int | float] = {
         "vocabulary_size": len(encoder.names),
@@ -223,14 +224,13 @@ def new_model(
         "number_bins": encoder.numbers.bins if encoder.numbers else 0,
         **({"embedding_size": width} if kind.has_vectors else {}),
         **kind.sizes(config),
-        **({} if train is None else kind.learned_sizes(train, config)),
+        **learned.sizes,
     }
     # Before the first weights: their last bit depends on how many threads make them.
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     model = build_model(config.model, sizes)
-    if train is not None:
-        model.learn_from(train, config)
+    model.begin(config, learned.tables)
     if vectors is not None:
         model.set_vectors(vectors.rows, vectors.vectors, freeze=config.freeze_vectors)
     return model, {"name": config.model, **sizes}, vectors
