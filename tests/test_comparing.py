@@ -335,7 +335,7 @@ def test_going_on_with_another_comparison_is_refused_and_the_run_stays_as_it_is(
     [
         (
             ["--models", "lsmt"],
-            "there is no model 'lsmt'; there are bag, cnn, linear, lstm. Did you mean",
+            "there is no model 'lsmt'; there are bag, cnn, encoder, linear, lstm. Did you mean",
         ),
         (["--models", "bag,bag"], "the model 'bag' is named twice"),
         (["--models", ","], "name at least one model"),

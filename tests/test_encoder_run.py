@@ -97,7 +97,7 @@ def test_the_saved_model_is_proved_and_learned_something(finished: TrainResult, 
 
 def test_the_bundle_says_that_older_readers_cannot_read_it(finished: TrainResult) -> None:
     settings = json.loads((finished.bundle / files.SETTINGS).read_text())
-    assert settings["format_version"] == files.TOKENIZER_VERSION == 4
+    assert settings["format_version"] == files.PIECES_VERSION == 4
     requirements = (finished.bundle / "requirements.txt").read_text()
     assert "\ntokenizers==" in requirements and "torch" not in requirements
 

@@ -68,7 +68,10 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     ),
     "review_below": (["--review-below", "90%"], 0.9),
     "review_rate": (["--review-rate", "0.05"], 0.05),
+    "encoder": (["--encoder", "minilm"], "minilm"),
+    "fine_tune": (["--fine-tune"], True),
 }
+OF_ENCODER = ("encoder", "fine_tune")
 
 
 class ReachedError(TextgaugeError):
@@ -96,10 +99,11 @@ def test_an_option_of_train_sets_its_setting_and_no_other(
     name: str, command: Command, called: list[Any]
 ) -> None:
     arguments, value = OPTIONS[name]
-    command("train", "notes.csv", *arguments)
+    model = {"model": "encoder"} if name in OF_ENCODER else {}
+    command("train", "notes.csv", *arguments, *(("--model", "encoder") if model else ()))
     ((source, config, _),) = called
     assert source == "notes.csv"
-    assert config == dataclasses.replace(Config(), **{name: value})
+    assert config == Config(**{**model, name: value})
 
 
 @pytest.mark.parametrize(
@@ -366,7 +370,8 @@ def test_several_bad_values_are_told_at_once(command: Command, workplace: Path) 
     done = command("train", "notes.csv", *bad)
     assert done.status == 2
     assert done.error.splitlines() == [
-        "model must be one of 'bag', 'cnn', 'linear', 'lstm', was 'lsmt'. Did you mean 'lstm'?",
+        "model must be one of 'bag', 'cnn', 'encoder', 'linear', 'lstm', was 'lsmt'. Did you mean "
+        "'lstm'?",
         "class_weights must be one of 'none', 'balanced', was 'balance'. Did you mean 'balanced'?",
         "epochs must be 1 or more, was 0.",
         "lr must be more than 0 and at most 10, was -1.0.",

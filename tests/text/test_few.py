@@ -16,6 +16,8 @@ VOCABULARY = Vocabulary([*SPECIAL, *WORDS])
 ENCODERS = [
     TextEncoder(VOCABULARY, NumberScale([1.0, 1970.0, 2000.0]), 6),
     TextEncoder(VOCABULARY, None, 256),
+    TextEncoder(VOCABULARY, NumberScale([1.0, 1970.0]), 6, ("<bol", "bolt", "on't", "<12>")),
+    TextEncoder(VOCABULARY, None, 6, ("bolt", "<1,2", "999>")),
 ]
 PIECES = st.sampled_from(
     [
@@ -41,7 +43,9 @@ TEXTS = st.lists(
 )
 
 
-@pytest.mark.parametrize("encoder", ENCODERS, ids=["numbers", "words"])
+@pytest.mark.parametrize(
+    "encoder", ENCODERS, ids=["numbers", "words", "pieces", "pieces of digits"]
+)
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(texts=TEXTS)
 def test_few_texts_are_encoded_as_many_are(encoder, texts):
@@ -50,6 +54,7 @@ def test_few_texts_are_encoded_as_many_are(encoder, texts):
         here, there = getattr(few, name), getattr(many, name)
         assert here.dtype == there.dtype
         np.testing.assert_array_equal(here, there, err_msg=name)
+    np.testing.assert_array_equal(few.reading().unknown, many.reading().unknown)
 
 
 def test_other_letters_are_left_to_polars():

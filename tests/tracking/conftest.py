@@ -147,6 +147,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle") / "model"
     folder.mkdir()
     (folder / "textgauge.json").write_text(json.dumps({"classes": ["ok", "faulty"]}))
+    (folder / "vocabulary.json").write_text(json.dumps({"words": ["<pad>", "<unk>", "<num>"]}))
     (folder / "weights.safetensors").write_bytes(bytes(range(256)))
     return folder
 

@@ -60,7 +60,7 @@ def features_of(corpus, **settings):
     encoder = learn_encoder(corpus.train.texts, config)
     encoded = encoder.encode_normalised(corpus.train.texts)
     model, *_ = new_model(encoder, config, len(corpus.classes), NoProgress(), encoded)
-    return model, encoder, encoded, Features.learn(model, encoder, encoded)
+    return model, encoder, encoded, *Features.learn(model, encoder, encoded)
 
 
 # ---- features
@@ -68,9 +68,9 @@ def features_of(corpus, **settings):
 
 def test_words_and_pairs_are_weighted_as_scikit_learn_does():
     corpus = corpus_of()
-    _, encoder, encoded, features = features_of(corpus)
-    whole = len(features.of_ids) + len(features.of_pairs)
-    ours = features.rows_of(encoded).toarray()[:, :whole]
+    _, encoder, _, features, rows = features_of(corpus)
+    whole = len(features.of_words) + len(features.of_pairs)
+    ours = rows.toarray()[:, :whole]
     texts = corpus.train.texts.to_list()
     words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+").fit(texts)
     counts = (words.transform(texts) > 0).sum(0).A1
@@ -85,8 +85,8 @@ def test_words_and_pairs_are_weighted_as_scikit_learn_does():
 
 def test_words_that_share_pieces_are_alike_and_others_are_not():
     corpus = corpus_of()
-    _, _, encoded, features = features_of(corpus)
-    pieces = features.rows_of(encoded)[:, len(features.of_ids) + len(features.of_pairs) :]
+    *_, features, rows = features_of(corpus)
+    pieces = rows[:, len(features.of_words) + len(features.of_pairs) :]
     texts = corpus.train.texts.to_list()
     rusty, rusted = texts.index("rusty steel frame"), texts.index("the frame is rusted")
     tread = texts.index("worn tyre tread")
@@ -101,8 +101,8 @@ def test_a_number_passes_the_edges_below_it():
         "old": [f"made in {year}" for year in range(1970, 1990)],
         "new": [f"made in {year}" for year in range(1990, 2010)],
     }
-    _, _, encoded, features = features_of(corpus_of(texts), number_bins=8)
-    rows = features.rows_of(encoded).toarray()[:, -features.edges :]
+    _, _, encoded, features, rows = features_of(corpus_of(texts), number_bins=8)
+    rows = rows.toarray()[:, -features.edges :]
     passed = rows / rows.max()
     size = np.clip(encoded.positions[encoded.positions > 0][:, None] - np.arange(8), 0, 1)
     np.testing.assert_allclose(passed[(passed > 0).any(1)], size, atol=1e-6)
@@ -116,9 +116,8 @@ def test_the_model_gives_what_weights_times_features_give():
         {"a": ["one steel bolt bolt 3", "two bolts 4", "a bolt 5"], "b": ["x 9", "y 8", "z 7"]}
         | TEXTS
     )
-    model, _, encoded, features = features_of(corpus)
+    model, _, encoded, features, rows = features_of(corpus)
     random = np.random.default_rng(0)
-    rows = features.rows_of(encoded)
     weights = random.normal(size=(5, rows.shape[1])).astype(np.float32)
     bias = random.normal(size=5).astype(np.float32)
     features.give(model, weights, bias)
@@ -132,13 +131,29 @@ def test_the_model_gives_what_weights_times_features_give():
     np.testing.assert_allclose(cooler, logits / 4, atol=1e-5)
 
 
+def test_a_word_that_is_not_known_adds_its_pieces():
+    model, encoder, _, features, rows = features_of(corpus_of())
+    weights = np.random.default_rng(0).normal(size=(3, rows.shape[1])).astype(np.float32)
+    features.give(model, weights, np.zeros(3, dtype=np.float32))
+    read = encoder.encode_normalised(pl.Series(["rustier xyzzy"]))
+    names = [encoder.names[at] for at in read.ids]
+    assert names == ["##<rus", "##rust", "<unk>"]
+    columns = [encoder.pieces.index(name[2:]) for name in names if name != "<unk>"]
+    rarity = np.array([features.pieces[len(features.of_words) + at, at] for at in columns])
+    at = len(features.of_words) + len(features.of_pairs)
+    expected = weights[:, at + np.array(columns)] @ rarity / np.linalg.norm(rarity)
+    with torch.no_grad():
+        logits = model(*map(torch.from_numpy, read.padded(np.arange(1))))[0]
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("labels", [2, 3])
 def test_the_decisions_are_those_of_the_solver_on_the_same_features(labels):
     corpus = corpus_of(dict(list(TEXTS.items())[:labels]))
-    _, _, encoded, features = features_of(corpus)
+    *_, rows = features_of(corpus)
     label = corpus.train.label[np.argsort(corpus.train.text_index)]
-    found = LinearSVC(C=2.0, tol=1e-6).fit(features.rows_of(encoded), label)
-    expected = found.decision_function(features.rows_of(encoded))
+    found = LinearSVC(C=2.0, tol=1e-6).fit(rows, label)
+    expected = found.decision_function(rows)
     got = fitted(corpus, penalty=2.0)
     logits = predict_logits(got.model, got.encode(corpus.train)) * got.temperature
     if labels == 2:

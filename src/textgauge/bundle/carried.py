@@ -28,6 +28,7 @@ CARRIED_FILES = (
     "data/texts.py",
     "errors.py",
     "text/encoder.py",
+    "text/grams.py",
     "text/numbers.py",
     "text/pretrained.py",
     "text/reader.py",

@@ -76,11 +76,13 @@ def export_bundle(
             made.joinpath(files.ONNX).write_bytes(network or (bundle / files.ONNX).read_bytes())
             values = json.dumps(settings_of(predictor), allow_nan=False)
             made.joinpath(SETTINGS).write_text(values + "\n", encoding="utf-8")
-            # The example shows how one label is found, from words.
-            own = isinstance(predictor.encoder, PretrainedReader)
-            for program in (PROGRAM,) if predictor.has_sets or own else (PROGRAM, EXAMPLE):
+            reader = predictor.encoder.to_json()
+            # The example shows how one label is found, from whole words.
+            simple = not (predictor.has_sets or {"tokenizer", "pieces"} & reader.keys())
+            for program in (PROGRAM, EXAMPLE) if simple else (PROGRAM,):
                 made.joinpath(program).write_bytes((_STANDALONE / program).read_bytes())
-            made.joinpath(REQUIREMENTS).write_text(requirements(own), encoding="utf-8")
+            needed = requirements("tokenizer" in reader)
+            made.joinpath(REQUIREMENTS).write_text(needed, encoding="utf-8")
             made.joinpath(DOCKERFILE).write_text(dockerfile(), encoding="utf-8")
             card = bundle / files.CARD
             told = card.read_text(encoding="utf-8") if card.is_file() else "# Text classifier\n"

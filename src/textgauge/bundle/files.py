@@ -11,10 +11,10 @@ DECIDING_VERSION = 2
 SETS_VERSION = 3
 """Of a bundle that gives a text any number of labels: older readers know one label a text only."""
 
-TOKENIZER_VERSION = 4
-"""Of a bundle whose texts a tokenizer of its own reads: older readers know words alone."""
+PIECES_VERSION = 4
+"""Of a bundle that reads words in pieces: older readers know whole words alone."""
 
-VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, TOKENIZER_VERSION)
+VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, PIECES_VERSION)
 """All that can be read, the newest last."""
 
 SETTINGS = "textgauge.json"

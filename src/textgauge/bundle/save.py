@@ -54,8 +54,8 @@ def save_bundle(
         version = files.DECIDING_VERSION if settings.get("decision") else files.FORMAT_VERSION
         if settings.get("multi_label"):
             version = files.SETS_VERSION
-        if "tokenizer" in reader:
-            version = files.TOKENIZER_VERSION
+        if "tokenizer" in reader or "pieces" in reader:
+            version = files.PIECES_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, reader)
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")

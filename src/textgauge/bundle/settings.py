@@ -46,6 +46,7 @@ def check_vocabulary(values: dict[str, Any]) -> None:
         _object("tokenizer", values["tokenizer"])
     else:
         _texts("words", values["words"])
+        _texts("pieces", values.get("pieces", []))
     edges = values["number_edges"]
     if edges is not None:
         if not isinstance(edges, list) or not all(is_number(edge) for edge in edges):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy.typing as npt
 import polars as pl
 
 from ..data.normal_form import normalise
+from .grams import KnownGrams, shared_grams
 from .numbers import NumberScale
 from .reading import Reading
 from .tokens import is_number, number_value, tokenize
-from .vocabulary import NUMBER, UNKNOWN, Vocabulary
+from .vocabulary import NUMBER, SPECIAL, UNKNOWN, Vocabulary
 
 _ODD = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -28,8 +30,10 @@ class Encoded:
         lengths: tokens of each text, at least 1. Shape: (texts,), int32.
         outside: whether the token is a number outside the scale, which is read as its nearest end;
             None where it is not known. Shape: as ids.
-        found: tokens that the text really has, 0 in an empty one, which is read as one `<unk>`;
-            None where it is not known. Shape: (texts,), int32.
+        found: tokens that the text really has, 0 in an empty one, which is read as one `<unk>`, and
+            1 a word that is read in pieces; None where it is not known. Shape: (texts,), int32.
+        unknown: of these, words that are not known, if not each is an `<unk>`; None: they are.
+            Shape: (texts,), int32.
         features: what a part of the model that is not trained makes of each text, computed before;
             None where nothing is. Shape: (texts, width), float32.
 
@@ -40,6 +44,7 @@ class Encoded:
     lengths: npt.NDArray[np.int32]
     outside: npt.NDArray[np.bool_] | None = None
     found: npt.NDArray[np.int32] | None = None
+    unknown: npt.NDArray[np.int32] | None = None
     features: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
@@ -79,8 +84,9 @@ class Encoded:
         if not len(self):
             nothing = np.zeros(0, dtype=np.int32)
             return Reading(nothing, nothing, np.zeros(0, dtype=np.bool_))
-        starts = self.starts
-        unknown = np.add.reduceat(self.ids == UNKNOWN, starts, dtype=np.int32)
+        starts, unknown = self.starts, self.unknown
+        if unknown is None:
+            unknown = np.add.reduceat(self.ids == UNKNOWN, starts, dtype=np.int32)
         outside = np.zeros(len(self), dtype=np.bool_)
         if self.outside is not None and self.outside.any():
             outside = np.logical_or.reduceat(self.outside, starts)
@@ -110,12 +116,19 @@ class Encoded:
 class TextEncoder:
     """What was learned from the training texts, and how it turns any text into ids.
 
-    `numbers` is None where numbers are read as plain words.
+    Attributes:
+        vocabulary: the words that have an id.
+        numbers: the scale of numbers; None where they are read as plain words.
+        max_tokens: words of a text that are read at most.
+        pieces: of words (see `grams`) with ids behind those of the words: a word that is not known
+            is read as the pieces that are.
+
     """
 
     vocabulary: Vocabulary
     numbers: NumberScale | None
     max_tokens: int
+    pieces: tuple[str, ...] = ()
 
     @classmethod
     def learn(
@@ -127,15 +140,20 @@ class TextEncoder:
         min_texts: int,
         max_words: int,
         max_tokens: int,
+        pieces: bool = False,
     ) -> TextEncoder:
-        """Learn the vocabulary and the number scale from the distinct training texts alone."""
+        """Learn the vocabulary and the number scale from the distinct training texts alone.
+
+        With `pieces`, those that two words have at least, too.
+        """
         tokens = tokenize(normalised, max_tokens)
         scale = learn_scale(tokens, number_bins) if read_numbers else None
         if scale is not None:
             words = pl.element().filter(~pl.element().str.contains(r"^[0-9]"))
             tokens = tokens.list.eval(words)
         vocabulary = Vocabulary.learn(tokens, min_texts=min_texts, max_words=max_words)
-        return cls(vocabulary, scale, max_tokens)
+        shared = shared_grams(vocabulary.words[len(SPECIAL) :]) if pieces else ()
+        return cls(vocabulary, scale, max_tokens, tuple(shared))
 
     def encode(self, texts: pl.Series) -> Encoded:
         """Encode raw texts; a text without any token becomes one `<unk>`."""
@@ -162,17 +180,49 @@ class TextEncoder:
         positions = np.zeros(len(inside), dtype=np.float32)
         outside = np.zeros(len(inside), dtype=np.bool_)
         ids[inside], positions[inside], outside[inside] = known, values, beyond
-        return Encoded(ids, positions, lengths, outside, found.astype(np.int32))
+        encoded = Encoded(ids, positions, lengths, outside, found.astype(np.int32))
+        if not self.pieces or UNKNOWN not in known:
+            return encoded
+        return in_pieces(encoded, *self._pieces_of(flat.filter(pl.Series(known == UNKNOWN))))
 
-    @property
+    def _pieces_of(self, words: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
+        """The known pieces of each word: how many, and their ids. Shapes: (words,), (pieces,)."""
+        distinct = words.unique()
+        word, piece = self._known_grams.find(distinct.to_list())
+        counts = np.bincount(word, minlength=len(distinct))
+        each = pl.DataFrame({"word": distinct}).with_row_index("at")
+        at = pl.DataFrame({"word": words}).join(each, on="word", how="left", maintain_order="left")
+        of_word = at["at"].to_numpy()
+        found = counts[of_word]
+        first = (np.cumsum(counts) - counts)[of_word]
+        within = np.arange(found.sum()) - np.repeat(np.cumsum(found) - found, found)
+        return found, piece[np.repeat(first, found) + within] + np.int32(len(self.vocabulary))
+
+    def pieces_of_words(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Each piece of each word that has an id: its id, and which piece. Shapes: (found,)."""
+        words = self.vocabulary.words[len(SPECIAL) :]
+        word, piece = self._known_grams.find(words)
+        return word + np.int32(len(SPECIAL)), piece
+
+    @cached_property
+    def _known_grams(self) -> KnownGrams:
+        return KnownGrams(self.pieces)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
-        """What each id stands for; see `TextReader`."""
-        return self.vocabulary.words
+        """What each id stands for; see `TextReader`. No text can hold the name of a piece."""
+        return (*self.vocabulary.words, *(f"##{piece}" for piece in self.pieces))
 
     def words(self, normalised: pl.Series) -> list[list[tuple[str, int]]]:
-        """The words of each text; here each is one token. See `TextReader`."""
-        tokens = tokenize(normalised, self.max_tokens).to_list()
-        return [[(token, 1) for token in text] for text in tokens]
+        """The words of each text; see `TextReader`."""
+        tokens = tokenize(normalised, self.max_tokens)
+        flat = tokens.explode().drop_nulls()
+        size = np.ones(len(flat), dtype=np.int64)
+        if self.pieces and len(flat):
+            unknown = ~self.knows(flat)
+            size[unknown.to_numpy()] = np.maximum(self._pieces_of(flat.filter(unknown))[0], 1)
+        sizes = iter(size.tolist())
+        return [[(token, next(sizes)) for token in text] for text in tokens.to_list()]
 
     def knows(self, words: pl.Series) -> pl.Series:
         """Whether each word is told from others: has an id, or is a number with a magnitude."""
@@ -182,7 +232,8 @@ class TextEncoder:
     def describe(self, text: str) -> list[dict[str, Any]]:
         """How one text is read, token by token: `token`, `id`, `known_as`, `value`, `position`."""
         normalised = normalise(pl.Series([text]))
-        tokens = tokenize(normalised, self.max_tokens)[0].to_list() or [""]
+        read = self.words(normalised)[0] or [("", 1)]
+        tokens = [word for word, pieces in read for _ in range(pieces)]
         encoded = self.encode_normalised(normalised)
         rows = []
         for token, token_id, position in zip(tokens, encoded.ids, encoded.positions, strict=True):
@@ -191,7 +242,7 @@ class TextEncoder:
                 {
                     "token": token,
                     "id": int(token_id),
-                    "known_as": self.vocabulary.words[token_id],
+                    "known_as": self.names[token_id],
                     "value": float(token.replace(",", "")) if number else None,
                     "position": float(position) if number else None,
                 }
@@ -199,8 +250,9 @@ class TextEncoder:
         return rows
 
     def unknown_share(self, encoded: Encoded) -> float:
-        """Share of tokens that have no id of their own, in [0, 1]."""
-        return float((encoded.ids == UNKNOWN).mean()) if len(encoded.ids) else 0.0
+        """Share of words that have no id of their own, in [0, 1]."""
+        read = encoded.reading()
+        return float(read.unknown.sum() / max(read.tokens.sum(), 1))
 
     def to_json(self) -> dict[str, Any]:
         """Everything needed to build this encoder again, as plain JSON values."""
@@ -208,6 +260,7 @@ class TextEncoder:
             "words": list(self.vocabulary.words),
             "number_edges": None if self.numbers is None else self.numbers.edges.tolist(),
             "max_tokens": self.max_tokens,
+            **({"pieces": list(self.pieces)} if self.pieces else {}),
         }
 
     @classmethod
@@ -215,7 +268,41 @@ class TextEncoder:
         """The encoder that `to_json` described."""
         edges = values["number_edges"]
         scale = None if edges is None else NumberScale(edges)
-        return cls(Vocabulary(values["words"]), scale, int(values["max_tokens"]))
+        pieces = tuple(values.get("pieces", ()))
+        if len(set(pieces)) != len(pieces):
+            raise ValueError("pieces must be distinct")
+        return cls(Vocabulary(values["words"]), scale, int(values["max_tokens"]), pieces)
+
+
+def in_pieces(
+    encoded: Encoded, counts: npt.NDArray[np.int64], pieces: npt.NDArray[np.int32]
+) -> Encoded:
+    """The same texts with their unknown words read in pieces; without any, a word stays `<unk>`.
+
+    Args:
+        encoded: the texts, each unknown word an `<unk>`.
+        counts: how many pieces each of these words has. Shape: (unknown words,).
+        pieces: their ids, word by word. Shape: (pieces,).
+
+    """
+    assert encoded.found is not None
+    in_text = np.repeat(encoded.found > 0, encoded.lengths)
+    words = np.flatnonzero((encoded.ids == UNKNOWN) & in_text)
+    size = np.ones(len(encoded.ids), dtype=np.int64)
+    size[words] = np.maximum(counts, 1)
+    ids = np.repeat(encoded.ids, size)
+    replaced = np.zeros(len(encoded.ids), dtype=np.bool_)
+    replaced[words] = counts > 0
+    ids[np.repeat(replaced, size)] = pieces
+    of_text = encoded.starts
+    return Encoded(
+        ids,
+        np.repeat(encoded.positions, size),
+        np.add.reduceat(size, of_text).astype(np.int32),
+        None if encoded.outside is None else np.repeat(encoded.outside, size),
+        encoded.found,
+        np.add.reduceat(np.bincount(words, minlength=len(size)), of_text).astype(np.int32),
+    )
 
 
 def learn_scale(tokens: pl.Series, bins: int) -> NumberScale | None:

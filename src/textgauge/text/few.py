@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from .encoder import Encoded, TextEncoder
+from .grams import LENGTH
 from .tokens import NUMBER as A_NUMBER
 from .vocabulary import NUMBER, UNKNOWN
 
@@ -27,7 +28,9 @@ class FewTexts:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._id_of = {word: index for index, word in enumerate(encoder.vocabulary.words)}
+        words = encoder.vocabulary.words
+        self._id_of = {word: index for index, word in enumerate(words)}
+        self._piece_of = {piece: len(words) + at for at, piece in enumerate(encoder.pieces)}
 
     def encode(self, texts: Sequence[str]) -> Encoded:
         """Encode raw ASCII texts; a text without any token becomes one `<unk>`.
@@ -40,27 +43,44 @@ class FewTexts:
         numbers: list[float] = []
         places: list[int] = []
         found: list[int] = []
+        unknown: list[int] = []
+        ends: list[int] = []
         scale, most = self._encoder.numbers, self._encoder.max_tokens
         for text in texts:
             if not text.isascii():
                 raise ValueError("only ASCII texts can be encoded here")
             tokens = _TOKEN.findall(text.lower())[:most]
             found.append(len(tokens))
+            unknown.append(0)
             for token in tokens:
                 if scale is not None and token[0] in _DIGITS:
                     places.append(len(ids))
                     numbers.append(float(token.replace(",", "")))
                     ids.append(NUMBER)
                 else:
-                    ids.append(self._id_of.get(token, UNKNOWN))
+                    known = self._id_of.get(token)
+                    ids += [known] if known is not None else self._in_pieces(token)
+                    unknown[-1] += known is None
             if not tokens:
                 ids.append(UNKNOWN)
-        lengths = np.maximum(found, 1).astype(np.int32)
+            ends.append(len(ids))
+        lengths = np.diff(ends, prepend=0).astype(np.int32)
         positions = np.zeros(len(ids), dtype=np.float32)
         outside = np.zeros(len(ids), dtype=np.bool_)
         if scale is not None and places:
             values = np.array(numbers)
             positions[places], outside[places] = scale.positions(values), scale.outside(values)
         return Encoded(
-            np.array(ids, dtype=np.int32), positions, lengths, outside, np.array(found, np.int32)
+            np.array(ids, dtype=np.int32),
+            positions,
+            lengths,
+            outside,
+            np.array(found, np.int32),
+            np.array(unknown, np.int32),
         )
+
+    def _in_pieces(self, word: str) -> list[int]:
+        """The ids of an unknown word's pieces."""
+        marked = f"<{word}>"
+        grams = (marked[at : at + LENGTH] for at in range(len(marked) - LENGTH + 1))
+        return [self._piece_of[gram] for gram in grams if gram in self._piece_of] or [UNKNOWN]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 LENGTH = 4
@@ -31,3 +33,40 @@ def grams_of(words: Sequence[str]) -> pl.DataFrame:
         .explode("at")
         .select("word", pl.col("text").str.slice("at", LENGTH).alias("gram"))
     )
+
+
+def shared_grams(words: Sequence[str]) -> list[str]:
+    """The pieces that two of these distinct words have at least, in alphabetical order.
+
+    >>> shared_grams(["iron", "irony", "steel"])
+    ['<iro', 'iron']
+    """
+    counted = grams_of(words).unique().group_by("gram").len().filter(pl.col("len") >= 2)
+    return counted["gram"].sort().to_list()
+
+
+class KnownGrams:
+    """Finds those pieces of words that are known.
+
+    Args:
+        grams: the pieces, each once.
+
+    """
+
+    def __init__(self, grams: Sequence[str]) -> None:
+        self._frame = pl.DataFrame(
+            {
+                "gram": pl.Series(grams, dtype=pl.String),
+                "piece": pl.Series(range(len(grams)), dtype=pl.Int32),
+            }
+        )
+
+    def find(self, words: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """Each known piece of each word, in the order in which they stand there.
+
+        Returns:
+            Index of the word and index of the piece. Shapes: (found,), (found,).
+
+        """
+        found = grams_of(words).join(self._frame, on="gram", maintain_order="left")
+        return found["word"].to_numpy(), found["piece"].to_numpy()

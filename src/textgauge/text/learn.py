@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from ..config import Config
+from ..config import IN_PIECES, Config
 from .encoder import TextEncoder
 from .reader import TextReader
 
@@ -27,5 +27,6 @@ def learn_encoder(train_texts: pl.Series, config: Config) -> TextReader:
         train_texts,
         read_numbers=config.numbers,
         number_bins=config.number_bins,
+        pieces=config.model in IN_PIECES,
         **config.limits._asdict(),
     )

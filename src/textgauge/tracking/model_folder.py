@@ -103,9 +103,8 @@ def _signature() -> dict[str, str | None]:
 
 
 def _write_environment(folder: Path) -> None:
-    settings = json.loads((folder / files.SETTINGS).read_text(encoding="utf-8"))
-    own = settings["format_version"] == files.TOKENIZER_VERSION
-    needed = (*REQUIREMENTS, TOKENIZERS) if own else REQUIREMENTS
+    reader = json.loads((folder / files.VOCABULARY).read_text(encoding="utf-8"))
+    needed = (*REQUIREMENTS, TOKENIZERS) if "tokenizer" in reader else REQUIREMENTS
     requirements = [f"{name}=={found}" for name in needed if (found := _installed(name))]
     python = platform.python_version()
     pip = f"pip<={_installed('pip')}" if _installed("pip") else "pip"

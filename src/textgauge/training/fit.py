@@ -17,7 +17,7 @@ from ..errors import EngineError, SettingsError
 from ..models import MODELS, build_model
 from ..models.linear import LinearClassifier
 from ..models.reading import Classifier, Learned
-from ..text.encoder import Encoded
+from ..text.encoder import Encoded, TextEncoder
 from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
@@ -115,6 +115,7 @@ def fit(
 
     weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
     if isinstance(model, LinearClassifier):
+        assert isinstance(encoder, TextEncoder)
         if start_from is None:
             trained = train_linear(model, encoder, train, val, config, weights)
             found = dict(model.state_dict())

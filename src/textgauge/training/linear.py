@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import torch
 from scipy import sparse
 
@@ -30,10 +29,8 @@ from ..config import Config
 from ..errors import SettingsError
 from ..models.linear import TINY, LinearClassifier
 from ..models.pairs import hashes_of
-from ..text.encoder import Encoded
-from ..text.grams import grams_of
-from ..text.reader import TextReader
-from ..text.vocabulary import NUMBER, SPECIAL
+from ..text.encoder import Encoded, TextEncoder
+from ..text.vocabulary import NUMBER
 from .batches import EncodedTexts
 from .history import Epoch
 from .loop import Trained, evaluate
@@ -56,51 +53,64 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Features:
-    """What the features are; `V` ids, `P` pairs, `G` pieces.
+    """What the features are; `W` words, `P` pairs, `G` pieces.
 
     Attributes:
         place: the row of each bucket's pair, as `models.pairs.places_of` gives it.
-        of_ids: weight of each id. Shape: (V,).
+        of_words: weight of each word. Shape: (W,).
         of_pairs: weight of each known pair. Shape: (P,).
-        pieces: weight of each piece of each id. Shape: (V, G).
+        pieces: weight of each piece in each word, and behind the words in itself: a word that is
+            not known is read as its pieces. Shape: (W + G, G).
         edges: that a number can pass.
 
     """
 
     place: npt.NDArray[np.int32]
-    of_ids: Floats
+    of_words: Floats
     of_pairs: Floats
     pieces: sparse.csr_matrix
     edges: int
 
     @classmethod
-    def learn(cls, model: LinearClassifier, encoder: TextReader, train: Encoded) -> Features:
-        """Weigh what the training texts have."""
-        ids, pairs = len(encoder.names), model.pairs.num_embeddings - 1
+    def learn(
+        cls, model: LinearClassifier, encoder: TextEncoder, train: Encoded
+    ) -> tuple[Features, sparse.csr_matrix]:
+        """Weigh what the training texts have; gives the features of these texts, too."""
         place = model.place.numpy()
-        words = _counts(*_tokens_of(train), len(train), ids)
-        neighbours = _counts(*_pairs_of(train, place), len(train), pairs)
         pieces = _pieces_of(encoder)
-        of_pieces = _rarity((words @ pieces).tocsr())
+        tokens = _counts(*_tokens_of(train), len(train), pieces.shape[0])
+        pairs = _counts(*_pairs_of(train, place), len(train), model.pairs.num_embeddings - 1)
+        of_pieces = _rarity((tokens @ pieces).tocsr())
         weighted = (pieces @ sparse.diags(of_pieces)).tocsr()
         edges = 0 if encoder.numbers is None else encoder.numbers.bins
-        of_ids = _rarity(words)
-        of_ids[:NUMBER] = 0  # Neither filling nor an unknown word adds anything.
-        return cls(place, of_ids, _rarity(neighbours), weighted.astype(np.float32), edges)
+        of_words = _rarity(tokens[:, : len(encoder.vocabulary)])
+        of_words[:NUMBER] = 0  # Neither filling nor an unknown word adds anything.
+        features = cls(place, of_words, _rarity(pairs), weighted.astype(np.float32), edges)
+        return features, features.rows_of(train, tokens, pairs)
 
-    def rows_of(self, texts: Encoded) -> sparse.csr_matrix:
-        """The features of texts. Shape: (texts, V + P + G + edges), float64."""
-        count = len(texts)
-        words = _counts(*_tokens_of(texts), count, len(self.of_ids))
-        pairs = _counts(*_pairs_of(texts, self.place), count, len(self.of_pairs))
+    def rows_of(
+        self, texts: Encoded, tokens: sparse.csr_matrix, pairs: sparse.csr_matrix
+    ) -> sparse.csr_matrix:
+        """The features of texts.
+
+        Args:
+            texts: encoded.
+            tokens: how often each has each id. Shape: (texts, W + G).
+            pairs: and each known pair. Shape: (texts, P).
+
+        Returns:
+            Shape: (texts, W + P + G + edges), float64.
+
+        """
+        words = tokens[:, : len(self.of_words)]
         # As the saved model adds it up: each token and pair by itself.
-        whole = _inverse_root(words @ self.of_ids**2 + pairs @ self.of_pairs**2)
-        of_pieces = _inverse_root(words @ self.squares_of_pieces)
+        whole = _inverse_root(words @ self.of_words**2 + pairs @ self.of_pairs**2)
+        of_pieces = _inverse_root(tokens @ self.squares_of_pieces)
         return sparse.hstack(
             [
-                _scaled(words, whole) @ sparse.diags(self.of_ids),
+                _scaled(words, whole) @ sparse.diags(self.of_words),
                 _scaled(pairs, whole) @ sparse.diags(self.of_pairs),
-                _scaled(words, of_pieces) @ self.pieces,
+                _scaled(tokens, of_pieces) @ self.pieces,
                 _scaled(self._passed(texts), whole * self.number_scale),
             ],
             format="csr",
@@ -109,7 +119,7 @@ class Features:
 
     @cached_property
     def squares_of_pieces(self) -> Floats:
-        """The square of the size of each id's pieces. Shape: (V,)."""
+        """The square of the size of each id's pieces. Shape: (W + G,)."""
         found: Floats = self.pieces.power(2).sum(1).A1
         return found
 
@@ -136,18 +146,19 @@ class Features:
             bias: Shape: (outputs,).
 
         """
-        ids, pairs, pieces, edges = np.split(
+        words, pairs, pieces, edges = np.split(
             weights.T,
-            np.cumsum([len(self.of_ids), len(self.of_pairs), self.pieces.shape[1]]),
+            np.cumsum([len(self.of_words), len(self.of_pairs), self.pieces.shape[1]]),
         )
         tokens = np.hstack(
             [
-                self.of_ids[:, None] * ids,
-                self.of_ids[:, None] ** 2,
+                np.zeros((self.pieces.shape[0], weights.shape[0] + 1), dtype=np.float32),
                 self.pieces @ pieces,
                 self.squares_of_pieces[:, None],
             ]
         )
+        of_words = self.of_words[:, None]
+        tokens[: len(of_words), : weights.shape[0] + 1] = np.hstack([of_words * words, of_words**2])
         neighbours = np.hstack([self.of_pairs[:, None] * pairs, self.of_pairs[:, None] ** 2])
         with torch.no_grad():
             model.embedding.weight.copy_(torch.from_numpy(tokens))
@@ -160,7 +171,7 @@ class Features:
 
 def train_linear(
     model: LinearClassifier,
-    encoder: TextReader,
+    encoder: TextEncoder,
     train: EncodedTexts,
     val: EncodedTexts,
     config: Config,
@@ -175,8 +186,7 @@ def train_linear(
     from sklearn.exceptions import ConvergenceWarning
 
     began = time.perf_counter()
-    features = Features.learn(model, encoder, train.encoded)
-    rows = features.rows_of(train.encoded)
+    features, rows = Features.learn(model, encoder, train.encoded)
     _refuse_too_many(rows.shape[1], model.outputs, train.classes)
     with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -273,17 +283,14 @@ def _pairs_of(
     return text[rows > 0], rows[rows > 0] - 1
 
 
-def _pieces_of(encoder: TextReader) -> sparse.csr_matrix:
-    """How often each word has each piece that two words have at least. Shape: (ids, pieces)."""
-    words = ["" if at < len(SPECIAL) else w for at, w in enumerate(encoder.names)]
-    found = grams_of(words)
-    counted = found.unique().group_by("gram").len().filter(pl.col("len") >= 2)
-    joined = found.join(
-        counted.sort("gram").with_row_index("piece").select("gram", "piece"), on="gram"
-    )
-    ones = np.ones(len(joined), dtype=np.float32)
-    at = (joined["word"].to_numpy(), joined["piece"].to_numpy())
-    return sparse.csr_matrix((ones, at), shape=(len(words), len(counted)))
+def _pieces_of(encoder: TextEncoder) -> sparse.csr_matrix:
+    """How often each id has each piece. Shape: (W + G, G)."""
+    words, pieces = len(encoder.vocabulary), len(encoder.pieces)
+    row, piece = encoder.pieces_of_words()
+    row = np.append(row, np.arange(words, words + pieces))
+    piece = np.append(piece, np.arange(pieces))
+    ones = np.ones(len(row), dtype=np.float32)
+    return sparse.csr_matrix((ones, (row, piece)), shape=(words + pieces, pieces))
 
 
 def _counts(

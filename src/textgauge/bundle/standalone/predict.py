@@ -17,6 +17,9 @@ Floats = npt.NDArray[np.float32]
 UNKNOWN, NUMBER, FIRST = 1, 2, 3
 """Ids of what is not known, of a number, and of the first word or piece."""
 
+GRAM = 4
+"""Characters of a piece of a word, its two marked ends included."""
+
 PLACE = "\ue000"
 """Stands in the place of a number while a text is cut into pieces."""
 
@@ -50,6 +53,8 @@ class Model:
         # A threshold a label, where a text has any number of labels; None: it has one.
         self.thresholds, self.separator = read.get("thresholds"), read.get("separator")
         self.id_of = {word: number for number, word in enumerate(read.get("words", ()))}
+        grams = read.get("pieces", ())
+        self.gram_of = {gram: len(self.id_of) + at for at, gram in enumerate(grams)}
         self.edges = read["number_edges"]  # None: numbers are words like others.
         self.number, self.spaces = re.compile(read["number"]), re.compile(f"[{read['spaces']}]+")
         # An encoder has a tokenizer of its own.
@@ -64,7 +69,7 @@ class Model:
         """Probability of each label. Shape: (texts, labels)."""
         folded = [unicodedata.normalize("NFKC", text).lower() for text in texts]
         folded = [unicodedata.normalize("NFKC", text) for text in folded]
-        tokens = [self.read(text)[: self.max_tokens] or [(UNKNOWN, None)] for text in folded]
+        tokens = [self.read(text) or [(UNKNOWN, None)] for text in folded]
         lengths = np.array([len(each) for each in tokens], dtype=np.int32)
         ids = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # 0 stands behind a text's end.
         positions = np.zeros(ids.shape, dtype=np.float32)
@@ -89,18 +94,26 @@ class Model:
     def read(self, text: str) -> list[tuple[int, str | None]]:
         """The id of each token, and of a number its digits."""
         if self.pieces is None:
-            return [
-                (NUMBER, token)
-                if self.edges is not None and re.match("[0-9]", token)
-                else (self.id_of.get(token, UNKNOWN), None)
-                for token in self.token.findall(text)
-            ]
+            tokens = self.token.findall(text)[: self.max_tokens]
+            return [each for token in tokens for each in self.read_word(token)]
         text = self.spaces.sub(" ", text).strip(" ").replace(PLACE, " ")
         if self.edges is None:
-            return [(number, None) for number in self.pieces.ids(text)]
+            return [(number, None) for number in self.pieces.ids(text)[: self.max_tokens]]
         digits = iter(self.number.findall(text))
-        found = self.pieces.ids(self.number.sub(PLACE, text))
+        found = self.pieces.ids(self.number.sub(PLACE, text))[: self.max_tokens]
         return [(number, next(digits) if number == NUMBER else None) for number in found]
+
+    def read_word(self, token: str) -> list[tuple[int, str | None]]:
+        """A word that is not known is read as those of its pieces that are."""
+        if self.edges is not None and re.match("[0-9]", token):
+            return [(NUMBER, token)]
+        if token in self.id_of:
+            return [(self.id_of[token], None)]
+        marked = f"<{token}>"
+        grams = [marked[at : at + GRAM] for at in range(len(marked) - GRAM + 1)]
+        return [(self.gram_of[each], None) for each in grams if each in self.gram_of] or [
+            (UNKNOWN, None)
+        ]
 
     def predict(self, found: Floats) -> list[tuple[str, float]]:
         """The most probable label, with its probability.
