@@ -60,8 +60,9 @@ def test_errors_and_settings_load_nothing_heavy(fresh_python):
 
 def test_the_public_names_are_these():
     assert sorted(textgauge.__all__) == [
-        "Config", "TextClassifier", "TextgaugeError", "compare", "explain", "export", "load",
-        "register", "score", "train", "verify",
+        "Config", "TextClassifier", "TextgaugeError", "check", "compare", "evaluate", "explain",
+        "export", "load", "make_component_notes", "platform", "preview", "register", "score",
+        "show", "train", "verify",
     ]  # fmt: skip
     assert dir(textgauge) == sorted([*textgauge.__all__, "__version__"])
 

@@ -6,6 +6,7 @@
     classifier = textgauge.load(result.bundle)         # predicts without torch
     classifier.predict(["steel component manufactured in 1979 in good condition"])
     textgauge.explain(result.bundle, "iron component")  # which words moved the decision
+    textgauge.show(result)                             # prints what the command prints
 
     TextClassifier().fit(texts, labels)                # scikit-learn's conventions, no tracking
 
@@ -17,21 +18,42 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .api import compare, explain, export, load, register, score, train, verify
+    from .api import (
+        check,
+        compare,
+        evaluate,
+        explain,
+        export,
+        load,
+        register,
+        score,
+        train,
+        verify,
+    )
     from .config import Config
+    from .data.component_notes import make_component_notes
     from .errors import TextgaugeError
     from .estimator import TextClassifier
+    from .platforms import platform
+    from .previewing import preview
+    from .showing import show
 
 __all__ = [
     "Config",
     "TextClassifier",
     "TextgaugeError",
+    "check",
     "compare",
+    "evaluate",
     "explain",
     "export",
     "load",
+    "make_component_notes",
+    "platform",
+    "preview",
     "register",
     "score",
+    "show",
     "train",
     "verify",
 ]
@@ -40,12 +62,18 @@ _HOMES = {
     "Config": "config",
     "TextClassifier": "estimator",
     "TextgaugeError": "errors",
+    "check": "api",
     "compare": "api",
+    "evaluate": "api",
     "explain": "api",
     "export": "api",
     "load": "api",
+    "make_component_notes": "data.component_notes",
+    "platform": "platforms",
+    "preview": "previewing",
     "register": "api",
     "score": "api",
+    "show": "showing",
     "train": "api",
     "verify": "api",
 }

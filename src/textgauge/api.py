@@ -1,8 +1,7 @@
-"""The commands from Python: train, compare, load, score, explain, export, register, verify."""
+"""The commands from Python: check, train, compare, load, evaluate, explain, score and others."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from .tracking.protocol import CHAMPION, DEFAULT_ALIAS, Registration
 if TYPE_CHECKING:
     from .bundle.predictor import Predictor
     from .compared import CompareResult
+    from .data.checks import CheckReport
+    from .evaluating import Evaluated
     from .exporting import Exported
     from .registered import Registered
     from .result import TrainResult
@@ -21,6 +22,48 @@ if TYPE_CHECKING:
     from .verifying import Verified
 
 # Each function imports what it needs: who only predicts shall not wait for what trains.
+
+
+def check(
+    table: Any, *, encoding: str | None = None, delimiter: str | None = None, **settings: Any
+) -> CheckReport:
+    """Tell what is in a table and everything that is wrong with it, as `textgauge check` does.
+
+    Args:
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
+            DataFrame.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+        **settings: any field of `textgauge.Config`, as in `train`.
+
+    Returns:
+        The report: `ok`, `profile`, `problems`; `to_json()` gives it as plain values.
+
+    Raises:
+        SettingsError: a setting is unknown or has a value that cannot be used.
+        TableError: the table cannot be read.
+
+    """
+    from .config import Config
+    from .data.checks import check_table
+    from .data.tables import read_table
+    from .engines.local import columns_of
+
+    config = Config.from_mapping(settings)
+    found = read_table(
+        table,
+        columns_of(config),
+        encoding=encoding,
+        delimiter=delimiter,
+        separator=config.separator,
+    )
+    return check_table(
+        found,
+        label_names=config.label_names,
+        fractions=config.fractions,
+        seed=config.seed,
+        separator=config.separator,
+    )
 
 
 def train(
@@ -76,10 +119,10 @@ def train(
     """
     from .config import Config
     from .run import train as train_run
-    from .terminal.progress import close, progress_for
+    from .terminal.progress import close, progress_for, progress_stream
 
     config = Config.from_mapping(settings)
-    progress = progress_for(sys.stderr, quiet=quiet)
+    progress = progress_for(progress_stream(), quiet=quiet)
     try:
         return train_run(
             table,
@@ -157,11 +200,11 @@ def compare(
     from .comparing import compare as compare_models
     from .errors import SettingsError, TextgaugeError
     from .registering import register_run
-    from .terminal.progress import close, progress_for
+    from .terminal.progress import close, progress_for, progress_stream
 
     if "model" in settings:
         raise SettingsError(f"name the models to compare: models=[{settings['model']!r}, …].")
-    progress = progress_for(sys.stderr, quiet=quiet)
+    progress = progress_for(progress_stream(), quiet=quiet)
     try:
         result = compare_models(
             table,
@@ -219,6 +262,55 @@ def load(
     return Predictor.load(resolve_model(str(model), tracking_uri), cores)
 
 
+def evaluate(
+    model: str | Path,
+    table: Any,
+    *,
+    text: str | None = None,
+    label: str | None = None,
+    slice_by: str | None = None,
+    tracking_uri: str | None = None,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Evaluated:
+    """Judge a saved model on a labelled table, as `textgauge evaluate` does, without torch.
+
+    Args:
+        model: a folder, `runs:/RUN_ID/model`, `models:/NAME/VERSION` or `models:/NAME@ALIAS`.
+        table: a file (CSV, TSV, JSON Lines, Parquet, Arrow, also .gz), or a pandas or Polars
+            DataFrame.
+        text: the column with the texts; default the one that the model was trained with.
+        label: likewise with the labels.
+        slice_by: a column whose values are judged each by itself, too.
+        tracking_uri: where to look for an address; default as in `train`.
+        encoding: of a text file that is not UTF-8.
+        delimiter: of a text file, where it should not be guessed.
+
+    Returns:
+        The figures over rows and over distinct texts, and what differs from what the model was
+        trained on (`drift`); `to_json()` gives them as plain values.
+
+    Raises:
+        BundleError: there is no model, or it is damaged.
+        TrackingError: the address cannot be found.
+        TableError: the table cannot be read, or has none of the model's labels.
+
+    """
+    from .evaluating import evaluate_table
+
+    predictor = load(model, tracking_uri)
+    trained_with = predictor.settings["config"]
+    return evaluate_table(
+        predictor,
+        table,
+        text=trained_with["text"] if text is None else text,
+        label=trained_with["label"] if label is None else label,
+        slice_by=slice_by,
+        encoding=encoding,
+        delimiter=delimiter,
+    )
+
+
 def score(
     model: str | Path,
     table: Any,
@@ -270,9 +362,9 @@ def score(
 
     """
     from .scoring import score_model
-    from .terminal.progress import close, progress_for
+    from .terminal.progress import close, progress_for, progress_stream
 
-    progress = progress_for(sys.stderr, quiet=quiet)
+    progress = progress_for(progress_stream(), quiet=quiet)
     try:
         return score_model(
             model,
@@ -445,9 +537,9 @@ def register(
 
     """
     from .registering import register_run
-    from .terminal.progress import close, progress_for
+    from .terminal.progress import close, progress_for, progress_stream
 
-    progress = progress_for(sys.stderr, quiet=quiet)
+    progress = progress_for(progress_stream(), quiet=quiet)
     try:
         return register_run(
             run,
@@ -497,10 +589,10 @@ def verify(
         TableError: the table is not there, or cannot be read.
 
     """
-    from .terminal.progress import close, progress_for
+    from .terminal.progress import close, progress_for, progress_stream
     from .verifying import verify_run
 
-    progress = progress_for(sys.stderr, quiet=quiet)
+    progress = progress_for(progress_stream(), quiet=quiet)
     try:
         return verify_run(
             run,

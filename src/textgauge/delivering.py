@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import describe
 from .config import Config
 from .data.corpus import Corpus
-from .documents import write_documents
+from .documents import PICTURE, write_documents
 from .report.page import ReportFacts
 from .resuming import run_id_of
 from .review.contenders import Review
@@ -76,6 +76,7 @@ class Delivered:
         rules: a few rules that imitate the model; None where a text has any number of labels.
         issues: the labels in doubt; None as well.
         proved: the largest difference of a probability in the round-trip proof.
+        picture: `training_results.png`.
 
     """
 
@@ -84,6 +85,7 @@ class Delivered:
     rules: RuleSummary | None
     issues: LabelIssues | None
     proved: float
+    picture: bytes
 
 
 def deliver(
@@ -156,7 +158,8 @@ def deliver(
     # Only now: no run's model/ holds a model that was not proved.
     tracker.log_model(bundle, example=corpus.test.texts.head(3).to_list())
     lap("proof")
-    return Delivered(bundle, review, rules, issues, proved)
+    picture = (staging / PICTURE).read_bytes()
+    return Delivered(bundle, review, rules, issues, proved, picture)
 
 
 def _save(

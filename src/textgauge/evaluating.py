@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from .bundle.label_sets import SetRule
@@ -47,6 +48,7 @@ class Evaluated:
         groups: the same by the length of the texts and by the first number in them.
         drift: the table held against what the model was trained on; None where its bundle does not
             tell.
+        label_names: what to call label values.
 
     """
 
@@ -59,6 +61,7 @@ class Evaluated:
     slices: tuple[Slice, ...] | None = None
     groups: tuple[SliceGroup, ...] = ()
     drift: Drift | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The result as `textgauge evaluate --json` prints it."""
@@ -159,4 +162,5 @@ def evaluate_table(
         else find_drift(
             reference.count(table.frame["text"]), labels_of(judged, separator), reference
         ),
+        label_names=predictor.label_names,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class TrainResult:
         proved: the largest difference of a probability in the round-trip proof.
         seconds: wall time of the whole, and of each stage.
         rules: a few rules that imitate the model; None where a text has any number of labels.
+        picture: `training_results.png`, accuracy and loss by epoch, as it stands in the run.
     """
 
     run: RunRecord
@@ -48,6 +49,7 @@ class TrainResult:
     proved: float
     seconds: dict[str, float]
     rules: RuleSummary | None = None
+    picture: bytes = field(default=b"", repr=False)
 
     @property
     def report_file(self) -> Path | None:

@@ -169,6 +169,7 @@ def train(
         proved=found.proved,
         seconds=clock.seconds,
         rules=found.rules,
+        picture=found.picture,
     )
 
 
@@ -223,11 +224,3 @@ def _fit(
         on_checkpoint=told.keep,
         start_from=start_from,
     )
-
-
-def encode_example(source: Any, config: Config, text: str, **how: Any) -> list[dict[str, Any]]:
-    """How a model trained on this table would read `text`, token by token.
-
-    `how` are `encoding` and `delimiter`, as in `train`. Raises TableError.
-    """
-    return open_table(source, config, NoProgress(), **how).learn_encoder().describe(text)

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .shared import config_of, print_json, tracking_uri_of
+from .shared import config_of, print_json, settings_of, tracking_uri_of
 
 if TYPE_CHECKING:
     from ..config import Config
@@ -21,32 +21,24 @@ def check(options: argparse.Namespace) -> int:
         options.parser.error("the following arguments are required: TABLE (or --tracking)")
     if options.against is not None:
         return _drift(options)
-    config = config_of(options)
+    config = config_of(options)  # What is wrong with the settings is told with the file's name.
     how = {"encoding": options.encoding, "delimiter": options.delimiter}
     if options.show_encoding is not None:
-        from ..run import encode_example
+        from ..previewing import preview
         from ..terminal.encoding import encoding_text
 
-        rows = encode_example(options.table, config, options.show_encoding, **how)
+        seen = preview(options.table, **how, **settings_of(options))
+        rows = seen.encoding(options.show_encoding).to_dicts()
         print_json({"tokens": rows}) if options.json else print(encoding_text(rows))
         return 0
-    from ..data.checks import check_table
-    from ..data.tables import read_table
-    from ..engines.local import columns_of
+    from ..api import check as check_source
 
     told: dict[str, Any] = {}
     source = options.table
     if options.fix is not None:
         told["fix"] = _fix(options, config, how)
         source, how = options.out, {}
-    table = read_table(source, columns_of(config), **how, separator=config.separator)
-    report = check_table(
-        table,
-        label_names=config.label_names,
-        fractions=config.fractions,
-        seed=config.seed,
-        separator=config.separator,
-    )
+    report = check_source(source, **how, **settings_of(options))
     if options.json:
         print_json({**report.to_json(), **told})
     else:

@@ -11,27 +11,16 @@ from .shared import engine_of, print_json, progress_of, tracking_uri_of
 
 def evaluate(options: argparse.Namespace) -> int:
     """Judge a saved model on a labelled table."""
-    from ..evaluating import evaluate_table
-    from ..review.set_metrics import SetEvaluation
-    from ..review.set_review import SetDecision
-    from ..scoring import load_predictor
-    from ..terminal.decision import decision_text
-    from ..terminal.review import (
-        evaluation_text,
-        lower_text,
-        sets_decision_text,
-        sets_evaluation_text,
-        slices_text,
-    )
+    from ..api import evaluate
+    from ..terminal.evaluation import evaluated_text
 
-    predictor = load_predictor(options.model, tracking_uri_of(options))
-    trained_with = predictor.settings["config"]
-    result = evaluate_table(
-        predictor,
+    result = evaluate(
+        options.model,
         options.table,
-        text=getattr(options, "text", trained_with["text"]),
-        label=getattr(options, "label", trained_with["label"]),
+        text=getattr(options, "text", None),
+        label=getattr(options, "label", None),
         slice_by=options.slice,
+        tracking_uri=tracking_uri_of(options),
         encoding=options.encoding,
         delimiter=options.delimiter,
     )
@@ -45,22 +34,7 @@ def evaluate(options: argparse.Namespace) -> int:
     if options.json:
         print_json(result.to_json())
     else:
-        print(f"{result.rows:,} rows, {result.unique_texts:,} distinct texts\n")
-        names, decision = predictor.label_names, result.decision
-        if isinstance(result.evaluation, SetEvaluation):
-            print(sets_evaluation_text(result.evaluation, names))
-        else:
-            print(evaluation_text(result.evaluation, names))
-        if isinstance(decision, SetDecision):
-            blocks = sets_decision_text(decision, "this table")
-        else:
-            blocks = decision_text(decision, names, "this table")
-        for block in blocks:
-            print(f"\n{block}")
-        if result.slices is not None:
-            print(f"\n{slices_text(options.slice, result.slices)}")
-        for line in lower_text(result.groups, result.decided):
-            print(f"\n{line}")
+        print(evaluated_text(result, options.slice))
     return 0
 
 

@@ -16,6 +16,15 @@ OFTEN = 10.0
 """Seconds between two lines of a log that tell how many rows are done."""
 
 
+def progress_stream() -> IO[str]:
+    """Where progress is shown: standard error, but in a notebook standard output.
+
+    Notebooks show the other in red, as if something had gone wrong.
+    """
+    in_notebook = type(sys.stdout).__module__.startswith("ipykernel.")
+    return sys.stdout if in_notebook else sys.stderr
+
+
 def progress_for(stream: IO[str], *, quiet: bool = False) -> Progress:
     """The progress display that suits a stream."""
     if quiet:

@@ -25,7 +25,7 @@ pytest_plugins = ["e2e_fixtures"]
 def no_session(monkeypatch):
     """As if no session were active, and with none that starts."""
     need_spark()
-    monkeypatch.setattr(module, "_running_session", lambda: None)
+    monkeypatch.setattr(module, "running_session", lambda: None)
     monkeypatch.setattr(module, "_start", lambda master: pytest.fail("Spark was started"))
     monkeypatch.delenv("JAVA_HOME", raising=False)
 
@@ -134,7 +134,7 @@ def test_spark_connect_is_told(no_session, monkeypatch):
         "sc://127.0.0.1:15002 is an address of Spark Connect"
     )
     there = type("SparkSession", (), {"__module__": "pyspark.sql.connect.session"})()
-    monkeypatch.setattr(module, "_running_session", lambda: there)
+    monkeypatch.setattr(module, "running_session", lambda: there)
     assert opened(None).startswith("this session is one of Spark Connect")
 
 

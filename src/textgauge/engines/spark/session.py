@@ -23,7 +23,7 @@ from .executors import Executors, check_executors
 from .failures import first_sentence
 from .leftovers import removed_with
 
-__all__ = ["Executors", "check_executors", "open_session"]
+__all__ = ["Executors", "check_executors", "open_session", "running_session"]
 
 EVERYWHERE = "local[*]"
 """All cores of this machine: the master where none is named and no session is there."""
@@ -60,7 +60,7 @@ def open_session(master: str | None = None) -> Iterator[Any]:
         raise MissingPackageError(
             "pyspark is not installed here. Install it: pip install 'textgauge[spark]'."
         )
-    found = _running_session()
+    found = running_session()
     if found is not None:
         yield _classic(found)
         return
@@ -73,7 +73,7 @@ def open_session(master: str | None = None) -> Iterator[Any]:
         yield session
 
 
-def _running_session() -> Any:
+def running_session() -> Any:
     """The session of a notebook, of a Databricks job or of the calling program; None without."""
     from pyspark.sql import SparkSession
 

@@ -1,0 +1,150 @@
+"""Make the notebooks from their sources: run them, keep what they print.
+
+    .venv/bin/python notebooks/make.py               the notebooks, and the one of Databricks' bundle
+    .venv/bin/python notebooks/make.py --pictures    also pictures/: the run's page in a browser
+
+A source is Python with cells marked by `# %%` and `# %% [markdown]` (the percent format, which
+editors and Jupytext read, too). The pictures need Playwright and Chromium.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+HERE = Path(__file__).resolve().parent
+SOURCES = (HERE / "deep_learning_with_text.py", HERE / "your_own_table.py")
+PICTURES = HERE / "pictures"
+BUNDLE = HERE.parent / "deploy" / "databricks" / "AI with Databricks and AML"
+IN_BUNDLE = BUNDLE / "3.0 Deep Learning with Text.ipynb"
+"""The walk, without what it printed here."""
+
+SHOWN_FOLDER = "/home/you/notebooks"
+"""Stands in the outputs for the folder that they were made in."""
+
+METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+OF_OTHERS = ("MLFLOW_", "TEXTGAUGE_", "DATABRICKS_", "AZUREML_", "CI_NAME")
+"""How variables begin that would send the runs elsewhere."""
+
+
+def read_source(path: Path) -> NotebookNode:
+    """The notebook of a source, not run. The id of a cell follows from its text."""
+    parts = re.split(r"^# %%(.*)\n", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    cells = []
+    for kind, body in zip(parts[1::2], parts[2::2], strict=True):
+        text = body.strip("\n")
+        if kind.strip() == "[markdown]":
+            text = re.sub(r"^# ?", "", text, flags=re.MULTILINE)
+        new = new_markdown_cell if kind.strip() == "[markdown]" else new_code_cell
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        cells.append(new(text, id=digest[:12]))
+    return new_notebook(cells=cells, metadata=METADATA)
+
+
+def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
+    """Run all cells in `folder`, in a process of their own; raises where one fails."""
+    with _without_others():
+        NotebookClient(
+            notebook,
+            timeout=600,
+            resources={"metadata": {"path": str(folder)}},
+            record_timing=False,
+            coalesce_streams=True,
+        ).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", ()):
+            _name_no_folder(output, folder)
+    return notebook
+
+
+def run_source(source: Path, folder: Path) -> NotebookNode:
+    """Run a source in an empty folder, where the tables of this one are."""
+    for table in HERE.glob("*.csv"):
+        shutil.copy(table, folder)
+    return run(read_source(source), folder)
+
+
+def write(notebook: NotebookNode, path: Path) -> None:
+    """Write a notebook as the committed ones are: one form, whoever made it."""
+    nbformat.validate(notebook)
+    path.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+
+
+def put_into_bundle() -> None:
+    """Copy the walk and its pictures to where Databricks' bundle takes them from."""
+    write(read_source(SOURCES[0]), IN_BUNDLE)
+    for picture in PICTURES.glob("*.png"):
+        (BUNDLE / PICTURES.name).mkdir(exist_ok=True)
+        shutil.copy(picture, BUNDLE / PICTURES.name)
+
+
+def take_pictures(store: Path) -> None:
+    """The page of the store's newest run in MLflow's web UI: its metrics, and its artifacts."""
+    from playwright.sync_api import sync_playwright
+
+    from textgauge.tracking.ui import UiServer
+
+    with UiServer(f"sqlite:///{store}") as server, sync_playwright() as playwright:
+        server.wait_until_up()
+        url = server.newest_run_url()
+        assert url is not None
+        program = next(found for name in ("chromium", "google-chrome") if (found := shutil.which(name)))
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(url)
+        page.get_by_text("eval_accuracy", exact=True).first.wait_for(timeout=60_000)
+        page.wait_for_timeout(2000)
+        page.screenshot(path=PICTURES / "metrics.png")
+        page.goto(url.replace("?", "/artifacts/training_results.png?"))
+        page.locator("img[src^='blob:'], img[src*='training_results.png']").first.wait_for()
+        page.wait_for_timeout(2000)
+        page.screenshot(path=PICTURES / "outputs.png")
+        browser.close()
+
+
+@contextlib.contextmanager
+def _without_others() -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OF_OTHERS)}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _name_no_folder(output: NotebookNode, folder: Path) -> None:
+    for holder, key in ((output, "text"), *((output.get("data", {}), k) for k in output.get("data", {}))):
+        if isinstance(holder.get(key), str):
+            holder[key] = holder[key].replace(str(folder), SHOWN_FOLDER)
+
+
+def main() -> None:
+    """Make all."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--pictures", action="store_true", help="also make the pictures")
+    pictures = parser.parse_args().pictures
+    for source in SOURCES:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name).resolve()
+            write(run_source(source, folder), source.with_suffix(".ipynb"))
+            if pictures and source is SOURCES[0]:
+                take_pictures(folder / "mlflow.db")
+    put_into_bundle()
+
+
+if __name__ == "__main__":
+    main()
