@@ -40,6 +40,8 @@ from IPython.display import Image
 
 import textgauge
 
+pl.Config.set_tbl_rows(20)  # show tables of up to 20 rows whole
+
 # %% [markdown]
 # ## 1. The notes
 #
@@ -82,7 +84,7 @@ def looked_up(train: pl.DataFrame, test: pl.DataFrame) -> str:
 
 
 mixed = notes.sample(fraction=1, shuffle=True, seed=0)
-"right by looking up, rows split at random: " + looked_up(mixed[4_000:], mixed[:4_000])
+print("right by looking up, rows split at random:", looked_up(mixed[4_000:], mixed[:4_000]))
 
 # %% [markdown]
 # Nearly perfect, and worth nothing: the test notes stood in train, word for word. textgauge puts equal texts into one part.
@@ -95,7 +97,7 @@ textgauge.show(preview.corpus)
 # %%
 train = notes.filter(pl.col("text").is_in(preview.corpus.train.texts.to_list()))
 test = notes.filter(pl.col("text").is_in(preview.corpus.test.texts.to_list()))
-"right by looking up, split by texts: " + looked_up(train, test)
+print("right by looking up, split by texts:", looked_up(train, test))
 
 # %% [markdown]
 # That is the share of the label 0, as it should be.

@@ -58,7 +58,7 @@ def read_source(path: Path) -> NotebookNode:
 
 def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
     """Run all cells in `folder`, in a process of their own; raises where one fails."""
-    with _without_others():
+    with _own_surroundings():
         NotebookClient(
             notebook,
             timeout=600,
@@ -118,11 +118,18 @@ def take_pictures(store: Path) -> None:
 
 
 @contextlib.contextmanager
-def _without_others() -> Iterator[None]:
-    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(OF_OTHERS)}
+def _own_surroundings() -> Iterator[None]:
+    """Neither the tracking nor the notebooks of whoever runs this are touched."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name.startswith(OF_OTHERS):
+            del os.environ[name]
     try:
-        yield
+        with tempfile.TemporaryDirectory() as own:
+            os.environ |= {"IPYTHONDIR": own, "JUPYTER_RUNTIME_DIR": own, "JUPYTER_DATA_DIR": own}
+            yield
     finally:
+        os.environ.clear()
         os.environ.update(kept)
 
 
