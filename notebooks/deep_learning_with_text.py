@@ -40,7 +40,9 @@ from IPython.display import Image
 
 import textgauge
 
-pl.Config.set_tbl_rows(20)  # show tables of up to 20 rows whole
+pl.Config.set_tbl_rows(20)  # tables of up to 20 rows are shown whole,
+pl.Config.set_fmt_str_lengths(80)  # and so are texts of up to 80 characters
+textgauge.__version__
 
 # %% [markdown]
 # ## 1. The notes
@@ -254,27 +256,25 @@ if result.run.missing:  # The server was down, for example. `textgauge sync` sen
 # %% [markdown]
 # ## Questions to try
 #
-# **Which words would the network miss most if numbers were words?** Train with `numbers=False`.
-# *The years. Of a year that train does not have the network then knows nothing: it can only guess from the rest of the note, and
-# accuracy falls.*
+# **What if numbers were words?** Train again with `numbers=False`.
+# *Of 100 test notes the network then gets 93 right, as many as the simple model beside it. Of a year that train does not have it knows nothing.*
 #
-# **Is the network worth it?** Train with `model="linear"`, then look at the verdict.
-# *The linear model weighs words and pairs of words, one by one. It cannot say "before 1995, or plastic, or …" as well as the network, but
-# is trained in no time. The verdict in the evaluation compares both kinds on the very same texts.*
+# **Is a deep network needed?** Train with `model="linear"` (leave `vectors` out), and read the verdict.
+# *It gets 98 of 100 right, trained in no time. It adds up words and pairs of words, and cannot say "or" as well as the network.*
 #
-# **A defect that goes through costs ten times as much as a good part that is checked twice. Where should the threshold lie?**
-# Train with `cost={"false-compliant": 10}`.
-# *The threshold is then the one that costs least on the validation part; the evaluation says what it costs on the test part, and the column
-# `decision` follows it.*
+# **A defect that goes through costs ten times as much as a good part that is looked at twice. Where should the threshold lie?** Train with
+# `cost={"false-compliant": 10}`.
+# *The threshold that costs least on the validation part is taken; the evaluation says what it costs on the test part, and the column
+# `decision` follows it. A network that makes no error here costs nothing either way.*
 #
-# **Do the notes of a later year look different?** `textgauge.show(textgauge.evaluate(result.bundle, table))` with a labelled table of yours.
-# *It gives the figures there, and warns of words and numbers that the model was not trained for.*
+# **Would another training give the same?** `textgauge.show(textgauge.verify(result.run.run_id, notes))`
+# *It trains again from what the run recorded. On the same machine all is the same, to the last bit.*
 #
-# **Would another run give the same result?** `textgauge.show(textgauge.verify(result.run.run_id, notes))`
-# *It trains again from what the run recorded, and tells whether the figures and decisions are the same: they are.*
+# **Will it hold for next year's notes?** `textgauge.show(textgauge.evaluate(result.bundle, table))` with a labelled table of these.
+# *It gives the figures there; its `drift` tells of words and numbers that the model was not trained for.*
 #
 # **My notes are a table of Spark, larger than this machine.** `textgauge.train(spark.table("main.lab.notes"), …)` and
 # `textgauge.score(model, "main.lab.catalogue", "main.lab.scored", engine="spark")`.
-# *Then the cluster does the work; on several machines, `spark_folder` names a folder of a volume that all of them see.*
+# *Then the cluster does the work. On several machines, `spark_folder` names a folder of a volume that all of them see.*
 #
 # **My table looks otherwise.** See the notebook `your_own_table`.

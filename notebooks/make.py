@@ -103,17 +103,24 @@ def take_pictures(store: Path) -> None:
         server.wait_until_up()
         url = server.newest_run_url()
         assert url is not None
-        program = next(found for name in ("chromium", "google-chrome") if (found := shutil.which(name)))
+        program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page = browser.new_page(viewport={"width": 1280, "height": 760})
         page.goto(url)
         page.get_by_text("eval_accuracy", exact=True).first.wait_for(timeout=60_000)
-        page.wait_for_timeout(2000)
+        page.get_by_role("button", name="Close").first.click()  # what chats beside the page
+        page.wait_for_timeout(1000)
         page.screenshot(path=PICTURES / "metrics.png")
         page.goto(url.replace("?", "/artifacts/training_results.png?"))
         page.locator("img[src^='blob:'], img[src*='training_results.png']").first.wait_for()
-        page.wait_for_timeout(2000)
-        page.screenshot(path=PICTURES / "outputs.png")
+        page.wait_for_timeout(1000)
+        # Where the file lies on this machine is nobody's business.
+        page.screenshot(
+            path=PICTURES / "outputs.png",
+            clip={"x": 0, "y": 0, "width": 1280, "height": 600},
+            mask=[page.get_by_text("Path:")],
+            mask_color="#ffffff",
+        )
         browser.close()
 
 
@@ -127,6 +134,7 @@ def _own_surroundings() -> Iterator[None]:
     try:
         with tempfile.TemporaryDirectory() as own:
             os.environ |= {"IPYTHONDIR": own, "JUPYTER_RUNTIME_DIR": own, "JUPYTER_DATA_DIR": own}
+            os.environ["LOGNAME"] = "you"  # who a run's page says has made it
             yield
     finally:
         os.environ.clear()

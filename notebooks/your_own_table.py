@@ -7,13 +7,13 @@
 
 # %%
 import os
-import shutil
 from pathlib import Path
 
 import polars as pl
-from IPython.display import Image
 
 import textgauge
+
+pl.Config.set_fmt_str_lengths(80)
 
 TABLE = Path("meldungen.csv").resolve()
 print(*TABLE.read_text(encoding="utf-8").splitlines()[:5], sep="\n")
@@ -66,10 +66,11 @@ textgauge.show(result)
 # Labels that other rows contradict, and labels that models doubt which never saw the text. Some are slips, some are hard cases: a person has to look.
 
 # %%
-result.label_issues.frame
+columns = ["text", "label", "suggested_label", "reason", "quality"]
+result.label_issues.frame.select(columns).head(8)
 
 # %% [markdown]
-# To correct: fill in the column `label` of the run's file `label_issues.csv`, and `textgauge check … --fix` puts it into a new table.
+# The same list is the run's file `label_issues.csv`. Fill in its column `corrected_label`, and `textgauge check … --fix` puts that into a new table.
 #
 # ## 4. Predict
 #
