@@ -3,13 +3,13 @@
 #
 # Create, train and track a deep-learning model that classifies short notes; then review it on the page of its run.
 #
-# 1. Look at the notes, and check the table
-# 2. Split them, and see why a random split flatters
-# 3. See how a text becomes numbers, and which words have a vector
-# 4. Look at the network
-# 5. Say where runs are tracked, and train
-# 6. Look at the curves and the evaluation; explain three decisions
-# 7. Score a catalogue, and register the model
+# 1. The notes: look at them, and check the table
+# 2. The split, and why a random one flatters
+# 3. From text to numbers: how a text is read, and which words have a vector
+# 4. The network
+# 5. Tracking: where the run goes
+# 6. Train; look at the curves and the evaluation, and have three decisions explained
+# 7. Use it: score a catalogue, register the model
 # 8. Review the run on its page
 #
 # It takes about a minute, on a laptop, on Databricks and in Azure Machine Learning alike. Each cell is a few lines that call

@@ -66,17 +66,18 @@ def run(notebook: NotebookNode, folder: Path) -> NotebookNode:
             record_timing=False,
             coalesce_streams=True,
         ).execute()
+    notebook.metadata = nbformat.from_dict(METADATA)  # without the version of this Python
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             _name_no_folder(output, folder)
     return notebook
 
 
-def run_source(source: Path, folder: Path) -> NotebookNode:
-    """Run a source in an empty folder, where the tables of this one are."""
+def run_all(folder: Path) -> dict[Path, NotebookNode]:
+    """Run the sources one after the other in an empty folder, as in this one: with its tables."""
     for table in HERE.glob("*.csv"):
         shutil.copy(table, folder)
-    return run(read_source(source), folder)
+    return {source: run(read_source(source), folder) for source in SOURCES}
 
 
 def write(notebook: NotebookNode, path: Path) -> None:
@@ -93,16 +94,16 @@ def put_into_bundle() -> None:
         shutil.copy(picture, BUNDLE / PICTURES.name)
 
 
-def take_pictures(store: Path) -> None:
-    """The page of the store's newest run in MLflow's web UI: its metrics, and its artifacts."""
+def take_pictures(store: Path, notebook: NotebookNode) -> None:
+    """The page of the notebook's run in MLflow's web UI: its metrics, and its artifacts."""
     from playwright.sync_api import sync_playwright
 
     from textgauge.tracking.ui import UiServer
 
     with UiServer(f"sqlite:///{store}") as server, sync_playwright() as playwright:
         server.wait_until_up()
-        url = server.newest_run_url()
-        assert url is not None
+        last = [cell for cell in notebook.cells if cell.cell_type == "code"][-1]
+        url = f"{server.url}/#/{last.outputs[0].text.strip().partition('/#/')[2]}"
         program = next(filter(None, map(shutil.which, ("chromium", "google-chrome"))))
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 760})
@@ -142,9 +143,10 @@ def _own_surroundings() -> Iterator[None]:
 
 
 def _name_no_folder(output: NotebookNode, folder: Path) -> None:
-    for holder, key in ((output, "text"), *((output.get("data", {}), k) for k in output.get("data", {}))):
-        if isinstance(holder.get(key), str):
-            holder[key] = holder[key].replace(str(folder), SHOWN_FOLDER)
+    for holder in (output, output.get("data", {})):
+        for key, value in holder.items():
+            if isinstance(value, str):
+                holder[key] = value.replace(str(folder), SHOWN_FOLDER)
 
 
 def main() -> None:
@@ -152,12 +154,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--pictures", action="store_true", help="also make the pictures")
     pictures = parser.parse_args().pictures
-    for source in SOURCES:
-        with tempfile.TemporaryDirectory() as name:
-            folder = Path(name).resolve()
-            write(run_source(source, folder), source.with_suffix(".ipynb"))
-            if pictures and source is SOURCES[0]:
-                take_pictures(folder / "mlflow.db")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name).resolve()
+        made = run_all(folder)
+        for source, notebook in made.items():
+            write(notebook, source.with_suffix(".ipynb"))
+        if pictures:
+            take_pictures(folder / "mlflow.db", made[SOURCES[0]])
     put_into_bundle()
 
 

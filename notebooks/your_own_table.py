@@ -109,8 +109,7 @@ print("Run Details:", result.run.run_url)
 # *The column `decision` is then `review` for the least certain tenth: these go to a person.*
 #
 # **Will it work next month?** Train with `time_column="Datum"`.
-# *The earliest rows train and the latest test. It is the honest question where the future is to be predicted. Write the dates as
-# 2024-01-31 for it, so that their order is that of time.*
+# *The earliest rows train and the latest test; dates such as 31.01.2024 are understood.*
 #
 # **The file comes from Excel, and umlauts look wrong.** Pass `encoding="cp1252"`.
-# *Without it, a message says at which byte the file is no UTF-8, and what to pass.*
+# *Without it, a message says where the file is not UTF-8, and how it reads in another encoding.*

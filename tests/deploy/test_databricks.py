@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import copy
-import functools
 import importlib.metadata
 import json
 import os
@@ -15,13 +13,11 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 import yaml
 
 from textgauge.cli import make_parser
 
-nbformat = pytest.importorskip("nbformat")
 jobs = pytest.importorskip("databricks.bundles.jobs")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -263,9 +259,10 @@ def test_prod_belongs_to_the_service_principal_and_runs_as_it():
 def test_the_notebook_lands_where_people_are_told_to_look(target, home):
     assert BUNDLE_FILE["sync"] == {"paths": [FOLDER]}
     copied = [p.relative_to(BUNDLE) for p in (BUNDLE / FOLDER).rglob("*") if p.is_file()]
-    assert copied == [NOTEBOOK.relative_to(BUNDLE)]
+    assert [path for path in copied if path.suffix == ".ipynb"] == [NOTEBOOK.relative_to(BUNDLE)]
+    assert {path.parent.name for path in copied} == {FOLDER, "pictures"}
     workspace = configuration(target, **EXAMPLES["azureml"])["workspace"]
-    landed = f"{workspace['file_path']}/{copied[0].with_suffix('')}"
+    landed = f"{workspace['file_path']}/{NOTEBOOK.relative_to(BUNDLE).with_suffix('')}"
     assert landed == f"{home}/AI with Databricks and AML/3.0 Deep Learning with Text"
     assert f"`{FOLDER}`, `{NOTEBOOK.stem}`" in PAGE
 
@@ -319,99 +316,3 @@ def test_called_as_a_function_the_command_ends_the_process_when_something_is_wro
     with pytest.raises(SystemExit) as stopped:
         entry_point()()
     assert stopped.value.code == 1
-
-
-@functools.cache
-def code_cells() -> dict[str, str]:
-    """The notebook's Python, by the cells' names; without the lines that are for the notebook."""
-    book = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
-    return {
-        cell.id: re.sub(r"^%.*$", "", cell.source, flags=re.MULTILINE)
-        for cell in book.cells
-        if cell.cell_type == "code"
-    }
-
-
-def test_the_notebook_is_a_valid_one_without_outputs():
-    book = nbformat.read(NOTEBOOK, as_version=nbformat.NO_CONVERT)
-    nbformat.validate(book)
-    assert [cell for cell in book.cells if cell.get("outputs")] == []
-    assert book.cells[0].source.startswith(f"# {NOTEBOOK.stem}\n")
-
-
-def test_the_notebooks_cells_are_python():
-    for name, source in code_cells().items():
-        ast.parse(source, filename=name)
-
-
-def test_the_notebook_installs_the_wheel_with_both_parts():
-    source = NOTEBOOK.read_text(encoding="utf-8")
-    wheel = f"textgauge-{PROJECT['version']}-py3-none-any.whl"
-    assert f"/{wheel}[azureml,databricks]" in source
-    assert f"dist/{wheel} " in PAGE
-
-
-class Frame:
-    """A Spark DataFrame as far as the notebook uses one, over a pandas one."""
-
-    def __init__(self, table: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> None:
-        self._table, self._tables = table, tables
-        self.write = self
-
-    def toPandas(self) -> pd.DataFrame:  # noqa: N802 - Spark's name
-        return self._table.copy()
-
-    def limit(self, rows: int) -> Frame:
-        return Frame(self._table.head(rows), self._tables)
-
-    def mode(self, how: str) -> Frame:
-        assert how == "overwrite"
-        return self
-
-    def saveAsTable(self, name: str) -> None:  # noqa: N802 - Spark's name
-        self._tables[name] = self._table
-
-
-class Spark:
-    """A Spark session as far as the notebook uses one, over a dictionary of tables."""
-
-    def __init__(self, tables: dict[str, pd.DataFrame]) -> None:
-        self.tables = tables
-
-    def table(self, name: str) -> Frame:
-        return Frame(self.tables[name], self.tables)
-
-    def createDataFrame(self, table: pd.DataFrame) -> Frame:  # noqa: N802 - Spark's name
-        return Frame(table, self.tables)
-
-
-def test_the_notebook_trains_registers_and_scores(tmp_path, monkeypatch, capsys):
-    """Its cells run in their order, with tables of ours and the local store for the server."""
-    from textgauge.data.component_notes import make_component_notes
-
-    notes = make_component_notes(600).to_pandas()
-    catalogue = notes.drop(columns="label").assign(weight=range(600))
-    catalogue.loc[0, "text"] = None
-    tables = {"main.lab.notes": notes, "main.lab.catalogue": catalogue}
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TEXTGAUGE_STORE", "is set by the notebook")
-    shown: list[Frame] = []
-    space = {"spark": Spark(tables), "display": shown.append}
-    for name, source in code_cells().items():
-        if name == "install":  # Nothing but lines for the notebook.
-            continue
-        exec(compile(source, name, "exec"), space)
-        if name == "settings":
-            space |= {"LOCAL_DISK": str(tmp_path), "MODEL": "notes", "TRACKING": None}
-
-    printed = capsys.readouterr().out
-    assert f"Run Details: {space['result'].run.run_url}" in printed
-    assert (tmp_path / "mlflow.db").is_file()
-    scored = tables["main.lab.scored"]
-    added = ["predicted_label", "probability", "decision"]
-    assert list(scored.columns) == [*catalogue.columns, *added]
-    assert list(scored["weight"]) == list(range(600))
-    assert scored["probability"].between(0.5, 1).all()
-    right = scored["predicted_label"] == notes["label"].astype(str)
-    assert right[1:].mean() > 0.7
-    assert len(shown) == 1
