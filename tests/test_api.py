@@ -6,6 +6,7 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from e2e import SMALL_SETTINGS, Done, FinishedRun, Quick, notes, textgauge
 
 import textgauge as python_side
+from textgauge import showing
 from textgauge.config import Config
 from textgauge.engines.local import open_table
 from textgauge.errors import BundleError, SettingsError, StorageError, TableError, TrackingError
@@ -185,6 +187,7 @@ def test_the_result_is_what_the_command_prints(finished: FinishedRun, quick: Qui
     assert [epoch.epoch for epoch in result.history] == [1, 2]
     assert result.best_epoch in result.history
     assert 0 <= result.proved < 1e-4
+    assert ("artifact", ("training_results.png", result.picture)) in quick.tracker.told
 
 
 def test_training_from_python_tells_its_progress_unless_it_should_not(
@@ -274,6 +277,87 @@ def test_explanations_are_those_of_the_command(finished: FinishedRun, workplace:
     assert first.to_json() == one.to_json()
     assert second.words == ("steel",)
     assert len(python_side.explain(finished.bundle, finished.table, limit=5)) == 5
+
+
+# ---- check, evaluate, preview, show --------------------------------------------------------------
+
+
+def test_check_and_evaluate_find_and_show_what_the_commands_do(
+    finished: FinishedRun, command: Callable[..., Done], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for ask, name, words in (
+        (lambda: python_side.check(finished.table, seed=1), "check", ["--seed", 1]),
+        (lambda: python_side.evaluate(finished.bundle, finished.table), "evaluate", []),
+    ):
+        arguments = [finished.table] if name == "check" else [finished.bundle, finished.table]
+        in_json = command(name, *arguments, *words, "--json").json
+        plain = command(name, *arguments, *words).out
+        found = ask()
+        assert json.loads(json.dumps(found.to_json())) == in_json
+        capsys.readouterr()
+        python_side.show(found)
+        assert capsys.readouterr().out == plain
+
+
+def test_show_prints_several_things_and_a_training_with_the_names_of_its_labels(
+    finished: FinishedRun, quick: Quick, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"0": "compliant", "1": "non-compliant"}
+    result = python_side.train(notes(), quiet=True, label_names=names, **SMALL_SETTINGS)
+    python_side.show(result)
+    shown = capsys.readouterr().out
+    assert "\n1 non-compliant  " in shown
+    assert shown.endswith(f"Run Details:\n{result.run.run_url}\n")
+    why = python_side.explain(finished.bundle, pl.DataFrame({"text": ["iron", "steel"]}))
+    python_side.show(why, label_names=names)
+    assert capsys.readouterr().out.count("compliant: probability") == 2
+
+
+def test_show_knows_the_classes_that_it_names() -> None:
+    for home, name in showing._TEXTS:
+        assert isinstance(getattr(import_module(f"textgauge.{home}"), name), type)
+
+
+def test_show_says_what_it_prints() -> None:
+    with pytest.raises(SettingsError, match=r"show prints what .* return, not a DataFrame"):
+        python_side.show(notes())
+
+
+def test_a_preview_is_what_a_training_works_with(
+    finished: FinishedRun, command: Callable[..., Done], workplace: Path
+) -> None:
+    vectors = {"words": np.array(["steel", "iron", "gold"]), "vectors": np.eye(3, 16)}
+    np.savez("vectors.npz", **vectors)
+    seen = python_side.preview(notes(), vectors="vectors.npz", **SMALL_SETTINGS)
+    assert seen.corpus.digest == digest(notes())
+    assert seen.check.ok
+    words = seen.words()
+    assert words["word"].to_list()[:3] == ["<pad>", "<unk>", "<num>"]
+    assert words.filter("vector")["word"].sort().to_list() == ["iron", "steel"]
+    assert seen.vectors is not None
+    assert seen.vectors.coverage == 2 / len(words)
+    assert python_side.preview(notes()).vectors is None
+    text = "rusty steel of 1979"
+    told = command("check", finished.table, "--show-encoding", text, "--json").json["tokens"]
+    assert seen.encoding(text).to_dicts() == told
+
+
+def test_the_layers_of_a_preview_are_those_of_the_model() -> None:
+    """Counted by hand from the sizes: 16 numbers a word, a state of 16, one logit."""
+    seen = python_side.preview(notes(), **SMALL_SETTINGS)
+    layers = {row["layer"]: row for row in seen.layers().to_dicts()}
+    words, bins = len(seen.words()), seen.reader.numbers.bins  # type: ignore[attr-defined]
+    assert {name: row["parameters"] for name, row in layers.items()} == {
+        "embedding": words * 16,
+        "numbers": bins * 16,
+        "lstm": 4 * 16 * (16 + 16 + 2),
+        "output": 16 + 1,
+    }
+    assert layers["output"]["weights"] == "1 x 16, 1"
+    assert all(row["trained"] for row in layers.values())
+
+
+# ---- models that are not there -------------------------------------------------------------------
 
 
 def test_a_model_that_is_not_there_is_told(finished: FinishedRun, workplace: Path) -> None:

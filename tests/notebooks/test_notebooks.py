@@ -188,14 +188,14 @@ def test_the_walk_ends_with_a_model_that_found_the_regulation_and_is_registered(
     assert rules is not None
     words = {"number < 1995", '"iron"', '"plastic"', '"poor"', '"fair"'}
     assert set(rules[1].split(", or ")) == words
-    store = f"sqlite:///{folder}/mlflow.db"
-    notes = ["new condition iron component manufactured in 2005", "steel, new, made in 2011"]
-    found = load("models:/component_notes@champion", store).predict(notes)
-    assert found.labels == ["1", "0"]
+    assert "points to it: models:/component_notes@champion." in printed(book)
     last = [cell for cell in book.cells if cell.cell_type == "code"][-1]
     link = re.fullmatch(r"Run Details: (http://\S+/runs/(\w+)\?\S+)\n", last.outputs[0].text)
     assert link is not None
-    assert (folder / "mlruns" / "1" / link[2] / "artifacts" / "training_results.png").is_file()
+    artifacts = folder / "mlruns" / "1" / link[2] / "artifacts"
+    assert (artifacts / "training_results.png").is_file()
+    notes = ["new condition iron component manufactured in 2005", "steel, new, made in 2011"]
+    assert load(artifacts / "model").predict(notes).labels == ["1", "0"]
 
 
 def test_the_other_table_has_its_own_columns_and_three_labels(ran: dict[Path, Any]) -> None:

@@ -4,6 +4,7 @@ import io
 import os
 import pty
 import re
+import sys
 
 import pytest
 
@@ -16,6 +17,7 @@ from textgauge.terminal.progress import (
     close,
     epoch_row,
     progress_for,
+    progress_stream,
 )
 from textgauge.training.history import Epoch
 from textgauge.training.progress import NoProgress, Progress
@@ -89,6 +91,13 @@ def screen_after(written, width=100):
 
 
 # ---- which display
+
+
+def test_a_notebook_shows_progress_where_it_shows_results(monkeypatch, capsys):
+    assert progress_stream() is sys.stderr
+    of_notebooks = type("OutStream", (io.StringIO,), {"__module__": "ipykernel.iostream"})()
+    monkeypatch.setattr(sys, "stdout", of_notebooks)
+    assert progress_stream() is of_notebooks
 
 
 def test_the_display_suits_the_stream(terminal):

@@ -14,6 +14,7 @@ import pytest
 from e2e import notes, textgauge
 from engines.spark.needed import need_spark
 
+from textgauge import platforms
 from textgauge.engines.spark import session as module
 from textgauge.engines.spark.session import open_session
 from textgauge.errors import EngineError, MissingPackageError, SettingsError
@@ -228,3 +229,18 @@ def test_torchs_launcher_shows_no_stacks_of_its_own_on_the_executors(spark):
 def test_only_a_master_on_this_machine_is_served_on_the_loopback_address(master, loopback):
     assert module._is_loopback(master) is loopback
     assert ("spark.driver.bindAddress" in module._settings(master)) is loopback
+
+
+def test_a_notebook_finds_its_session_and_the_name_of_its_cluster(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(platforms, "_DATABRICKS_DISK", tmp_path)
+    assert platforms.platform().spark is spark
+    monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "18.0")
+    name = "spark.databricks.clusterUsageTags.clusterName"
+    assert platforms.platform().cluster is None
+    spark.conf.set(name, "lab")
+    try:
+        found = platforms.platform()
+    finally:
+        spark.conf.unset(name)
+    assert (found.cluster, found.tracking_uri) == ("lab", "databricks")
+    assert found.model_name("notes") == "spark_catalog.default.notes"
