@@ -277,4 +277,4 @@ if result.run.missing:  # The server was down, for example. `textgauge sync` sen
 # `textgauge.score(model, "main.lab.catalogue", "main.lab.scored", engine="spark")`.
 # *Then the cluster does the work. On several machines, `spark_folder` names a folder of a volume that all of them see.*
 #
-# **My table looks otherwise.** See the notebook `your_own_table`.
+# **My table looks otherwise.** See `your_own_table`, which lies beside this notebook in the source (`notebooks/`).
