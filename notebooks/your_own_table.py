@@ -44,7 +44,7 @@ textgauge.show(textgauge.check(TABLE, **COLUMNS))
 #
 # ## 2. Train
 #
-# Few hundred rows and three labels: start with the linear model, which is trained in no time and is hard to beat on small tables. `model="lstm"`
+# A few hundred rows and three labels: start with the linear model, which is trained in no time and is hard to beat on small tables. `model="lstm"`
 # takes the network instead. A small table has a small test part: mind the intervals.
 
 # %%
