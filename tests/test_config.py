@@ -310,7 +310,8 @@ def test_an_unknown_setting_names_the_nearest_and_does_not_hide_other_problems()
 def test_the_other_values_of_these_tests_differ_from_every_default():
     changed = Config(**OTHER_VALUES).to_json()
     assert {name for name, value in Config().to_json().items() if changed[name] == value} == {
-        "group_column", "time_column", "review_rate", "multi_label", "encoder", "fine_tune",
+        "group_column", "time_column", "review_rate", "multi_label",
+        "encoder", "fine_tune", "preset",
     }  # fmt: skip
 
 

@@ -29,6 +29,9 @@ Y = NOTES["label"].cast(pl.Int64).to_numpy()
 QUICK = {"epochs": 2, "lr": 0.01}
 
 PARAMETERS = {
+    "preset": "best",
+    "encoder": "minilm",
+    "fine_tune": True,
     "model": "cnn",
     "vectors": "glove.txt",
     "freeze_vectors": True,
@@ -120,12 +123,17 @@ def test_the_defaults_are_those_of_the_settings():
 
 
 def test_every_parameter_reaches_the_setting_of_its_kind():
-    found = TextClassifier(**PARAMETERS)._config()
-    expected = dict(PARAMETERS)
+    expected = dict(PARAMETERS) | {"preset": None, "encoder": None, "fine_tune": False}
+    found = TextClassifier(**expected)._config()
     expected["class_weights"] = expected.pop("class_weight")
     expected["seed"] = expected.pop("random_state")
     del expected["cost"]  # It is of labels, which come with `fit`.
     assert found == Config(**expected)
+    of_encoder = {"encoder": "minilm", "fine_tune": True}
+    found = TextClassifier(model="encoder", **of_encoder)._config()
+    assert found == Config(model="encoder", **of_encoder)
+    found = TextClassifier(preset="best", encoder="minilm")._config()
+    assert found == Config(preset="best", encoder="minilm")
 
 
 def test_a_clone_is_not_fitted(fitted):

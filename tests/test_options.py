@@ -70,6 +70,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "review_rate": (["--review-rate", "0.05"], 0.05),
     "encoder": (["--encoder", "minilm"], "minilm"),
     "fine_tune": (["--fine-tune"], True),
+    "preset": (["--preset", "best"], "best"),
 }
 OF_ENCODER = ("encoder", "fine_tune")
 
@@ -377,6 +378,15 @@ def test_several_bad_values_are_told_at_once(command: Command, workplace: Path) 
         "lr must be more than 0 and at most 10, was -1.0.",
     ]
     assert not list(workplace.iterdir())
+
+
+def test_a_model_besides_a_preset_is_one_too_many(command: Command) -> None:
+    done = command("train", "notes.csv", "--preset", "best", "--model", "lstm", "--fine-tune")
+    assert done.status == 2
+    assert done.error.splitlines() == [
+        "--model is chosen by the preset; leave it or --preset out.",
+        "--fine-tune is chosen by the preset; leave it or --preset out.",
+    ]
 
 
 def test_two_ways_to_split_are_one_too_many(command: Command) -> None:

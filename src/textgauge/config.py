@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from typing import Any, Literal, NamedTuple
 from .errors import SettingsError, did_you_mean
 
 ModelName = Literal["bag", "cnn", "encoder", "linear", "lstm"]
+Preset = Literal["fast", "balanced", "best"]
 Device = Literal["auto", "cpu", "cuda"]
 ClassWeights = Literal["none", "balanced"]
 
@@ -26,6 +28,8 @@ DEFAULTS: Mapping[str, int | float] = {
     "min_texts": 2,
     "max_words": 50_000,
     "max_tokens": 256,
+    "patience": 4,
+    "threads": 1,
 }
 """What becomes of settings that are None, if the architecture says nothing else."""
 
@@ -39,6 +43,9 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     "lstm": {},
 }
 """What an architecture says else."""
+
+FINE_TUNING: Mapping[str, int | float] = {"patience": 2}
+"""What fine-tuning says else: an epoch takes long, and few are needed."""
 
 WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
 """Architectures that drop something in training, whose figures look worse for it."""
@@ -123,6 +130,8 @@ class Config:
     """Keep the word vectors as they are instead of training them further."""
 
     # The model
+    preset: Preset | None = None
+    """Choose the model by the table, the hardware and what is installed; see `presets`."""
     model: ModelName = "lstm"
     """The architecture."""
     embedding_size: int = 100
@@ -149,8 +158,8 @@ class Config:
     # Training
     epochs: int = 40
     """Passes over the training texts at most; early stopping usually ends before."""
-    patience: int = 4
-    """Stop after so many epochs without a better validation loss."""
+    patience: int | None = None
+    """Stop after so many epochs without a better validation loss; None: 4, fine-tuning 2."""
     batch_size: int | None = None
     """Texts a step; None chooses by the number of training texts."""
     lr: float | None = None
@@ -159,8 +168,9 @@ class Config:
     """"balanced" gives every label the same total weight in the loss."""
     distinct: bool = True
     """Train on distinct texts weighted by their rows; False trains on every row, only slower."""
-    threads: int = 1
-    """CPU threads of the training. Small models gain nothing from more."""
+    threads: int | None = None
+    """CPU threads of the training; None: 1, as small models gain nothing from more, and all cores
+    for fine-tuning."""
     device: Device = "auto"
     """Where the training computes; "auto" takes a GPU that torch sees where it is worth it."""
 
@@ -177,23 +187,30 @@ class Config:
         problems = [*wrong.values(), *_value_problems(self, sound=_names() - wrong.keys())]
         if problems:
             raise SettingsError("\n".join(problems))
-        for name, value in {**DEFAULTS, **DEFAULTS_OF[self.model]}.items():
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
+        if self.preset is None:  # Else it is not known yet which model's defaults to take.
+            defaults = {**DEFAULTS, **DEFAULTS_OF[self.model]}
+            if self.fine_tune:
+                defaults |= {**FINE_TUNING, "threads": cores()}
+            for name, value in defaults.items():
+                if getattr(self, name) is None:
+                    object.__setattr__(self, name, value)
 
     @property
     def limits(self) -> Limits:
         """How much is read, None replaced."""
-        assert self.min_texts is not None
-        assert self.max_words is not None
-        assert self.max_tokens is not None
-        return Limits(self.min_texts, self.max_words, self.max_tokens)
+        return Limits(*(self.whole(name) for name in Limits._fields))
 
     @property
     def step(self) -> float:
         """Learning rate, None replaced."""
         assert self.lr is not None
         return self.lr
+
+    def whole(self, name: str) -> int:
+        """A setting that is a whole number, None replaced."""
+        value = getattr(self, name)
+        assert isinstance(value, int)
+        return value
 
     @property
     def fractions(self) -> tuple[float, float, float]:
@@ -216,6 +233,11 @@ class Config:
         """Build from a mapping; unknown keys are errors that name the nearest known one."""
         known = sorted(_names())
         problems = [
+            f"{option} is chosen by the preset; leave it or --preset out."
+            for name, option in (("model", "--model"), ("fine_tune", "--fine-tune"))
+            if values.get("preset") is not None and values.get(name)
+        ]
+        problems += [
             f"{origin} has no setting {key!r}.{did_you_mean(key, known)}"
             for key in values
             if key not in known
@@ -295,10 +317,16 @@ def _type_problems(config: Config) -> typing.Iterator[tuple[str, str]]:
                 yield f.name, problem
             continue
         options = typing.get_args(hint) if typing.get_origin(hint) is not None else (hint,)
-        if typing.get_origin(hint) is Literal:
-            if value not in options:
-                choice = ", ".join(repr(option) for option in options)
-                hint_text = did_you_mean(str(value), map(str, options))
+        choices = [
+            choice
+            for each in (hint, *options)
+            if typing.get_origin(each) is Literal
+            for choice in typing.get_args(each)
+        ]
+        if choices:
+            if value not in choices and not (value is None and type(None) in options):
+                choice = ", ".join(map(repr, choices))
+                hint_text = did_you_mean(str(value), map(str, choices))
                 yield f.name, f"{f.name} must be one of {choice}, was {value!r}.{hint_text}"
             continue
         # An int is a fine float, but True is no number.
@@ -359,7 +387,7 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
             "review_below and review_rate are two ways to say the same; leave one out "
             f"(they were {config.review_below!r} and {config.review_rate!r})."
         )
-    if config.model != "encoder":
+    if config.model != "encoder" and config.preset is None:
         for name, option in (("encoder", "--encoder"), ("fine_tune", "--fine-tune")):
             if name in sound and getattr(config, name):
                 yield f"{option} is for the model 'encoder' alone; pass --model encoder with it."
@@ -370,3 +398,10 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
     ]
     if len(ways) > 1:
         yield f"only one way to split can be chosen, found {' and '.join(ways)}."
+
+
+def cores() -> int:
+    """Processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from .training.fit import Fitted
 
 
-def plan(table: TableFacts, config: Config, corpus: Corpus) -> RunPlan:
-    """The run's name, settings and tags."""
+def plan(table: TableFacts, config: Config, corpus: Corpus, preset: str | None = None) -> RunPlan:
+    """The run's name, settings and tags; `preset` is what chose the model."""
     params = {**config.to_json(), "label_names": dict(config.label_names)}
     return RunPlan(
         name=f"{config.model} on {table.name}",
@@ -39,6 +39,7 @@ def plan(table: TableFacts, config: Config, corpus: Corpus) -> RunPlan:
             "textgauge.version": metadata.version("textgauge"),
             "textgauge.data_digest": corpus.digest,
             "textgauge.split": corpus.split_method,
+            **({} if preset is None else {"textgauge.preset": preset}),
         },
     )
 

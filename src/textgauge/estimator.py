@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted, column_or_1d
 
 from .bundle.predictor import Prediction, Predictor
-from .config import FALSE, ClassWeights, Config, ModelName
+from .config import FALSE, ClassWeights, Config, ModelName, Preset
 from .data.corpus import Corpus, build_corpus
 
 JOINED = "\x1f"
@@ -38,12 +38,16 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     labels; `predict_proba` gives the probability of each label by itself.
 
     Args:
-        model: the architecture: "lstm", "cnn", "bag", "linear", or "encoder": one installed.
+        model: the architecture: "lstm", "cnn", "bag", "linear", or "encoder": a pretrained one.
+        preset: "fast", "balanced" or "best": choose the model by the texts, instead of `model`.
+        encoder: which pretrained encoder, as in `Config.encoder`; None: one installed.
+        fine_tune: train it, too.
         vectors: word vectors, as in `Config.vectors`.
         freeze_vectors: do not train them further.
         numbers: read numbers as magnitudes.
         epochs: passes at most.
-        patience: epochs without a better validation loss before it stops.
+        patience: epochs without a better validation loss before it stops; None takes the
+            architecture's.
         batch_size: texts a step; None chooses.
         lr: learning rate of Adam; None takes the architecture's.
         class_weight: None or "balanced", as scikit-learn calls it.
@@ -70,11 +74,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self,
         *,
         model: ModelName = "lstm",
+        preset: Preset | None = None,
+        encoder: str | None = None,
+        fine_tune: bool = False,
         vectors: str | None = None,
         freeze_vectors: bool = False,
         numbers: bool = True,
         epochs: int = 40,
-        patience: int = 4,
+        patience: int | None = None,
         batch_size: int | None = None,
         lr: float | None = None,
         class_weight: str | None = None,
@@ -83,6 +90,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cost: Mapping[Any, float] | None = None,
     ) -> None:
         self.model = model
+        self.preset = preset
+        self.encoder = encoder
+        self.fine_tune = fine_tune
         self.vectors = vectors
         self.freeze_vectors = freeze_vectors
         self.numbers = numbers
@@ -121,6 +131,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
         """
         from .bundle.predictor import session_from_bytes
+        from .presets import settle
         from .review.deciding import asked_of
         from .text.learn import learn_encoder
         from .training.fit import fit
@@ -138,6 +149,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         fractions = (1 - config.val_fraction, config.val_fraction, 0.0)
         corpus = build_corpus(frame, seed=config.seed, fractions=fractions)
         asked = asked_of(config, corpus.classes)
+        config, _ = settle(config, corpus)
         encoder = learn_encoder(corpus.train.texts, config)
         fitted = fit(corpus, encoder, config)
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
@@ -166,6 +178,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         config: Config,
     ) -> Self:
         from .bundle.predictor import probabilities_by, session_from_bytes
+        from .presets import settle
         from .review.deciding import Asked
         from .review.set_rule import choose_set_rule
         from .text.learn import learn_encoder
@@ -183,6 +196,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             fractions=(1 - config.val_fraction, config.val_fraction, 0.0),
             separator=JOINED,
         )
+        config, _ = settle(config, corpus)
         encoder = learn_encoder(corpus.train.texts, config)
         fitted = fit(corpus, encoder, config)
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
@@ -266,7 +280,9 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.class_weight not in (None, "balanced"):
             raise ValueError(f'class_weight must be None or "balanced", was {self.class_weight!r}.')
         values = {
-            "model": self.model,
+            **({"model": self.model} if self.preset is None else {"preset": self.preset}),
+            "encoder": self.encoder,
+            "fine_tune": self.fine_tune,
             "vectors": self.vectors,
             "freeze_vectors": self.freeze_vectors,
             "numbers": self.numbers,

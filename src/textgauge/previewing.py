@@ -111,4 +111,4 @@ def preview(
     """
     config = Config.from_mapping(settings)
     found = open_table(table, config, NoProgress(), encoding=encoding, delimiter=delimiter)
-    return Preview(config, found.check, found.corpus, found.learn_encoder())
+    return Preview(found.config, found.check, found.corpus, found.learn_encoder())

@@ -108,11 +108,11 @@ def train(
             else None,
             how={"encoding": encoding, "delimiter": delimiter},
         )
-        corpus = table.corpus
+        corpus, preset, config = table.corpus, config.preset, table.config
         asked = asked_of(config, corpus.classes)
         # Before the run is touched: one that cannot be gone on with stays as it is.
         start_from = checkpoint_to_go_on_from(resume, config, corpus)
-        tracker.start(describe.plan(table.facts, config, corpus))
+        tracker.start(describe.plan(table.facts, config, corpus, preset))
         tracker.log_dataset(describe.dataset(table.facts, corpus))
         simple = start_baselines(stack, corpus)
         encoder = table.learn_encoder()
@@ -185,6 +185,11 @@ def _prepared(
     """Read, check and cut the table, here or on Spark, whose session lasts as long as `stack`."""
     if spark is None:
         return open_table(source, config, progress, **how)
+    if config.preset is not None:
+        raise SettingsError(
+            "a preset chooses among models that are not trained on Spark: leave --engine spark "
+            "out, or pass --model lstm or cnn in its place."
+        )
     if config.multi_label:
         raise SettingsError(
             "Spark does not train on several labels a row yet: leave --engine spark out, or "

@@ -10,6 +10,7 @@ from textgauge.data.component_notes import make_component_notes
 from textgauge.data.corpus import build_corpus
 from textgauge.errors import SettingsError
 from textgauge.text.learn import learn_encoder
+from textgauge.training import devices
 from textgauge.training.devices import CPU, device_named, half_where_it_pays
 from textgauge.training.fit import fit
 from textgauge.training.loop import predict_logits
@@ -28,12 +29,16 @@ def test_a_gpu_that_is_not_there_is_told(monkeypatch):
         device_named("cuda")
 
 
-def test_half_precision_is_for_gpus_and_for_models_that_can_take_it():
+@pytest.mark.parametrize("halves", [False, True])
+def test_half_precision_is_for_models_and_hardware_that_can_take_it(halves, monkeypatch):
+    monkeypatch.setattr(devices, "_multiplies_halves", lambda: halves)
+
     def kind(device, mixed):
         with half_where_it_pays(torch.device(device), mixed):
             return torch.is_autocast_enabled("cuda"), torch.is_autocast_enabled("cpu")
 
-    assert kind("cpu", True) == kind("cuda", False) == (False, False)
+    assert kind("cpu", False) == kind("cuda", False) == (False, False)
+    assert kind("cpu", True) == (False, halves)
 
 
 @GPU

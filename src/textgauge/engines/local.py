@@ -9,6 +9,7 @@ from ..config import Config
 from ..data.checks import CheckReport, check_table
 from ..data.corpus import Corpus, build_corpus
 from ..data.tables import Columns, Table, read_table
+from ..presets import settle
 from ..text.learn import learn_encoder
 from ..text.reader import TextReader
 from .prepared import TableFacts
@@ -29,7 +30,6 @@ class LocalTable:
 
     def __init__(self, table: Table, config: Config, progress: Progress) -> None:
         """Check the table and cut it into parts. Raises TableError with all that is wrong."""
-        self._config = config
         self.facts = TableFacts(
             table.name,
             {name: str(kind) for name, kind in table.frame.schema.items() if name != "row"},
@@ -53,10 +53,13 @@ class LocalTable:
         )
         tell_of_split(self.corpus, progress)
         self.check = tell_lacking_labels(self.corpus, self.check, progress)
+        self.config, told = settle(config, self.corpus)
+        if told is not None:
+            progress.note(told)
 
     def learn_encoder(self) -> TextReader:
         """See `Prepared.learn_encoder`."""
-        return learn_encoder(self.corpus.train.texts, self._config)
+        return learn_encoder(self.corpus.train.texts, self.config)
 
     def fit(
         self,
@@ -73,7 +76,7 @@ class LocalTable:
         return fit(
             self.corpus,
             encoder,
-            self._config,
+            self.config,
             progress=progress,
             on_epoch=on_epoch,
             on_checkpoint=on_checkpoint,

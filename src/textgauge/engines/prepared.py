@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..config import Config
 from ..data.checks import CheckReport
 from ..data.corpus import Corpus
 from ..text.reader import TextReader
@@ -46,6 +47,10 @@ class Prepared(Protocol):
     @property
     def corpus(self) -> Corpus:
         """Its distinct texts, or samples of them (see `Corpus`)."""
+
+    @property
+    def config(self) -> Config:
+        """The settings, the preset replaced by what it chose."""
 
     @property
     def workers(self) -> int:

@@ -104,6 +104,7 @@ class EncoderClassifier(Classifier):
         folder = find_encoder(config.encoder)
         if config.fine_tune:
             self.encoder = PretrainedEncoder(folder)
+            self.encoder.make_trainable()
             self.takes_half = True
             if folder.unit:  # Components of features of length 1 are small.
                 self.spread.fill_(folder.width**-0.5)

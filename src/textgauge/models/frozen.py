@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ..config import cores
 from ..text.encoder import Encoded
 from ..text.encoder_folder import EncoderFolder
 from .feature_cache import FeatureCache, cache_folder
@@ -136,7 +136,7 @@ class FrozenEncoder:
             ids, _, lengths = plain.padded(pair, starts)
             return self.run(ids, lengths)[: len(some)]
 
-        workers = 1 if self._cuda else _cores()
+        workers = 1 if self._cuda else cores()
         if not self._cuda:
             self._session  # noqa: B018 - made before several threads want it
         batches = list(_batches(rows, plain.lengths[rows]))
@@ -183,9 +183,3 @@ def _batches(
         for start in range(begin, end, size):
             yield order[start : min(start + size, end)]
         begin = int(end)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

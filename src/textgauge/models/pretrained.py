@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -35,7 +35,7 @@ class PretrainedEncoder(nn.Module):
 
     def __init__(self, folder: EncoderFolder) -> None:
         super().__init__()
-        self.module = _load(folder)
+        self.module: Any = _load(folder)
         self._pad, self._pooling, self._unit = folder.pad, folder.pooling, folder.unit
         piece = torch.arange(-FIRST, int(folder.config["vocab_size"]))
         piece[PAD], piece[UNKNOWN], piece[NUMBER] = folder.pad, folder.unknown, folder.number
@@ -49,6 +49,18 @@ class PretrainedEncoder(nn.Module):
     piece: Tensor
     before: Tensor
     behind: Tensor
+
+    def make_trainable(self) -> None:
+        """Compute as is quickest in training, and touch only those pieces that a batch has."""
+        self._attend("sdpa")
+        embeddings = self.module.get_input_embeddings()
+        if isinstance(embeddings, nn.Embedding):
+            embeddings.sparse = True
+
+    def _attend(self, how: str) -> None:
+        """Compute attention by torch's one operation for it, or step by step, if there is both."""
+        with suppress(ValueError, AttributeError):
+            self.module.set_attn_implementation(how)
 
     def forward(self, ids: Tensor, lengths: Tensor) -> Tensor:
         """The features; what stands behind a text's end changes nothing.
@@ -99,6 +111,8 @@ class PretrainedEncoder(nn.Module):
 
         """
         training, device = self.training, self.piece.device
+        attended = self.module.config._attn_implementation
+        self._attend("eager")  # In steps that any runtime knows.
         file = io.BytesIO()
         example = (torch.full((2, 5), FIRST), torch.tensor([5, 3], dtype=torch.int32))
         try:
@@ -127,6 +141,7 @@ class PretrainedEncoder(nn.Module):
             ) from None
         finally:
             self.to(device).train(training)
+            self._attend(attended)
         import onnx
 
         model = onnx.load_from_string(file.getvalue())

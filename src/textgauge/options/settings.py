@@ -81,6 +81,9 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     model = parser.add_argument_group("model and training")
     if "models" not in groups:  # Who compares several names them otherwise.
         model.add_argument(
+            "--preset", metavar="HOW", help="fast, balanced or best: choose the model", **given
+        )
+        model.add_argument(
             "--model", metavar="NAME", help="bag, cnn, encoder, linear or lstm (default)", **given
         )
     for name, kind, text in (
@@ -92,10 +95,10 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         ("filter-dropout", float, "of the CNN's maxima (0.5)"),
         ("penalty", float, "of the linear model for a wrong row (1)"),
         ("epochs", int, "at most (40)"),
-        ("patience", int, "epochs without gain before it stops (4)"),
+        ("patience", int, "epochs without gain before it stops (4; --fine-tune: 2)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
         ("lr", float, "learning rate of Adam (0.001; bag: 0.01)"),
-        ("threads", int, "of the training (1)"),
+        ("threads", int, "of the training (1; --fine-tune: all cores)"),
     ):
         metavar = "N" if kind is int else "X"
         model.add_argument(f"--{name}", type=kind, metavar=metavar, help=text, **given)

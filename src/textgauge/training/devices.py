@@ -35,7 +35,13 @@ def device_named(name: str) -> torch.device:
 
 
 def half_where_it_pays(device: torch.device, mixed: bool) -> AbstractContextManager[object]:
-    """Matrix products in bfloat16 on a GPU, if the model can take it; else nothing changes."""
-    if device.type == "cuda" and mixed:
-        return torch.autocast("cuda", dtype=torch.bfloat16)
+    """Matrix products in bfloat16 where hardware multiplies these faster, if the model takes it."""
+    if mixed and (device.type == "cuda" or _multiplies_halves()):
+        return torch.autocast(device.type, dtype=torch.bfloat16)
     return contextlib.nullcontext()
+
+
+def _multiplies_halves() -> bool:
+    """Whether the processor has instructions for products in bfloat16."""
+    asked = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, bool)() for name in asked)

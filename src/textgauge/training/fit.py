@@ -228,7 +228,7 @@ def new_model(
         **learned.sizes,
     }
     # Before the first weights: their last bit depends on how many threads make them.
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(config.whole("threads"))
     torch.manual_seed(config.seed)
     model = build_model(config.model, sizes)
     model.begin(config, learned.tables)
@@ -265,7 +265,7 @@ def plan_of(config: Config) -> TrainingPlan:
     """What the loop needs to know of the settings."""
     return TrainingPlan(
         epochs=config.epochs,
-        patience=config.patience,
+        patience=config.whole("patience"),
         batch_size=config.batch_size,
         lr=config.step,
         balanced=config.class_weights == "balanced",

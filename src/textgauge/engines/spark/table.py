@@ -79,7 +79,7 @@ class ClusterTable:
                 "spark out. Afterwards, textgauge evaluate MODEL TABLE --slice "
                 f"{config.slice_column} tells the same of a table that one machine can read."
             )
-        self._spark, self._config, self._folder = spark, config, folder
+        self._spark, self.config, self._folder = spark, config, folder
         wanted = columns_of(config).wanted()
         demand(wanted, table.columns, table.name, ())
         rows = table.rows().select(*(_named(column, role) for role, column in wanted.items()))
@@ -104,7 +104,7 @@ class ClusterTable:
             self._spark,
             "textgauge: vocabulary and numbers",
             self.facts.name,
-            lambda: learn_encoder(self._texts.part(TRAIN), self._config, self._folder),
+            lambda: learn_encoder(self._texts.part(TRAIN), self.config, self._folder),
         )
 
     def fit(
@@ -123,7 +123,7 @@ class ClusterTable:
         from ...training.loop import Trained
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
-        config, classes = self._config, len(self.corpus.classes)
+        config, classes = self.config, len(self.corpus.classes)
         gpu = config.device != "cpu" and has_gpus(self._spark)
         if config.device == "cuda" and not gpu:
             raise EngineError(
@@ -168,7 +168,7 @@ class ClusterTable:
                 train=train.to_json(),
                 val=val.to_json(),
                 plan=vars(plan_of(config)),
-                threads=config.threads,
+                threads=config.whole("threads"),
                 gpu=gpu,
                 identity=identity,
                 every=EVERY,
@@ -199,7 +199,7 @@ class ClusterTable:
             encoder,
             self.corpus.classes,
             self._folder / f"{name}-shards",
-            seed=self._config.seed,
+            seed=self.config.seed,
             size=(size.texts, size.rows),
             label_rows=self._texts.label_rows[part],
             workers=self.workers,
