@@ -7,8 +7,9 @@
 DATA holds Parquet files with the columns text, label and split. Everyone gets the same rows, those
 of train and val; textgauge takes its own validation texts (a tenth) from them, the peers learn from
 all. Without --test a fifth of these rows, the same for everyone, is held out and judged. Seconds
-are from the texts to the classifier, in one process, libraries loaded. What OUT has already is not
-measured again.
+are from the texts to the classifier, in one process, libraries loaded; those of the first seed, as
+later ones find on disk what a pretrained encoder has read. What OUT has already is not measured
+again. Set TEXTGAUGE_CACHE to an empty folder before.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ RUNGS: dict[str, dict[str, Any]] = {
     "cnn, GloVe": {"model": "cnn", "vectors": GLOVE},
     "lstm": {"model": "lstm"},
     "lstm, GloVe": {"model": "lstm", "vectors": GLOVE},
+    "encoder": {"model": "encoder"},
+    "encoder, fine-tuned": {"model": "encoder", "fine_tune": True},
+    "fast": {"preset": "fast"},
+    "balanced": {"preset": "balanced"},
+    "best": {"preset": "best"},
 }
 CALIBRATION_BINS = 15
 
@@ -116,7 +122,8 @@ def parts(path: Path, test: bool) -> tuple[Rows, Rows]:
 def first_of_each_label(rows: Rows) -> Rows:
     """A few rows of every label."""
     order = pl.Series(rows.labels).to_frame("label").with_row_index()
-    few = order.group_by("label", maintain_order=True).head(20)["index"]
+    each = 20 if order["label"].n_unique() <= 10 else 4
+    few = order.group_by("label", maintain_order=True).head(each)["index"]
     return Rows([rows.texts[at] for at in few], [rows.labels[at] for at in few])
 
 
@@ -151,6 +158,7 @@ def rung(settings: dict[str, Any]) -> Fit:
         from textgauge.data.corpus import build_corpus
         from textgauge.data.normal_form import normalise
         from textgauge.data.tables import Columns, read_table
+        from textgauge.presets import settle
         from textgauge.text.learn import learn_encoder
         from textgauge.training.batches import EncodedTexts
         from textgauge.training.fit import fit as train
@@ -165,6 +173,7 @@ def rung(settings: dict[str, Any]) -> Fit:
         nothing = {"text": ["nothing to see"], "label": rows.labels[:1], "split": ["test"]}
         table = read_table(pl.concat([frame, pl.DataFrame(nothing)]), Columns(split="split"))
         corpus = build_corpus(table.frame, seed=seed, fractions=config.fractions)
+        config, _ = settle(config, corpus)
         encoder = learn_encoder(corpus.train.texts, config)
         fitted = train(corpus, encoder, config)
 
@@ -315,7 +324,8 @@ def tell(path: Path, figure: str) -> None:
     """Print a row a table and a column an entrant: medians over the seeds, the best in bold."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for each in read(path):
-        found[each["set"], each["entrant"]].append(each[figure])
+        if figure != "seconds" or each["seed"] == 0:
+            found[each["set"], each["entrant"]].append(each[figure])
     sets, entrants = (list(dict.fromkeys(key[at] for key in found)) for at in (0, 1))
     print("| table | " + " | ".join(entrants) + " |")
     print("| --- |" + " ---: |" * len(entrants))
