@@ -47,6 +47,7 @@ OTHER_VALUES = {
     "class_weights": "balanced",
     "distinct": False,
     "threads": 2,
+    "refit": True,
     "cost": {"false-1": 10.0},
     "review_below": 0.9,
 }

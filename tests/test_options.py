@@ -71,6 +71,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "encoder": (["--encoder", "minilm"], "minilm"),
     "fine_tune": (["--fine-tune"], True),
     "preset": (["--preset", "best"], "best"),
+    "refit": (["--refit"], True),
 }
 OF_ENCODER = ("encoder", "fine_tune")
 

@@ -30,6 +30,7 @@ DEFAULTS: Mapping[str, int | float] = {
     "max_tokens": 256,
     "patience": 4,
     "threads": 1,
+    "refit": False,
 }
 """What becomes of settings that are None, if the architecture says nothing else."""
 
@@ -37,14 +38,15 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     # A mean of many vectors moves by little with each of them.
     "bag": {"lr": 0.01},
     "cnn": {},
-    "encoder": {},
+    # Its head is quick to train beside what the encoder takes to read.
+    "encoder": {"refit": True},
     # A sum of single weights: rare words do no harm, long texts cost little, no step has a size.
     "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000},
     "lstm": {},
 }
 """What an architecture says else."""
 
-FINE_TUNING: Mapping[str, int | float] = {"patience": 2}
+FINE_TUNING: Mapping[str, int | float] = {"patience": 2, "refit": False}
 """What fine-tuning says else: an epoch takes long, and few are needed."""
 
 WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
@@ -162,6 +164,9 @@ class Config:
     """Stop after so many epochs without a better validation loss; None: 4, fine-tuning 2."""
     batch_size: int | None = None
     """Texts a step; None chooses by the number of training texts."""
+    refit: bool | None = None
+    """Learn from the validation texts, too, when all that needs them is found: once more, as many
+    epochs; None: a pretrained encoder that is not fine-tuned does."""
     lr: float | None = None
     """Learning rate of Adam; see `DEFAULTS`. The linear model takes no steps and heeds none."""
     class_weights: ClassWeights = "none"

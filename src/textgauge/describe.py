@@ -180,7 +180,7 @@ def training_facts(fitted: Fitted) -> dict[str, Any]:
     return {
         "best_epoch": trained.best.epoch,
         "batch_size": trained.batch_size,
-        "temperature": fitted.temperature,
+        "temperature": fitted.calibrated.temperature,
         "epoch": {str(epoch.epoch): epoch.metrics() for epoch in trained.history},
     }
 

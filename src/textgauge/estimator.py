@@ -183,7 +183,6 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         from .review.set_rule import choose_set_rule
         from .text.learn import learn_encoder
         from .training.fit import fit
-        from .training.loop import predict_logits
 
         if self.cost is not None:
             raise ValueError("cost is not for texts with any number of labels; leave it out.")
@@ -202,9 +201,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.history_ = [epoch.to_json() for epoch in fitted.trained.history]
         self.n_iter_ = len(self.history_)
         network = fitted.model.to_onnx().SerializeToString()
-        on_val = probabilities_by(
-            predict_logits(fitted.model, fitted.encode(corpus.val)), has_sets=True
-        )
+        on_val = probabilities_by(fitted.calibrated.logits, has_sets=True)
         rule = choose_set_rule(Asked(), corpus.val, on_val).rule
         self.classes_ = classes
         settings = {
@@ -418,11 +415,10 @@ def _choose_rule(asked: Asked, corpus: Corpus, fitted: Fitted) -> DecisionRule:
     """How to decide, by what the network says of the texts kept for early stopping."""
     from .bundle.predictor import to_probabilities
     from .review.deciding import choose_rule
-    from .training.loop import predict_logits
 
     probabilities = None
     if asked.of_validation:
-        probabilities = to_probabilities(predict_logits(fitted.model, fitted.encode(corpus.val)))
+        probabilities = to_probabilities(fitted.calibrated.logits)
     return choose_rule(asked, corpus.val, probabilities).rule
 
 

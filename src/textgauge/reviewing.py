@@ -53,7 +53,8 @@ def review_model(
         asked: what was asked of the decisions.
 
     """
-    on_val, on_test = (probabilities_of(fitted, part) for part in (corpus.val, corpus.test))
+    on_val = probabilities_on_val(fitted, corpus)
+    on_test = probabilities_of(fitted, corpus.test)
     fitted_simple = simple.wait()
     if corpus.sets is not None:
         return judge_sets(
@@ -124,6 +125,13 @@ def _column(config: Config, corpus: Corpus) -> tuple[str, pl.DataFrame] | None:
     if config.slice_column is None or corpus.test_slices is None:
         return None
     return config.slice_column, corpus.test_slices
+
+
+def probabilities_on_val(fitted: Fitted, corpus: Corpus) -> npt.NDArray[np.float32]:
+    """What the model made of the validation texts before it learned from them, if it did."""
+    from .bundle.predictor import probabilities_by
+
+    return probabilities_by(fitted.calibrated.logits, has_sets=corpus.sets is not None)
 
 
 def probabilities_of(fitted: Fitted, texts: LabelledTexts) -> npt.NDArray[np.float32]:

@@ -64,8 +64,9 @@ class Plan:
         return cls(plain, named, number, seconds, told)
 
     def config(self, model: str, chosen: Mapping[str, Any] | None = None) -> Config:
-        """All settings of a trial."""
-        return Config.from_mapping({**self.settings, **(chosen or {}), "model": model})
+        """All settings of a trial; what is compared on the validation texts learns none of them."""
+        unasked = {"refit": False}
+        return Config.from_mapping({**unasked, **self.settings, **(chosen or {}), "model": model})
 
     def changed(self, model: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Those of its searched settings that are not the defaults."""

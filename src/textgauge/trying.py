@@ -22,7 +22,7 @@ from .errors import BundleError, EngineError, MissingPackageError, SettingsError
 from .leaderboard import settings_told
 from .resuming import identity_of, run_id_of
 from .review.metrics import evaluate
-from .reviewing import probabilities_of
+from .reviewing import probabilities_on_val
 from .search.schedule import Turn
 from .search.studies import Trial
 from .tracked import EpochsToRun
@@ -301,7 +301,7 @@ class Trier:
         keeper.write()
         trial.note(seconds=seconds())
         took = seconds()
-        found = evaluate(corpus.val, probabilities_of(fitted, corpus.val), corpus.classes).rows
+        found = evaluate(corpus.val, probabilities_on_val(fitted, corpus), corpus.classes).rows
         figures = {
             "best_val_macro_f1": found.macro_f1,
             "best_val_accuracy": found.accuracy,

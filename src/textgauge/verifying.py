@@ -340,6 +340,7 @@ def _compared(
 ) -> Verified:
     """`found` with all that tells whether the result is the same."""
     from .bundle.save import weights_of
+    from .reviewing import probabilities_on_val
     from .training.loop import predict_logits
 
     test, classes = table.corpus.test, table.corpus.classes
@@ -353,8 +354,9 @@ def _compared(
     figures: Evaluation | SetEvaluation
     if isinstance(saved.rule, SetRule):
         # The thresholds are found again, too.
-        val = table.corpus.val
-        rule = choose_set_rule(asked_of(record.config, classes), val, predicted(val)).rule
+        on_val = probabilities_on_val(fitted, table.corpus)
+        asked = asked_of(record.config, classes)
+        rule = choose_set_rule(asked, table.corpus.val, on_val).rule
         figures = evaluate_sets(test, probabilities, rule, classes, with_intervals=True)
         then = SetPrediction(classes, before, saved.rule)
         decisions = compare_set_decisions(

@@ -67,11 +67,13 @@ def test_a_training_divides_the_logits_of_its_last_layer(model, monkeypatch):
     config = Config(model=model, epochs=3, hidden_size=12, embedding_size=8, filters=6, lr=0.02)
     encoder = learn_encoder(corpus.train.texts, config)
     found = fitting.fit(corpus, encoder, config)
-    assert found.temperature != 1
+    assert found.calibrated.temperature != 1
     monkeypatch.setattr(fitting, "calibrate", lambda *given: 1.0)
     without = fitting.fit(corpus, encoder, config)
     hot, cold = (predict_logits(each.model, each.encode(corpus.test)) for each in (without, found))
-    np.testing.assert_allclose(hot / found.temperature, cold, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(hot / found.calibrated.temperature, cold, rtol=1e-4, atol=1e-5)
     assert (hot.argmax(1) == cold.argmax(1)).all()
     # A second time there is nothing left to do.
-    assert calibrate(found.model, found.encode(corpus.val)) == pytest.approx(1.0, rel=1e-4)
+    again = calibrate(found.model, found.encode(corpus.val))
+    assert again.temperature == pytest.approx(1.0, rel=1e-4)
+    np.testing.assert_allclose(again.logits, found.calibrated.logits, atol=1e-4)

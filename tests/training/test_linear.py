@@ -155,7 +155,7 @@ def test_the_decisions_are_those_of_the_solver_on_the_same_features(labels):
     found = LinearSVC(C=2.0, tol=1e-6).fit(rows, label)
     expected = found.decision_function(rows)
     got = fitted(corpus, penalty=2.0)
-    logits = predict_logits(got.model, got.encode(corpus.train)) * got.temperature
+    logits = predict_logits(got.model, got.encode(corpus.train)) * got.calibrated.temperature
     if labels == 2:
         logits = logits[:, 1] - logits[:, 0]
     np.testing.assert_allclose(logits, expected, atol=0.15)

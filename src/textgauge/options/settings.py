@@ -109,6 +109,12 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--fine-tune", action="store_true", help="train the encoder, too (a GPU helps)", **given
     )
     model.add_argument(
+        "--refit",
+        action=argparse.BooleanOptionalAction,
+        help="learn from the validation texts, too, in the end (encoder: yes)",
+        **given,
+    )
+    model.add_argument(
         "--bidirectional", action="store_true", help="the LSTM reads from the end, too", **given
     )
     model.add_argument(

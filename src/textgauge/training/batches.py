@@ -9,6 +9,7 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 import torch
 from torch import Tensor
 
@@ -159,6 +160,27 @@ class EncodedTexts:
         if self.labelled.sets is None:
             return self._triples
         return np.searchsorted(self.labelled.cells[0], np.arange(len(self.encoded) + 1))
+
+    def joined(self, other: EncodedTexts) -> EncodedTexts:
+        """These texts and others, of the same table."""
+        both, labelled = (self.encoded, other.encoded), (self.labelled, other.labelled)
+        features = [each.features for each in both if each.features is not None]
+        return EncodedTexts(
+            Encoded(
+                np.concatenate([each.ids for each in both]),
+                np.concatenate([each.positions for each in both]),
+                np.concatenate([each.lengths for each in both]),
+                features=np.concatenate(features) if features else None,
+            ),
+            LabelledTexts(
+                pl.concat([each.texts for each in labelled]),
+                np.concatenate([labelled[0].text_index, labelled[1].text_index + self.texts]),
+                np.concatenate([each.label for each in labelled]),
+                np.concatenate([each.count for each in labelled]),
+                self.labelled.sets,
+            ),
+            self.classes,
+        )
 
     def take(self, rows: Index) -> EncodedTexts:
         """The chosen texts, each once, in the order of `rows`."""

@@ -8,7 +8,7 @@ The number is worked into the weights, so that whoever computes the logits has t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,10 +29,23 @@ STEPS = 60
 """Halvings of what is left between the bounds."""
 
 
+class Calibrated(NamedTuple):
+    """What `calibrate` found.
+
+    Attributes:
+        temperature: that the logits are divided by.
+        logits: of the validation texts, divided. Shape: (texts, classes).
+
+    """
+
+    temperature: float
+    logits: npt.NDArray[np.float32]
+
+
 def calibrate(
     model: Classifier, val: EncodedTexts, weights: npt.NDArray[np.float32] | None = None
-) -> float:
-    """Give `model` the temperature that suits these texts, and return it.
+) -> Calibrated:
+    """Give `model` the temperature that suits these texts.
 
     Args:
         model: on the processor; its weights are changed in place.
@@ -47,7 +60,7 @@ def calibrate(
     else:
         temperature = find_temperature(logits, rows if weights is None else rows * weights)
     model.divide_logits(temperature)
-    return temperature
+    return Calibrated(temperature, (logits / temperature).astype(np.float32))
 
 
 def find_temperature(logits: npt.NDArray[np.float32], rows: npt.NDArray[np.float32]) -> float:

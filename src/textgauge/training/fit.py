@@ -22,7 +22,7 @@ from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
-from .calibration import calibrate
+from .calibration import Calibrated, calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
@@ -45,7 +45,8 @@ class Fitted:
         trained: history and batch size.
         vectors: the word vectors it started from, if any.
         classes: number of labels.
-        temperature: that its logits were divided by (see `calibration`).
+        calibrated: the temperature, and the logits of the validation texts by a model that has not
+            learned from them.
 
     """
 
@@ -55,7 +56,7 @@ class Fitted:
     trained: Trained
     vectors: WordVectors | None
     classes: int
-    temperature: float
+    calibrated: Calibrated
 
     def encode(self, texts: LabelledTexts) -> EncodedTexts:
         """Texts of the corpus as the model reads them."""
@@ -138,8 +139,44 @@ def fit(
             on_checkpoint=on_checkpoint,
             start_from=start_from,
         )
-    temperature = calibrate(model, val, weights)
-    return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
+    calibrated = calibrate(model, val, weights)
+    if config.refit:
+        progress.stage("learning from the validation texts, too")
+        both = train.joined(val)
+        model, architecture = _refitted(encoder, both, config, trained.best.epoch, on_step)
+        model.divide_logits(calibrated.temperature)
+    return Fitted(model, encoder, architecture, trained, vectors, classes, calibrated)
+
+
+def _refitted(
+    encoder: TextReader,
+    texts: EncodedTexts,
+    config: Config,
+    epochs: int,
+    on_step: Callable[[], None],
+) -> tuple[Classifier, dict[str, Any]]:
+    """A new model that learns from these texts for so many epochs, and its architecture."""
+    classes = texts.classes
+    model, architecture, _ = new_model(encoder, config, classes, NoProgress(), texts.encoded)
+    # Where a part is not trained, what it makes of the texts is in memory by now.
+    encoded = model.prepare(texts.encoded, lambda done, texts: None, train=True)
+    texts = replace(texts, encoded=encoded)
+    weights = label_weights(config, texts.label_rows, texts.rows if texts.has_sets else None)
+    if isinstance(model, LinearClassifier):
+        assert isinstance(encoder, TextEncoder)
+        train_linear(model, encoder, texts, None, config, weights)
+        return model, architecture
+    if texts.has_sets:
+        start_from_shares(model, texts)
+    train_model(
+        model,
+        in_shards(texts, config.seed),
+        None,
+        replace(plan_of(config), epochs=epochs),
+        world=Alone(device_named(config.device)),
+        on_step=lambda step, steps: on_step(),
+    )
+    return model, architecture
 
 
 def _prepared(

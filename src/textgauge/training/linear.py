@@ -173,11 +173,13 @@ def train_linear(
     model: LinearClassifier,
     encoder: TextEncoder,
     train: EncodedTexts,
-    val: EncodedTexts,
+    val: EncodedTexts | None,
     config: Config,
     label_weights: Floats | None,
 ) -> Trained:
     """Find the weights of `model` in place; the history holds one epoch.
+
+    Without `val` nobody wants to know how well they fit.
 
     Raises:
         SettingsError: there are too many labels and words for it.
@@ -193,8 +195,10 @@ def train_linear(
         weights, bias = _solve(rows, train, config, label_weights)
     features.give(model, weights, bias)
     model.eval()
-    train_loss, train_accuracy = evaluate(model, train)
-    val_loss, val_accuracy = evaluate(model, val)
+    train_loss = train_accuracy = val_loss = val_accuracy = math.nan
+    if val is not None:
+        train_loss, train_accuracy = evaluate(model, train)
+        val_loss, val_accuracy = evaluate(model, val)
     epoch = Epoch(
         epoch=1,
         train_loss=train_loss,

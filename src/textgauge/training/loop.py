@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ class Trained:
 def train_model(
     model: nn.Module,
     train: Texts,
-    val: Texts,
+    val: Texts | None,
     plan: TrainingPlan,
     *,
     world: World | None = None,
@@ -74,7 +75,7 @@ def train_model(
     Args:
         model: returns logits from ids, positions and lengths.
         train: texts to learn from.
-        val: texts to stop by.
+        val: texts to stop by; None: train for all epochs, and keep the last weights.
         plan: the settings; a batch is that of all workers together.
         world: the workers that train this model together, each with its share of the texts; None:
             this process alone.
@@ -102,7 +103,7 @@ def train_model(
         model.load_state_dict(dict(start_from.weights))
         optimizer.load_state(start_from.optimizer)
     shared = world.share(model)
-    while not finished(history, plan):
+    while not (finished(history, plan) if val is not None else len(history) >= plan.epochs):
         begin = time.perf_counter()
         number = len(history) + 1
         random = begin_epoch(plan.seed, number, world.rank)
@@ -110,7 +111,9 @@ def train_model(
             *(shared, train, batch_size, optimizer, loss_to_take, weights, mean_weight, random),
             *(world, on_step, mixed),
         )
-        val_loss, val_accuracy = evaluate(model, val, world)
+        val_loss, val_accuracy = (
+            (math.nan, math.nan) if val is None else evaluate(model, val, world)
+        )
         epoch = Epoch(
             epoch=number,
             train_loss=loss,
@@ -121,7 +124,7 @@ def train_model(
             seconds=time.perf_counter() - begin,
         )
         history.append(epoch)
-        if best_epoch(history) is epoch:
+        if val is None or best_epoch(history) is epoch:
             best = _copy(model.state_dict())
         on_checkpoint(
             Checkpoint(

@@ -124,6 +124,8 @@ class ClusterTable:
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
         config, classes = self.config, len(self.corpus.classes)
+        if config.refit:
+            raise EngineError("--refit is not for Spark: leave it out, or --engine spark.")
         gpu = config.device != "cpu" and has_gpus(self._spark)
         if config.device == "cuda" and not gpu:
             raise EngineError(
@@ -188,8 +190,8 @@ class ClusterTable:
         encoded = EncodedTexts(encoder.encode_normalised(held.texts), held, classes)
         rows = np.array(self._texts.label_rows[TRAIN], dtype=np.int64)
         weights = label_weights(config, rows)
-        temperature = calibrate(model, encoded, weights)
-        return Fitted(model, encoder, architecture, trained, vectors, classes, temperature)
+        found = calibrate(model, encoded, weights)
+        return Fitted(model, encoder, architecture, trained, vectors, classes, found)
 
     def _write(self, part: int, encoder: TextReader) -> ShardsOnDisk:
         name = ("train", "val", "test")[part]
