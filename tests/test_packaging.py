@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
@@ -153,3 +154,25 @@ def test_mlflow_is_no_newer_than_azure_mls_plugin_takes() -> None:
     for ours in ranges.values():
         assert caps(ours) == [cap], "the same cap for all, and no lower than need be"
         assert theirs.contains(pins()["mlflow-skinny"])
+
+
+def test_the_version_to_cite_is_the_version() -> None:
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert cited["version"] == PROJECT["version"]
+    assert cited["license"] == PROJECT["license"]
+
+
+@pytest.mark.parametrize("name", ["test", "release"])
+def test_a_workflow_runs_targets_that_there_are_on_the_pythons_that_are_named(name: str) -> None:
+    workflow = yaml.safe_load((ROOT / f".github/workflows/{name}.yml").read_text(encoding="utf-8"))
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = "Programming Language :: Python :: "
+    pythons = [each.removeprefix(named) for each in PROJECT["classifiers"] if named in each]
+    made = set()
+    for job in workflow["jobs"].values():
+        if "strategy" in job:
+            assert job["strategy"]["matrix"]["python"] == pythons
+        lines = [step.get("run", "") for step in job["steps"]]
+        made |= {line.split()[1] for line in lines if line.startswith("make ")}
+    assert "test" in made
+    assert made <= targets
