@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -84,3 +86,24 @@ def quick(
     yield trainings
     # Whatever happened, no training may leave its temporary folders behind.
     assert not list(workplace.glob(".*-*")), sorted(workplace.iterdir())
+
+
+@pytest.fixture
+def obey_rights() -> list[str]:
+    """Start a command so that the rights of files hold for it, even if it belongs to root.
+
+    Root's power to write everything (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH; capabilities(7)) is
+    dropped from what the next program can get.
+    """
+    if os.geteuid() != 0:
+        return []
+    script = (
+        "import ctypes, os, sys\n"
+        "drop = ctypes.CDLL(None).prctl\n"
+        "assert drop(24, 1, 0, 0, 0) == drop(24, 2, 0, 0, 0) == 0\n"  # PR_CAPBSET_DROP
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    before = [sys.executable, "-c", script]
+    if subprocess.run([*before, "/bin/true"], check=False, capture_output=True).returncode:
+        pytest.skip("running as root without the right to drop root's rights")
+    return before

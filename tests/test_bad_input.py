@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -212,27 +210,6 @@ def test_labels_missing_in_part_are_left_out_and_told(
 
 
 # ---- folders and files that cannot be written ----------------------------------------------------
-
-
-@pytest.fixture
-def obey_rights() -> list[str]:
-    """Start a command so that the rights of files hold for it, even if it belongs to root.
-
-    Root's power to write everything (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH; capabilities(7)) is
-    dropped from what the next program can get.
-    """
-    if os.geteuid() != 0:
-        return []
-    script = (
-        "import ctypes, os, sys\n"
-        "drop = ctypes.CDLL(None).prctl\n"
-        "assert drop(24, 1, 0, 0, 0) == drop(24, 2, 0, 0, 0) == 0\n"  # PR_CAPBSET_DROP
-        "os.execv(sys.argv[1], sys.argv[1:])\n"
-    )
-    before = [sys.executable, "-c", script]
-    if subprocess.run([*before, "/bin/true"], check=False, capture_output=True).returncode:
-        pytest.skip("running as root without the right to drop root's rights")
-    return before
 
 
 def test_a_folder_without_the_right_to_write_is_refused_before_the_training(

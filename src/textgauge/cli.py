@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Where all is well it returns instead, which comes to the same for a process. A host that calls
     this as a function, such as a wheel's task on Databricks, may take any SystemExit for a failure.
     """
+    if arguments is None:
+        _leave_ascii_behind()
     status = run_command(arguments)
     if status:
         sys.exit(status)
@@ -58,6 +60,18 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     finally:
         if previous is not None:
             signal.signal(signal.SIGTERM, previous)
+
+
+def _leave_ascii_behind() -> None:
+    """Begin anew in Python's UTF-8 mode where paths and options would be read as ASCII.
+
+    Where neither the locale nor Python says UTF-8 (LC_ALL=C and PYTHONUTF8=0), letters beyond ASCII
+    in paths would come as escapes, which no other library takes.
+    """
+    if sys.getfilesystemencoding() == "ascii" and sys.executable:
+        os.environ["PYTHONUTF8"] = "1"
+        command = [sys.executable, "-X", "utf8", "-m", "textgauge", *sys.argv[1:]]
+        os.execv(sys.executable, command)
 
 
 def _in_main_thread() -> bool:

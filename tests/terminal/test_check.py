@@ -190,6 +190,17 @@ def test_a_terminal_gets_bars_in_proportion():
     assert bars == [20, 13]
 
 
+@pytest.mark.parametrize("columns", [30, 40])
+def test_a_narrow_terminal_shows_every_figure_whole(columns, monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = drawn(report_of())
+    assert "…" not in shown
+    assert "█" not in shown
+    assert all(len(line) <= columns for line in shown.splitlines())
+    for figure in ("60.0%", "40.0%", "1,200", "300", "210"):
+        assert figure in shown
+
+
 def test_square_brackets_are_no_markup():
     problems = (Problem("warning", "x", "label '[red]' is odd", (1,), 1, "See [bold]."),)
     assert "label '[red]' is odd [x]" in drawn(report_of(problems))

@@ -85,6 +85,8 @@ def test_the_cause_is_found_under_all_layers(cause: BaseException, words: str) -
         ("Max retries exceeded (too many 429 error responses)", "no more requests for now"),
         ("Max retries exceeded: Connection refused", "does not answer"),
         ("Read timed out", "does not answer"),
+        ("ProxyError('Unable to connect to proxy', …)", "NO_PROXY"),
+        ("Tunnel connection failed: 407 Proxy Authentication Required", "NO_PROXY"),
         ("certificate verify failed: self-signed certificate", "REQUESTS_CA_BUNDLE"),
         ("the name is too long", "The server did not take the run: the name is too long"),
     ],

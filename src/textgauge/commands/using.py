@@ -59,7 +59,9 @@ def explain(options: argparse.Namespace) -> int:
     elif options.overall:
         print(overall_text(result))
     else:
-        colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        colour = sys.stdout.isatty() and not (
+            "NO_COLOR" in os.environ or os.environ.get("TERM") in ("dumb", "unknown")
+        )
         print(explained_text(result, colour=colour))
     return 0
 

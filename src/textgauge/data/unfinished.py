@@ -339,6 +339,8 @@ def cannot_write(target: Path, error: OSError, *, kept: bool = False) -> Storage
     if number in (errno.ENOSPC, errno.EDQUOT):
         advice = " Free some space, and run the same command again"
         advice += ": it goes on where it stopped." if kept else "."
+    elif number in (errno.EACCES, errno.EPERM, errno.EROFS):
+        advice = " Give another path with --out, or see to the rights of its folder."
     return StorageError(f"{target} cannot be written: {reason}.{advice}")
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN_LABELS = 20  # lines in the table of labels
+NARROW = 70  # columns of a terminal on which the table of labels has no bars
 _STYLES = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 
 
@@ -53,18 +54,20 @@ def _draw(report: CheckReport, console: Console) -> None:
 
     console.print(Text(report.table, style="bold"))
     facts = Table.grid(padding=(0, 2))
+    facts.add_column(overflow="fold")
+    facts.add_column(overflow="fold")
     for name, value in _facts(report):
         facts.add_row(Text(name, style="dim"), Text(value))
     console.print(Padding(facts, (1, 2)))
     if report.profile.labels:
-        labels = Table(box=None, padding=(0, 2), header_style="dim")
+        narrow = console.width < NARROW
+        labels = Table(box=None, padding=(0, 1 if narrow else 2), header_style="dim")
         for at, heading in enumerate(_HEADINGS):
-            labels.add_column(heading, justify="right" if at else "left")
-        labels.add_column()
+            labels.add_column(heading, justify="right" if at else "left", overflow="fold")
         largest = report.profile.labels[0].share
         for row, label in zip(_label_rows(report), report.profile.labels, strict=False):
             bar = "█" * max(1, round(20 * label.share / largest))
-            labels.add_row(*map(Text, row), Text(bar, style="blue"))
+            labels.add_row(*map(Text, row), *([] if narrow else [Text(bar, style="blue")]))
         console.print(labels)
         for line in _left_out(report):
             console.print(Padding(Text(line, style="dim"), (0, 2)))

@@ -103,10 +103,15 @@ def explain_server(
         f"{where} shows a certificate that this machine does not trust. If it is your company's, "
         "name its file in REQUESTS_CA_BUNDLE."
     )
+    unproxied = (
+        f"{where} cannot be reached through the proxy that HTTP_PROXY or HTTPS_PROXY names. Check "
+        "these, or name the server's host in NO_PROXY if it is to be reached without."
+    )
     for found in (
         _explain_file(layers),
         _explain_package(layers, title),
         distrusted if _is_certificate(layers) else None,
+        unproxied if _is_proxy(layers) else None,
     ):
         if found:
             return found
@@ -208,6 +213,12 @@ def is_passing(error: BaseException) -> bool:
 
 def _is_certificate(layers: list[BaseException]) -> bool:
     return any("certificate verify failed" in str(layer).lower() for layer in layers)
+
+
+def _is_proxy(layers: list[BaseException]) -> bool:
+    # urllib3's words for a proxy that does not answer, and for one that opens no tunnel.
+    text = "\n".join(str(layer) for layer in layers).lower()
+    return "unable to connect to proxy" in text or "tunnel connection failed" in text
 
 
 def _first_line(error: BaseException) -> str:
