@@ -713,7 +713,7 @@ def test_help_lists_every_command_with_its_help(command: Command) -> None:
         own = command(choice.dest, "--help")
         assert (own.status, own.err) == (0, "")
         assert own.out.startswith(f"usage: textgauge {choice.dest} [-h]")
-        assert f"{choice.help.capitalize()}." in " ".join(own.out.split())
+        assert f"{choice.help[0].upper()}{choice.help[1:]}." in " ".join(own.out.split())
 
 
 def test_a_reader_that_goes_away_is_no_fault(finished: FinishedRun) -> None:
