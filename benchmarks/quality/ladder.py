@@ -208,7 +208,8 @@ def tfidf(classifier: Callable[[], Any], **how: Any) -> Fit:
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.pipeline import make_pipeline
 
-        model = make_pipeline(TfidfVectorizer(ngram_range=(1, 2), **how), classifier())
+        vectorizer = TfidfVectorizer(**{"ngram_range": (1, 2), **how})
+        model = make_pipeline(vectorizer, classifier())
         model.fit(rows.texts, rows.labels)
 
         def predict(texts: list[str]) -> tuple[list[str], np.ndarray | None]:
