@@ -214,7 +214,9 @@ def held_out(measured: Measured) -> list[bool]:
     The two values beside the bound train: what lies between them, no reader can know.
     """
     values = measured.values
-    bound = next(at for at, v in enumerate(values) if measured.is_bad(v) != measured.is_bad(values[0]))
+    bound = next(
+        at for at, v in enumerate(values) if measured.is_bad(v) != measured.is_bad(values[0])
+    )
     highest = int(0.9 * len(values))
     return [at >= highest or (at - bound) % 3 == 1 for at in range(len(values))]
 
@@ -245,7 +247,7 @@ TABLES: dict[str, Callable[[], tuple[Rows, Rows]]] = {
 
 
 def tell(path: Path) -> None:
-    """Print a row a table and a column an entrant: median accuracy over the seeds, and the least."""
+    """Print a row a table, a column an entrant: median accuracy of the seeds, and the least."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for each in read(path):
         found[each["set"], each["entrant"]].append(each["accuracy"])

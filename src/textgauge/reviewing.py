@@ -10,6 +10,7 @@ from .config import Config
 from .data.corpus import Corpus
 from .review import baselines
 from .review.baselines import Baselines
+from .review.confusion import MANY_LABELS
 from .review.contenders import Review, judge
 from .review.deciding import Asked, choose_rule
 from .review.explanation import Explainer
@@ -116,7 +117,8 @@ def look_at_texts(
         review.model.probabilities,
         trained_texts=corpus.sizes["train"].texts * len(fitted.trained.history),
         seed=config.seed,
-        effort=fitted.model.effort,
+        # What is read is told of every label.
+        effort=fitted.model.effort * max(1, len(corpus.classes) // MANY_LABELS),
     )
 
 

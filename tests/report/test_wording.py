@@ -2,12 +2,13 @@
 
 from textgauge.bundle.decision import DecisionRule
 from textgauge.report.wording import as_it_decides, hundredth, labels_in_words
+from textgauge.review.confusion import Confusion
 from textgauge.review.intervals import Interval, Intervals
 from textgauge.review.metrics import LabelMetrics, Metrics
 
 
 def metrics(*labels, confusion, intervals=None):
-    return Metrics(0.1, 0.9, 0.9, 0.1, 0.01, tuple(labels), confusion, intervals)
+    return Metrics(0.1, 0.9, 0.9, 0.1, 0.01, tuple(labels), Confusion.of(confusion), intervals)
 
 
 def test_a_label_is_told_with_its_intervals():

@@ -47,7 +47,7 @@ def test_the_worked_example_over_rows():
     # Predicted are a, a (the first of a draw) and b: right are 2 of the 10 rows.
     rows = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).rows
     assert rows.accuracy == 0.2
-    assert rows.confusion == ((2, 6), (2, 0))
+    assert list(rows.confusion) == [[2, 6], [2, 0]]
     assert rows.called == (4, 6)
     losses = 2 * np.log(4 / 3) + np.log(4) + np.log(2) + 6 * np.log(4)
     assert rows.loss == pytest.approx(losses / 10, rel=1e-6)
@@ -62,7 +62,7 @@ def test_the_worked_example_over_distinct_texts():
     # The texts are an a (of 3 rows most), a b and an a; a text's loss is its rows' mean.
     texts = evaluate(WORKED, WORKED_PROBABILITIES, ["a", "b"]).texts
     assert texts.accuracy == pytest.approx(1 / 3)
-    assert texts.confusion == ((1, 1), (1, 0))
+    assert list(texts.confusion) == [[1, 1], [1, 0]]
     losses = (2 * np.log(4 / 3) + np.log(4)) / 3 + np.log(2) + np.log(4)
     assert texts.loss == pytest.approx(losses / 3, rel=1e-6)
     assert [label.support for label in texts.labels] == [2, 1]
@@ -104,7 +104,7 @@ def compare(found, true, predicted, classes):
     assert found.accuracy == pytest.approx(sk.accuracy_score(true, predicted))
     assert found.macro_f1 == pytest.approx(sk.f1_score(true, predicted, average="macro"))
     matrix = sk.confusion_matrix(true, predicted, labels=range(classes))
-    assert np.array_equal(found.confusion, matrix)
+    assert np.array_equal(list(found.confusion), matrix)
     expected = sk.precision_recall_fscore_support(
         true, predicted, labels=range(classes), zero_division=0
     )
@@ -154,7 +154,7 @@ def test_each_pair_counts_as_often_as_its_weight():
         predicted=np.array([0, 0]),
         weight=np.array([3, 2]),
     )
-    assert confusion.tolist() == [[3, 0], [2, 0]]
+    assert list(confusion) == [[3, 0], [2, 0]]
     assert [label.precision for label in labels] == [0.6, 0]
 
 

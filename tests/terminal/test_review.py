@@ -11,6 +11,7 @@ import pytest
 from textgauge.data.checks import CheckReport
 from textgauge.data.profile import Profile, Quantiles
 from textgauge.result import TrainResult
+from textgauge.review.confusion import Confusion
 from textgauge.review.contenders import Contender, Review
 from textgauge.review.deciding import ChosenRule
 from textgauge.review.decision import measure
@@ -45,7 +46,7 @@ def metrics_of(accuracy, classes=2, **changes):
     )
     values = {"loss": 0.25, "accuracy": accuracy, "macro_f1": 0.75}
     labels = changes.get("labels", labels)
-    confusion = tuple(np.eye(len(labels), dtype=int).tolist())
+    confusion = Confusion.of(np.eye(len(labels), dtype=int).tolist())
     rest = {"brier": 0.125, "ece": 0.0625, "labels": labels, "confusion": confusion}
     return Metrics(**{**values, **rest, **changes})
 
@@ -181,7 +182,7 @@ def test_labels_are_shown_with_their_names_where_they_have_one():
 def test_what_there_is_nothing_to_take_a_share_of_is_a_dash():
     support = {"lacking": 0, "never called": 2, "all wrong": 3, "neither": 0}
     labels = tuple(LabelMetrics(name, 0.0, 0.0, 0.0, rows) for name, rows in support.items())
-    confusion = ((0, 0, 0, 0), (0, 0, 2, 0), (3, 0, 0, 0), (0, 0, 0, 0))
+    confusion = Confusion.of([(0, 0, 0, 0), (0, 0, 2, 0), (3, 0, 0, 0), (0, 0, 0, 0)])
     lines = labels_text(metrics_of(0.0, labels=labels, confusion=confusion), {}).splitlines()[2:]
     none = "\N{EN DASH}"
     assert [line.split()[-4:] for line in lines] == [

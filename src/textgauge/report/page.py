@@ -10,13 +10,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..config import WITH_DROPOUT, Config
 from ..data.checks import CheckReport
 from ..data.corpus import Corpus
 from ..engines.prepared import TableFacts
 from ..errors import StorageError
+from ..review.confusion import Confusion
 from ..review.contenders import Review
 from ..review.decision import DecisionFigures
 from ..review.findings import FEWEST, Findings
@@ -218,7 +217,7 @@ def _told(facts: ReportFacts) -> dict[str, Any]:
         "labels": labels,
         "in_sentences": len(labels) <= IN_SENTENCES,
         "shown_labels": sorted(range(len(labels)), key=lambda at: rows.labels[at].f1)[:MOST_LABELS],
-        "matrix": rows.confusion if len(labels) <= MATRIX else None,
+        "matrix": list(rows.confusion) if len(labels) <= MATRIX else None,
         "confusions": _confusions(rows.confusion, names),
         "learning": learning_plots(facts.history),
         "ranking": ranked,
@@ -257,23 +256,10 @@ def _deciding(
     }
 
 
-def _confusions(
-    confusion: Sequence[Sequence[int]], names: Sequence[str]
-) -> list[tuple[str, str, int, float]]:
+def _confusions(confusion: Confusion, names: Sequence[str]) -> list[tuple[str, str, int, float]]:
     """What is taken for what: true label, predicted label, rows, share of the true label's."""
-    cells = np.array(confusion)
-    wrong = cells - np.diag(cells.diagonal())
-    order = np.argsort(-wrong, axis=None, kind="stable")[:CONFUSIONS]
-    found = []
-    for place in order:
-        true, predicted = divmod(int(place), len(names))
-        if wrong[true, predicted]:
-            found.append(
-                (
-                    names[true],
-                    names[predicted],
-                    int(wrong[true, predicted]),
-                    float(wrong[true, predicted] / cells[true].sum()),
-                )
-            )
-    return found
+    of_label = confusion.support
+    return [
+        (names[true], names[called], rows, float(rows / of_label[true]))
+        for true, called, rows in confusion.wrong(CONFUSIONS)
+    ]

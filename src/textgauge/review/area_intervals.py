@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
 from .calibration import BINS, bin_of
+from .confusion import MANY_LABELS
 from .intervals import DRAWS, SIDES, Floats, Interval, interval_of, wilson
 
 FEWEST = 100
@@ -73,7 +74,8 @@ class _Ranked:
 class _Cases:
     """A text has a label, so many times. Shapes: (cases,); `gaps` (texts, bins), `rows` (texts,).
 
-    `gaps` is how far each text's probability lies from what came true, in its bin.
+    `gaps` is how far each text's probability lies from what came true, in its bin. Of more than
+    `MANY_LABELS` labels none is ranked.
     """
 
     text: Ids
@@ -93,7 +95,8 @@ class _Cases:
             text,
             weight,
             tuple(
-                _ranked(probabilities[text, label], true == label, text) for label in range(classes)
+                _ranked(probabilities[text, label], true == label, text)
+                for label in range(classes if classes <= MANY_LABELS else 0)
             ),
             gaps,
             np.bincount(text, weight, number).astype(np.float64),
@@ -104,12 +107,14 @@ class _Cases:
         self, areas: Floats, errors: Floats, probabilities: Probabilities
     ) -> dict[str, Interval | None]:
         """Of what was drawn. Shapes: (2, draws, classes), (2, draws)."""
-        measured = self.areas(np.ones((1, len(self.rows))))[:, 0]
-        side = sum(label.side for label in self.labels) // 2
-        roc, precision = (
-            interval_of(values, side) if np.isfinite(known).any() else None
-            for values, known in zip(_known_means(areas), measured, strict=True)
-        )
+        roc = precision = None
+        if self.labels:
+            measured = self.areas(np.ones((1, len(self.rows))))[:, 0]
+            side = sum(label.side for label in self.labels) // 2
+            roc, precision = (
+                interval_of(values, side) if np.isfinite(known).any() else None
+                for values, known in zip(_known_means(areas), measured, strict=True)
+            )
         error = float(np.abs(self.gaps.sum(0)).sum() / self.rows.sum())
         sure = float(np.average(probabilities.max(1), weights=self.rows))
         ece = _of_error(error, errors[0], errors[1], sure, float(self.right.mean()), len(self.rows))
@@ -119,6 +124,8 @@ class _Cases:
         """Of each draw and label. Shapes: (draws, texts) -> (2, draws, classes)."""
         weight = drawn[:, self.text] * self.weight
         total = drawn @ self.rows
+        if not self.labels:
+            return np.zeros((2, len(drawn), 0))
         return np.stack([label.areas(weight, total) for label in self.labels], axis=-1)
 
     def errors(self, drawn: Floats) -> Floats:
@@ -155,7 +162,7 @@ def area_intervals(
 
     Returns:
         By the names of `metrics.Metrics`, over rows and with each text once; None for an area that
-        no label has.
+        no label has, or where there are more than `MANY_LABELS` labels.
 
     """
     number, classes = probabilities.shape

@@ -25,12 +25,16 @@ import polars as pl
 
 from ..data.corpus import LabelledTexts
 from .beside import Beside
+from .centroids import NearestCentroid
+from .confusion import MANY_LABELS
 from .folds import out_of_sample
-from .label_issues import distinct, find_doubts
+from .label_issues import cleanlab_suspects, distinct, find_doubts
 
 MAJORITY = "majority class"
 SHARES = "share of each label"
 TFIDF_LR = "TF-IDF + logistic regression"
+
+TFIDF_CENTROID = "TF-IDF + nearest centroid"
 
 MAX_TEXTS = 100_000
 """Distinct texts that logistic regression is fitted on at most; it takes minutes on more."""
@@ -38,6 +42,10 @@ MAX_TEXTS = 100_000
 MOST_CELLS = 10_000_000
 """Texts times labels that logistic regression is fitted on at most where a text has any number of
 labels: there it is one fit a label."""
+
+MOST_WORK = 4_000_000
+"""Distinct training texts times labels, of which a text has one, that logistic regression is fitted
+on at most; of more, and of more than `MANY_LABELS` labels, it takes many minutes and gigabytes."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +114,8 @@ class Baselines(Beside):
             once, first = distinct(part)
             triples = np.stack([once.text_index, once.label, once.count])
             np.save(self.path / f"triples_{index}.npy", triples, allow_pickle=False)
-            np.save(self.path / f"model_{index}.npy", found[first], allow_pickle=False)
+            if found.shape[1] <= MANY_LABELS:
+                np.save(self.path / f"model_{index}.npy", found[first], allow_pickle=False)
         self.go_on()
 
     def doubts(self) -> pl.DataFrame:
@@ -151,8 +160,22 @@ def fit_majority(
     return np.tile(shares.astype(np.float32), (texts, 1))
 
 
+def too_many_for_lr(texts: int, classes: int) -> bool:
+    """Whether logistic regression on so many texts would take too long, for its labels.
+
+    >>> too_many_for_lr(6_000, 77), too_many_for_lr(100_000, 20), too_many_for_lr(20_000, 5_000)
+    (False, False, True)
+    """
+    return classes > MANY_LABELS or (classes > 100 and texts * classes > MOST_WORK)
+
+
 def fit_tfidf_lr(
-    train: pl.Series, triples: npt.NDArray[np.int64], test: pl.Series, classes: int
+    train: pl.Series,
+    triples: npt.NDArray[np.int64],
+    test: pl.Series,
+    classes: int,
+    *,
+    centroids: bool = False,
 ) -> npt.NDArray[np.float32]:
     """TF-IDF over words and word pairs (sublinear), then logistic regression with C = 10.
 
@@ -161,6 +184,7 @@ def fit_tfidf_lr(
         triples: text index, label and count. Shape: (3, triples).
         test: texts to predict.
         classes: number of labels.
+        centroids: the nearest centroid instead of logistic regression.
 
     Returns:
         Shape: (test texts, classes); 0 for labels that train does not have. Where no text has a
@@ -175,7 +199,7 @@ def fit_tfidf_lr(
         features = tfidf.fit_transform(train.to_list())
     except ValueError:  # "empty vocabulary": texts of nothing but signs.
         return fit_majority(label, count, len(test), classes)
-    regression = LogisticRegression(C=10, max_iter=300)
+    regression = NearestCentroid() if centroids else LogisticRegression(C=10, max_iter=300)
     regression.fit(features[text_index], label, sample_weight=count)
     found = regression.predict_proba(tfidf.transform(test.to_list()))
     probabilities = np.zeros((len(test), classes), dtype=np.float32)
@@ -316,9 +340,14 @@ def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "
     train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
     triples = np.load(path / "triples.npy", allow_pickle=False)
     some, some_triples = sample(train, triples)
+    many = too_many_for_lr(len(some), number)
     work: list[tuple[str, int, Callable[[], npt.NDArray[np.float32]]]] = [
         (MAJORITY, len(train), lambda: fit_majority(triples[1], triples[2], len(test), number)),
-        (TFIDF_LR, len(some), lambda: fit_tfidf_lr(some, some_triples, test, number)),
+        (
+            TFIDF_CENTROID if many else TFIDF_LR,
+            len(some),
+            lambda: fit_tfidf_lr(some, some_triples, test, number, centroids=many),
+        ),
     ]
     results = []
     for index, (name, fitted_on, fit) in enumerate(work):
@@ -336,31 +365,50 @@ def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "
 def _doubts(
     path: Path, train: LabelledTexts, others: Sequence[pl.Series], classes: int
 ) -> Iterator[pl.DataFrame]:
-    """The labels in doubt, each time that the other parts' labels and a model's answers come."""
+    """The labels in doubt, each time that the other parts' labels and a model's answers come.
+
+    Of more than `MANY_LABELS` labels only those that other rows contradict: probabilities of every
+    text for every label would take more room than anything else in a run, and few labels have
+    enough texts for one of them to be suspect.
+    """
     train, _ = distinct(train)
     known = np.stack([train.text_index, train.label, train.count])
     parts = [train.texts, *(texts.unique(maintain_order=True) for texts in others)]
     ends = np.cumsum([len(part) for part in parts])
-    probabilities = np.lib.format.open_memmap(
-        path / "probabilities.npy", mode="w+", dtype=np.float32, shape=(int(ends[-1]), classes)
-    )
-    out_of_sample(pl.concat(parts), known, len(train), probabilities, vectorizer)
-    probabilities.flush()
-    import cleanlab.filter  # noqa: F401 - while the training still runs
+    few, cells = classes <= MANY_LABELS, (int(ends[-1]), classes)
+    if few:
+        probabilities = np.lib.format.open_memmap(
+            path / "probabilities.npy", mode="w+", dtype=np.float32, shape=cells
+        )
+        out_of_sample(pl.concat(parts), known, len(train), probabilities, vectorizer)
+        probabilities.flush()
+        import cleanlab.filter  # noqa: F401 - while the training still runs
 
     while sys.stdin.buffer.readline():
-        shutil.copyfile(path / "probabilities.npy", path / "both.npy")  # For the next model, too.
-        triples, both = [known], np.load(path / "both.npy", mmap_mode="r+", allow_pickle=False)
+        triples = [known]
         for index, begin in enumerate(ends[:-1]):
-            model = np.load(path / f"model_{index}.npy", mmap_mode="r", allow_pickle=False)
-            # Neither is as good as both.
-            part = both[begin : begin + len(model)]
-            part += model
-            part /= 2
             found = np.load(path / f"triples_{index}.npy", allow_pickle=False)
             found[0] += begin
             triples.append(found)
-        yield find_doubts(np.concatenate(triples, axis=1), both)
+        if few:
+            both = _with_model(path, ends)
+        else:
+            shares = np.bincount(known[1], known[2], classes) / known[2].sum()
+            both = np.broadcast_to(shares.astype(np.float32), cells)
+        yield find_doubts(np.concatenate(triples, axis=1), both, cleanlab_suspects if few else None)
+
+
+def _with_model(path: Path, ends: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """The probabilities, those of validation and test averaged with the trained model's."""
+    shutil.copyfile(path / "probabilities.npy", path / "both.npy")  # For the next model, too.
+    both: npt.NDArray[np.float32] = np.load(path / "both.npy", mmap_mode="r+", allow_pickle=False)
+    for index, begin in enumerate(ends[:-1]):
+        model = np.load(path / f"model_{index}.npy", mmap_mode="r", allow_pickle=False)
+        # Neither is as good as both.
+        part = both[begin : begin + len(model)]
+        part += model
+        part /= 2
+    return both
 
 
 if __name__ == "__main__":

@@ -234,7 +234,7 @@ def as_decided(
     labels, confusion = by_label(
         classes, true=texts.label, predicted=decided[texts.text_index], weight=texts.count
     )
-    seen = confusion.sum(0) + confusion.sum(1) > 0
+    seen = confusion.called + confusion.support > 0
     around = None
     if probable.intervals is not None:
         # As if each decision had been certain; the intervals of loss and Brier score do not count.
@@ -247,7 +247,7 @@ def as_decided(
         )
     figures = replace(
         probable,
-        accuracy=float(confusion.diagonal().sum() / confusion.sum()),
+        accuracy=float(confusion.right.sum() / confusion.support.sum()),
         macro_f1=float(
             np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept])
         ),
@@ -255,7 +255,7 @@ def as_decided(
             replace(label, roc_auc=was.roc_auc, average_precision=was.average_precision)
             for label, was in zip(labels, probable.labels, strict=True)
         ),
-        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+        confusion=confusion,
         intervals=around,
     )
     return decided, figures

@@ -89,23 +89,70 @@ class Intervals:
 
 
 @dataclass(frozen=True)
+class _ByLabel:
+    """A weight of each kind and label, of which only those that are not 0 are held: most are.
+
+    Attributes:
+        kind: Shape: (n,).
+        label: rising. Shape: (n,).
+        weight: Shape: (n,).
+        labels: how many there are.
+
+    """
+
+    kind: npt.NDArray[np.int64]
+    label: npt.NDArray[np.int64]
+    weight: Floats
+    labels: int
+
+    @classmethod
+    def of(
+        cls,
+        kind: npt.NDArray[np.int64],
+        label: npt.NDArray[np.int64],
+        weight: Floats,
+        labels: int,
+    ) -> _ByLabel:
+        """Add up. Shapes: (n,)."""
+        kinds = int(kind.max(initial=0)) + 1
+        cells, place = np.unique(label * kinds + kind, return_inverse=True)
+        sums = np.bincount(place.reshape(-1), weight, len(cells)).astype(np.float64)
+        kept = sums > 0
+        of_label, of_kind = divmod(cells[kept], kinds)
+        return cls(of_kind, of_label, sums[kept], labels)
+
+    def sums(self, often: Floats) -> Floats:
+        """Of kinds that occur so often. Shape: (draws, kinds) -> (draws, labels)."""
+        found = np.zeros((len(often), self.labels))
+        present, starts = np.unique(self.label, return_index=True)
+        if len(present):
+            of_each = often[:, self.kind] * self.weight
+            found[:, present] = np.add.reduceat(of_each, starts, axis=1)
+        return found
+
+    def texts(self, of_kind: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Texts of each label, where each kind has so many. Shape: (labels,)."""
+        return np.bincount(self.label, of_kind[self.kind], self.labels).astype(np.int64)
+
+
+@dataclass(frozen=True)
 class _Kinds:
     """Texts that count alike, taken together. K kinds, C classes.
 
     Attributes:
         texts: how many of each kind there are. Shape: (K,).
-        hits: weight that is right, by label. Shape: (K, C).
-        support: weight of each label. Shape: (K, C).
-        flagged: weight that is called so, by label. Shape: (K, C).
+        hits: weight that is right, by label.
+        support: weight of each label.
+        flagged: weight that is called so, by label.
         loss: sum of the losses. Shape: (K,).
         brier: sum of the Brier scores. Shape: (K,).
 
     """
 
     texts: npt.NDArray[np.int64]
-    hits: Floats
-    support: Floats
-    flagged: Floats
+    hits: _ByLabel
+    support: _ByLabel
+    flagged: _ByLabel
     loss: Floats
     brier: Floats
 
@@ -139,20 +186,26 @@ def intervals(
         float
     )
     each = drawn / kinds.texts  # The sums of a kind are those of all its texts.
-    hits, support, flagged = each @ kinds.hits, each @ kinds.support, each @ kinds.flagged
+    hits, support, flagged = (of.sums(each) for of in (kinds.hits, kinds.support, kinds.flagged))
     total = support.sum(1)
     f1 = _share(2 * hits, support + flagged)
+    either = _ByLabel.of(*(
+        np.concatenate([getattr(of, name) for of in (kinds.support, kinds.flagged)])
+        for name in ("kind", "label", "weight")
+    ), classes)  # fmt: skip
     of_label = {
         "precision": (_share(hits, flagged), kinds.flagged),
         "recall": (_share(hits, support), kinds.support),
-        "f1": (f1, kinds.support + kinds.flagged),
+        "f1": (f1, either),
     }
     known = ~np.isnan(f1)
     macro = np.where(known, f1, 0.0).sum(1) / np.maximum(known.sum(1), 1)
     shares: dict[str, Any] = {
         name: tuple(
-            interval_of(values[:, label], int(kinds.texts[base[:, label] > 0].sum()))
-            for label in range(classes)
+            interval_of(of_one, texts_of_it)
+            for of_one, texts_of_it in zip(
+                np.ascontiguousarray(values.T), base.texts(kinds.texts).tolist(), strict=True
+            )
         )
         for name, (values, base) in of_label.items()
     }
@@ -298,9 +351,8 @@ def _kinds(
     kind = kind.reshape(-1)
     number = len(members)
 
-    def by_label(labels: npt.NDArray[np.int64], values: Floats) -> Floats:
-        cells = np.bincount(kind[text] * classes + labels, values, number * classes)
-        return cells.astype(np.float64).reshape(number, classes)
+    def by_label(labels: npt.NDArray[np.int64], values: Floats) -> _ByLabel:
+        return _ByLabel.of(kind[text], labels, values, classes)
 
     called = predicted[text]
     return _Kinds(

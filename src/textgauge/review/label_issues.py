@@ -130,7 +130,7 @@ def cleanlab_suspects(
 def find_doubts(
     triples: npt.NDArray[np.int64],
     probabilities: npt.NDArray[np.float32],
-    suspects: Suspects = cleanlab_suspects,
+    suspects: Suspects | None = cleanlab_suspects,
 ) -> pl.DataFrame:
     """The pairs in doubt.
 
@@ -139,7 +139,8 @@ def find_doubts(
             once. Shape: (3, triples).
         probabilities: of models that did not see the text; may be a memory map. Shape: (texts,
             classes).
-        suspects: finds the suspect labels among those of texts that have one label only.
+        suspects: finds the suspect labels among those of texts that have one label only; None:
+            none is suspect.
 
     Returns:
         Columns `pair` (place in `triples`), `contradictory` (Boolean), `suggested` (label),
@@ -170,7 +171,7 @@ def find_doubts(
     ]
     enough = np.bincount(label[best], minlength=classes) >= MIN_TEXTS
     single = np.flatnonzero(np.bincount(text, minlength=texts) == 1)
-    parts = max(1, -(-len(single) * classes // MAX_VALUES))
+    parts = max(1, -(-len(single) * classes // MAX_VALUES)) if suspects is not None else 0
     for part in range(parts):
         # Every n-th text, for neighbours in the alphabet are alike.
         some = single[part::parts]
@@ -179,6 +180,7 @@ def find_doubts(
         place = np.arange(len(some))
         evidence[place, label[pair]] += count[pair] - 1
         evidence /= rows[some, None].astype(np.float32)
+        assert suspects is not None
         suspect = suspects(label[pair], evidence) & enough[label[pair]]
         suspect &= evidence.argmax(1) != label[pair]
         chosen = np.flatnonzero(suspect)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ..data.corpus import LabelledTexts
 from .area_intervals import area_intervals
 from .calibration import reliability
+from .confusion import MANY_LABELS, Confusion
 from .intervals import Intervals, intervals
 from .ranking import average_precision, roc_auc
 
@@ -29,8 +30,9 @@ class LabelMetrics:
         f1: their harmonic mean.
         support: its rows (or texts).
         roc_auc: chance that one of its texts is ranked above another; None where there is no
-            other, or none of its own.
-        average_precision: area under precision and recall; None where it does not occur.
+            other, or none of its own, or where there are more than `MANY_LABELS` labels.
+        average_precision: area under precision and recall; None where it does not occur, and
+            likewise.
 
     """
 
@@ -57,7 +59,7 @@ class Metrics:
             the share that came true, a mean over bins of equal width, in [0, 1] (Guo et al.,
             2017).
         labels: the figures of each label, in the order of the classes.
-        confusion: rows are true labels, columns predicted ones. Shape: (classes, classes).
+        confusion: which labels are taken for which.
         intervals: how far the figures could lie off; None where that was not asked.
 
     """
@@ -68,13 +70,13 @@ class Metrics:
     brier: float
     ece: float
     labels: tuple[LabelMetrics, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: Confusion
     intervals: Intervals | None = None
 
     @property
     def called(self) -> tuple[int, ...]:
         """How many rows (or texts) are called each label; of none, it has no precision."""
-        return tuple(map(sum, zip(*self.confusion, strict=True)))
+        return tuple(self.confusion.called.tolist())
 
     @property
     def roc_auc(self) -> float | None:
@@ -96,10 +98,17 @@ class Metrics:
             "ece": self.ece,
             "roc_auc": self.roc_auc,
             "average_precision": self.average_precision,
-            "labels": [vars(label) for label in self.labels],
-            "confusion": [list(row) for row in self.confusion],
+            "labels": self._labels_to_json(),
+            "confusion": self.confusion.to_json(),
             "intervals": None if self.intervals is None else self.intervals.to_json(),
         }
+
+    def _labels_to_json(self) -> list[dict[str, Any]]:
+        if len(self.labels) <= MANY_LABELS:
+            return [vars(label) for label in self.labels]
+        # What else the confusion tells.
+        both = zip(self.labels, self.called, strict=True)
+        return [{**vars(label), "called": called} for label, called in both]
 
 
 @dataclass(frozen=True)
@@ -187,11 +196,11 @@ def _judge(
     """Figures of cases: each says that a text has a label, `weight` times. Shapes: (cases,)."""
     predicted, confidence = probabilities.argmax(1), probabilities.max(1)
     labels, confusion = by_label(classes, true=true, predicted=predicted[text], weight=weight)
-    seen = confusion.sum(0) + confusion.sum(1) > 0
+    seen = confusion.called + confusion.support > 0
     right = predicted[text] == true
     return Metrics(
         loss=loss,
-        accuracy=float(confusion.diagonal().sum() / confusion.sum()),
+        accuracy=float(confusion.right.sum() / confusion.support.sum()),
         macro_f1=float(
             np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept])
         ),
@@ -203,7 +212,7 @@ def _judge(
                 labels, _areas(probabilities, text, true, weight), strict=True
             )
         ),
-        confusion=tuple(tuple(int(cell) for cell in row) for row in confusion),
+        confusion=confusion,
     )
 
 
@@ -213,16 +222,14 @@ def by_label(
     true: npt.NDArray[np.int64],
     predicted: npt.NDArray[np.int64],
     weight: npt.NDArray[np.int64],
-) -> tuple[list[LabelMetrics], npt.NDArray[np.int64]]:
+) -> tuple[list[LabelMetrics], Confusion]:
     """Figures of each label, and the confusion, from true and predicted label indices.
 
     Each pair counts `weight` times. Precision, recall and F1 are 0 where they would be 0/0, as in
     scikit-learn.
     """
-    count = len(classes)
-    cells = np.bincount(true * count + predicted, weight, count * count)
-    confusion = cells.astype(np.int64).reshape(count, count)
-    hits, support, flagged = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    confusion = Confusion.count(true, predicted, weight, len(classes))
+    hits, support, flagged = confusion.right, confusion.support, confusion.called
     precision = hits / np.maximum(flagged, 1)
     recall = hits / np.maximum(support, 1)
     f1 = 2 * hits / np.maximum(support + flagged, 1)
@@ -241,6 +248,9 @@ def _areas(
 ) -> Iterator[tuple[float | None, float | None]]:
     """How each label's probabilities rank the texts: ROC area and average precision."""
     texts, classes = probabilities.shape
+    if classes > MANY_LABELS:
+        yield from [(None, None)] * classes
+        return
     total = np.bincount(text, weight, texts).astype(np.int64)
     order = np.argsort(true, kind="stable")
     ends = np.searchsorted(true[order], np.arange(classes + 1))

@@ -23,8 +23,9 @@ import polars as pl
 
 from ..data.corpus import LabelledTexts
 from ..data.normal_form import normalise
-from .baselines import TFIDF_LR, sample, vectorizer
+from .baselines import TFIDF_CENTROID, TFIDF_LR, sample, too_many_for_lr, vectorizer
 from .beside import Beside
+from .centroids import NearestCentroid
 from .prediction_cost import ONE_THREAD, milliseconds
 
 TFIDF_SVC = "TF-IDF + LinearSVC"
@@ -96,8 +97,10 @@ def start(train: LabelledTexts, val: pl.Series, test: pl.Series, costs: pl.Serie
     return Peers(__name__, texts, triples, environment=ONE_THREAD)
 
 
-def classifiers() -> Mapping[str, Callable[[], Any]]:
-    """The classifiers behind TF-IDF, by the name of the peer."""
+def classifiers(*, many_labels: bool = False) -> Mapping[str, Callable[[], Any]]:
+    """The classifiers behind TF-IDF, by the name of the peer; of many labels what can be fitted."""
+    if many_labels:
+        return {TFIDF_CENTROID: NearestCentroid}
     from sklearn.linear_model import LogisticRegression
     from sklearn.svm import LinearSVC
 
@@ -141,7 +144,8 @@ def main(tell: Callable[[str], object], folder: str) -> None:
     )
     texts, triples = sample(train, np.load(path / "triples.npy", allow_pickle=False))
     known, results, fitted = texts.to_list(), [], []
-    for at, (name, make) in enumerate(classifiers().items()):
+    many = too_many_for_lr(len(texts), len(np.unique(triples[1])))
+    for at, (name, make) in enumerate(classifiers(many_labels=many).items()):
         begin = time.process_time()
         each = _Fitted(make, known, triples)
         seconds = time.process_time() - begin

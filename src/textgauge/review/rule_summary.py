@@ -18,6 +18,7 @@ import polars as pl
 
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
+from .confusion import MANY_LABELS
 from .intervals import Interval, percent, share_interval
 from .rules import (
     Condition,
@@ -173,6 +174,9 @@ def fit_rules(
         max_tokens: how far the model reads.
 
     """
+    if len(classes) > MANY_LABELS:  # A few answers cannot tell of so many.
+        often = np.bincount(decided, rows, len(classes)).astype(np.float64)
+        return _leaf(Node(often), classes, float(rows.sum()))
     read = TextParts(normalised, max_tokens)
     every, columns = _columns(read)
     tree = grow(

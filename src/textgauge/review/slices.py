@@ -308,7 +308,7 @@ class LabelJudge:
         labels, confusion = by_label(
             self._classes, true=rows.label, predicted=self._predicted[rows.text], weight=rows.count
         )
-        seen = confusion.sum(0) + confusion.sum(1) > 0
+        seen = confusion.called + confusion.support > 0
         return float(np.mean([label.f1 for label, kept in zip(labels, seen, strict=True) if kept]))
 
     def loss(self, rows: SliceRows) -> float:

@@ -118,7 +118,7 @@ def fit(
     if isinstance(model, LinearClassifier):
         assert isinstance(encoder, TextEncoder)
         if start_from is None:
-            trained = train_linear(model, encoder, train, val, config, weights)
+            trained = train_linear(model, encoder, train, val, config, weights, after_step)
             found = dict(model.state_dict())
             on_checkpoint(Checkpoint(found, found, {}, trained.history))
             after_epoch(trained.best)

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -35,6 +36,9 @@ from .batches import EncodedTexts
 from .history import Epoch
 from .loop import Trained, evaluate
 
+_REST = -1
+"""Stands for all labels of other parts."""
+
 TOLERANCE = 0.3
 """How exactly the weights are found: as far as decisions depend on it."""
 
@@ -44,6 +48,9 @@ NUMBER_SCALE = 2.0
 NEVER = -5.0
 """Bias of a label that no training text has: below what any other gets, and no further, or the
 temperature would be chosen for such labels alone."""
+
+AT_ONCE = 500
+"""Labels whose weights are found in one go; of more in parts, and between them is told how far."""
 
 MOST_WEIGHTS = 2**29
 """Weights at most: 4 GiB while they are found."""
@@ -176,10 +183,13 @@ def train_linear(
     val: EncodedTexts | None,
     config: Config,
     label_weights: Floats | None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Trained:
     """Find the weights of `model` in place; the history holds one epoch.
 
     Without `val` nobody wants to know how well they fit.
+    `on_step` is called now and then where there are very many labels, with how many of how many
+    parts of them are done.
 
     Raises:
         SettingsError: there are too many labels and words for it.
@@ -192,7 +202,7 @@ def train_linear(
     _refuse_too_many(rows.shape[1], model.outputs, train.classes)
     with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
         warnings.simplefilter("ignore", ConvergenceWarning)
-        weights, bias = _solve(rows, train, config, label_weights)
+        weights, bias = _solve(rows, train, config, label_weights, on_step)
     features.give(model, weights, bias)
     model.eval()
     train_loss = train_accuracy = val_loss = val_accuracy = math.nan
@@ -212,7 +222,11 @@ def train_linear(
 
 
 def _solve(
-    rows: sparse.csr_matrix, train: EncodedTexts, config: Config, label_weights: Floats | None
+    rows: sparse.csr_matrix,
+    train: EncodedTexts,
+    config: Config,
+    label_weights: Floats | None,
+    on_step: Callable[[int, int], None],
 ) -> tuple[Floats, Floats]:
     """Weights and bias. Shapes: (outputs, features), (outputs,)."""
     from sklearn.svm import LinearSVC
@@ -226,16 +240,26 @@ def _solve(
         counts = counts * label_weights[labelled.label]
     # A text with several labels stands there once for each.
     single = len(labelled.text_index) == rows.shape[0]
-    solver.fit(rows if single else rows[labelled.text_index], labelled.label, counts)
-    if train.classes == 2:
-        return solver.coef_.astype(np.float32), solver.intercept_.astype(np.float32)
+    rows = rows if single else rows[labelled.text_index]
     weights = np.zeros((train.classes, rows.shape[1]), dtype=np.float32)
     bias = np.full(train.classes, NEVER, dtype=np.float32)
-    found, found_bias = solver.coef_, solver.intercept_
-    if len(solver.classes_) == 2:  # One row for both.
-        found = np.concatenate([-found, found])
-        found_bias = np.concatenate([-found_bias, found_bias])
-    weights[solver.classes_], bias[solver.classes_] = found, found_bias
+    present = np.unique(labelled.label)
+    parts = np.array_split(present, -(-len(present) // AT_ONCE))
+    for step, part in enumerate(parts, start=1):
+        label = labelled.label
+        if len(parts) > 1:
+            label = np.where(np.isin(label, part), label, _REST)
+        solver.fit(rows, label, counts)
+        if train.classes == 2:
+            return solver.coef_.astype(np.float32), solver.intercept_.astype(np.float32)
+        found, found_bias = solver.coef_, solver.intercept_
+        if len(solver.classes_) == 2:  # One row for both.
+            found = np.concatenate([-found, found])
+            found_bias = np.concatenate([-found_bias, found_bias])
+        mine = solver.classes_ != _REST
+        weights[part], bias[part] = found[mine], found_bias[mine]
+        if len(parts) > 1:
+            on_step(step, len(parts))
     return weights, bias
 
 
