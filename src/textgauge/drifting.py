@@ -69,7 +69,7 @@ def drift_of_table(
     else:
         names = {"text": "text", "label": "label"}
         other = _read(against, text, label, names, how)
-        counts = count_column(other.frame["text"], max_tokens=None, magnitudes=True)
+        counts = count_column(other.frame["text"], max_tokens=None, magnitudes=True, signed=True)
         reference = Reference.of_table(other.name, counts, labels_of(other.frame, separator))
     table = _read(source, text, label, names, how)
     labels = labels_of(table.frame, separator)

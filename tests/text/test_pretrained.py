@@ -115,3 +115,18 @@ def test_without_the_package_one_sentence_says_what_to_install(reader, monkeypat
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(MissingPackageError, match="pip install tokenizers"):
         reader_from_json(reader.to_json())
+
+
+def test_a_minus_is_read_with_its_number_where_training_has_such(folder):
+    reader = PretrainedReader.learn(
+        pl.Series(["bolt at -40", "bolt at 20"]),
+        find_encoder(str(folder)).tokenizer,
+        read_numbers=True,
+        number_bins=8,
+        max_tokens=30,
+    )
+    found = reader.encode(pl.Series(["bolt -10", "bolt \u221210", "20-40"]))
+    assert found.lengths.tolist() == [2, 2, 3]
+    assert found.positions[found.ids == NUMBER].tolist() == [0.5, 0.5, 1.0, 1.0]
+    assert reader.describe("bolt -10")[1]["value"] == -10.0
+    assert reader.words(pl.Series(["bolt -10"])) == [[("bolt", 1), ("-10", 1)]]

@@ -24,7 +24,8 @@ import polars as pl
 
 from ..errors import StorageError
 from ..text.pretrained import PretrainedReader, unknown_piece
-from ..text.tokens import NUMBER
+from ..text.reader import reads_signs
+from ..text.tokens import MINUS, NUMBER
 from . import files
 from .decision import DecisionRule
 from .label_sets import SetRule
@@ -97,7 +98,7 @@ def export_bundle(
 
 def settings_of(predictor: Predictor) -> dict[str, Any]:
     """What `predict.py` must know besides the network, as plain JSON values."""
-    letters, spaces = character_classes()
+    letters, spaces, joined = character_classes()
     encoder, rule = predictor.encoder, predictor.rule
     reader = encoder.to_json()
     if isinstance(encoder, PretrainedReader):
@@ -109,7 +110,10 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "label_names": predictor.label_names,
         **_deciding(rule),
         "review_below": rule.review_below,
-        "number": NUMBER,
+        # `tokens.SIGNED`, with what its \B means there spelled out.
+        "number": rf"(?:(?<![{joined}])[-{MINUS}])?(?:{NUMBER})"
+        if reads_signs(encoder)
+        else NUMBER,
         "letters": letters,
         "spaces": spaces,
         **reader,
@@ -127,18 +131,18 @@ def _deciding(rule: DecisionRule | SetRule) -> dict[str, Any]:
     return {"decision_weights": None if rule.weights is None else list(rule.weights)}
 
 
-def character_classes() -> tuple[str, str]:
-    r"""The letters with their marks, and the white space, each as the inside of a `[…]` in `re`.
+def character_classes() -> tuple[str, str, str]:
+    r"""Letters with their marks, white space, and what `\w` is, each inside of a `[…]` in `re`.
 
     Asked of the regular expressions that read the training texts, because Python's have no `\p{L}`,
     take U+001C to U+001F for white space, and know the Unicode of their own version.
     """
     every = pl.Series([chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000])
-    letters, spaces = (
+    letters, spaces, joined = (
         _ranges([ord(each) for each in every.filter(every.str.contains(pattern))])
-        for pattern in (r"[\p{L}\p{M}]", r"\s")
+        for pattern in (r"[\p{L}\p{M}]", r"\s", r"\w")
     )
-    return letters, spaces
+    return letters, spaces, joined
 
 
 def _ranges(codes: Sequence[int]) -> str:

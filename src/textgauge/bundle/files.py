@@ -14,7 +14,10 @@ SETS_VERSION = 3
 PIECES_VERSION = 4
 """Of a bundle that reads words in pieces: older readers know whole words alone."""
 
-VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, PIECES_VERSION)
+SIGNED_VERSION = 5
+"""Of a bundle that reads a minus with its number: older readers would lose it."""
+
+VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, PIECES_VERSION, SIGNED_VERSION)
 """All that can be read, the newest last."""
 
 SETTINGS = "textgauge.json"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StorageError
 from ..text.fills import Fills
 from ..text.profile import TextProfile
-from ..text.reader import TextReader
+from ..text.reader import TextReader, reads_signs
 from . import files
 from .carried import carry_code
 from .stored import write_digests
@@ -56,6 +56,8 @@ def save_bundle(
             version = files.SETS_VERSION
         if "tokenizer" in reader or "pieces" in reader:
             version = files.PIECES_VERSION
+        if reads_signs(encoder):
+            version = files.SIGNED_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, reader)
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..data.corpus import LabelledTexts
 from ..text.counts import TextCounts, count_texts
 from ..text.profile import Spread, TextProfile, label_counts
-from ..text.reader import TextReader
+from ..text.reader import TextReader, reads_signs
 from .cautions import drift_warnings
 from .differences import Beyond, Drift, GoneWord, LabelShare, NewWord
 from .distance import Difference, difference
@@ -88,7 +88,11 @@ def learn_profile(
 
     def counted(part: LabelledTexts) -> TextCounts:
         return count_texts(
-            part.texts, part.text_rows, max_tokens=encoder.max_tokens, magnitudes=magnitudes
+            part.texts,
+            part.text_rows,
+            max_tokens=encoder.max_tokens,
+            magnitudes=magnitudes,
+            signed=reads_signs(encoder),
         )
 
     profile = TextProfile.of(counted(train), label_counts(train, classes))

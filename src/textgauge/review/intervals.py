@@ -189,10 +189,13 @@ def intervals(
     hits, support, flagged = (of.sums(each) for of in (kinds.hits, kinds.support, kinds.flagged))
     total = support.sum(1)
     f1 = _share(2 * hits, support + flagged)
-    either = _ByLabel.of(*(
-        np.concatenate([getattr(of, name) for of in (kinds.support, kinds.flagged)])
-        for name in ("kind", "label", "weight")
-    ), classes)  # fmt: skip
+    both = (kinds.support, kinds.flagged)
+    either = _ByLabel.of(
+        np.concatenate([of.kind for of in both]),
+        np.concatenate([of.label for of in both]),
+        np.concatenate([of.weight for of in both]),
+        classes,
+    )
     of_label = {
         "precision": (_share(hits, flagged), kinds.flagged),
         "recall": (_share(hits, support), kinds.support),

@@ -14,6 +14,7 @@ from ..data.label_sets import LabelSets, labels_of_sets
 from ..errors import BundleError
 from ..text.counts import TextCounts, count_column
 from ..text.profile import TextProfile, label_counts
+from ..text.reader import reads_signs
 
 Labels = Mapping[str, tuple[int, int]]
 """Rows and distinct texts of each label."""
@@ -31,6 +32,7 @@ class Reference:
         is_model: whether a model was trained on it.
         max_tokens: tokens of a text that are read; None: all.
         magnitudes: whether numbers are read as such, or as words.
+        signed: whether a minus is part of its number.
 
     """
 
@@ -41,6 +43,7 @@ class Reference:
     is_model: bool
     max_tokens: int | None = None
     magnitudes: bool = True
+    signed: bool = True
 
     @classmethod
     def of_model(cls, predictor: Predictor) -> Reference | None:
@@ -67,6 +70,7 @@ class Reference:
             is_model=True,
             max_tokens=predictor.encoder.max_tokens,
             magnitudes=predictor.encoder.numbers is not None,
+            signed=reads_signs(predictor.encoder),
         )
 
     @classmethod
@@ -80,7 +84,9 @@ class Reference:
 
     def count(self, texts: pl.Series) -> TextCounts:
         """Count a column of raw texts as this reads them."""
-        return count_column(texts, max_tokens=self.max_tokens, magnitudes=self.magnitudes)
+        return count_column(
+            texts, max_tokens=self.max_tokens, magnitudes=self.magnitudes, signed=self.signed
+        )
 
 
 def number_span(predictor: Predictor) -> tuple[float, float] | None:

@@ -163,6 +163,8 @@ def fit_rules(
     rows: Index,
     classes: Sequence[str],
     max_tokens: int | None = None,
+    *,
+    signed: bool = False,
 ) -> Rule:
     """Rules that give texts what a model decided for them.
 
@@ -172,12 +174,13 @@ def fit_rules(
         rows: of each text, which it is weighted by. Shape: (texts,).
         classes: the labels.
         max_tokens: how far the model reads.
+        signed: whether a minus is part of its number to the model.
 
     """
     if len(classes) > MANY_LABELS:  # A few answers cannot tell of so many.
         often = np.bincount(decided, rows, len(classes)).astype(np.float64)
         return _leaf(Node(often), classes, float(rows.sum()))
-    read = TextParts(normalised, max_tokens)
+    read = TextParts(normalised, max_tokens, signed=signed)
     every, columns = _columns(read)
     tree = grow(
         columns, decided, rows.astype(np.float64), len(classes),
@@ -193,6 +196,8 @@ def summarise(
     test_decided: Index,
     classes: Sequence[str],
     max_tokens: int | None = None,
+    *,
+    signed: bool = False,
 ) -> RuleSummary:
     """Rules from a model's decisions on training texts, and their agreement on test texts.
 
@@ -203,12 +208,17 @@ def summarise(
         test_decided: as `decided`, of the test texts.
         classes: the labels.
         max_tokens: how far the model reads.
+        signed: whether a minus is part of its number to the model.
 
     """
-    rule = fit_rules(imitated.texts, decided, imitated.text_rows, classes, max_tokens)
+    rule = fit_rules(
+        imitated.texts, decided, imitated.text_rows, classes, max_tokens, signed=signed
+    )
     return RuleSummary(
         rule,
-        measure_agreement(rule, test.texts, test_decided, test.text_rows, classes, max_tokens),
+        measure_agreement(
+            rule, test.texts, test_decided, test.text_rows, classes, max_tokens, signed=signed
+        ),
     )
 
 
@@ -219,10 +229,14 @@ def measure_agreement(
     rows: Index,
     classes: Sequence[str],
     max_tokens: int | None = None,
+    *,
+    signed: bool = False,
 ) -> Agreement:
     """How often rule and model decide alike; the arguments are as in `fit_rules`."""
     place = {label: index for index, label in enumerate(classes)}
-    given = np.array([place.get(label, -1) for label in decide(rule, normalised, max_tokens)])
+    given = np.array(
+        [place.get(label, -1) for label in decide(rule, normalised, max_tokens, signed=signed)]
+    )
     alike = given == decided
     often = np.bincount(decided, rows, len(classes))
     return Agreement(

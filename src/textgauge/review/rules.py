@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_FLOOR, ROUND_HALF_UP, Decimal
 from functools import cached_property
 from typing import Any, Literal
 
@@ -126,9 +126,14 @@ def from_json(values: Mapping[str, Any]) -> Rule:
     return Split(Condition(**values["if"]), from_json(values["then"]), from_json(values["else"]))
 
 
-def decide(rule: Rule, normalised: pl.Series, max_tokens: int | None = None) -> list[str]:
-    """The labels that a rule gives texts in normal form, read up to so many tokens."""
-    read = TextParts(normalised, max_tokens)
+def decide(
+    rule: Rule, normalised: pl.Series, max_tokens: int | None = None, *, signed: bool = False
+) -> list[str]:
+    """The labels that a rule gives texts in normal form, read up to so many tokens.
+
+    A minus is part of its number if `signed`.
+    """
+    read = TextParts(normalised, max_tokens, signed=signed)
     labels = np.full(len(normalised), "", dtype=object)
 
     def descend(branch: Rule, texts: npt.NDArray[np.bool_]) -> None:
@@ -153,10 +158,12 @@ class TextParts:
 
     """
 
-    def __init__(self, normalised: pl.Series, max_tokens: int | None = None) -> None:
+    def __init__(
+        self, normalised: pl.Series, max_tokens: int | None = None, *, signed: bool = False
+    ) -> None:
         self.texts = len(normalised)
         self._flat = flat = (
-            pl.DataFrame({"word": tokenize(normalised, max_tokens)})
+            pl.DataFrame({"word": tokenize(normalised, max_tokens, signed=signed)})
             .with_row_index("text")
             .explode("word")
             .drop_nulls()
@@ -164,7 +171,7 @@ class TextParts:
         numeric = is_number(flat["word"])
         self.words = flat.filter(~numeric)
         self.numbers = flat.filter(numeric).select(
-            "text", value=number_value(flat["word"].filter(numeric)).clip(upper_bound=LARGEST)
+            "text", value=number_value(flat["word"].filter(numeric)).clip(-LARGEST, LARGEST)
         )
 
     @cached_property
@@ -210,23 +217,26 @@ def round_between(low: float, high: float) -> float:
     Of several, the one nearest to the middle.
 
     Args:
-        low: at least 0.
+        low: the number below.
         high: above `low`.
 
     >>> round_between(1994, 1995), round_between(1993, 1996), round_between(3.2, 3.9)
     (1995.0, 1995.0, 3.5)
+    >>> round_between(-12.5, -12), round_between(-13, -8), round_between(-3, 8)
+    (-12.0, -10.0, 0.0)
     >>> round_between(0, 7), round_between(1990, 2001), round_between(0.1, 0.30000000000000004)
     (5.0, 2000.0, 0.2)
     """
     below, upto = Decimal(repr(float(low))), Decimal(repr(float(high)))
     middle = (below + upto) / 2
-    power = math.floor(math.log10(high)) + 1
+    power = math.floor(math.log10(max(abs(low), abs(high)))) + 1
     while True:
         for step in (Decimal(1).scaleb(power), Decimal(5).scaleb(power - 1)):
-            if (upto // step) * step > below:
+            if (upto / step).to_integral_value(ROUND_FLOOR) * step > below:
                 nearest = (middle / step).to_integral_value(ROUND_HALF_UP) * step
                 nearest += step if nearest <= below else -step if nearest > upto else 0
                 # Between neighbouring floats there is nothing else.
+                nearest += 0  # No -0.
                 return float(nearest) if low < float(nearest) <= high else float(high)
         power -= 1
 

@@ -60,16 +60,25 @@ class TextCounts:
         return ~np.isnan(self.lowest)
 
 
-def count_column(texts: pl.Series, *, max_tokens: int | None, magnitudes: bool) -> TextCounts:
-    """Count a table's column of raw texts; rows without a text are left out."""
+def count_column(
+    texts: pl.Series, *, max_tokens: int | None, magnitudes: bool, signed: bool = False
+) -> TextCounts:
+    """Count a table's column of raw texts; rows without a text are left out. See `count_texts`."""
     keys = normalise_once(texts.drop_nulls())
     distinct = keys.to_frame("text").group_by("text").len("rows").sort("text")
     rows = distinct["rows"].cast(pl.Int64).to_numpy()
-    return count_texts(distinct["text"], rows, max_tokens=max_tokens, magnitudes=magnitudes)
+    return count_texts(
+        distinct["text"], rows, max_tokens=max_tokens, magnitudes=magnitudes, signed=signed
+    )
 
 
 def count_texts(
-    texts: pl.Series, rows: Ints, *, max_tokens: int | None, magnitudes: bool
+    texts: pl.Series,
+    rows: Ints,
+    *,
+    max_tokens: int | None,
+    magnitudes: bool,
+    signed: bool = False,
 ) -> TextCounts:
     """Count distinct texts, chunk by chunk.
 
@@ -78,13 +87,14 @@ def count_texts(
         rows: that each stands for. Shape: (texts,).
         max_tokens: of a text that are looked at; None: all.
         magnitudes: whether numbers are read as such, or as words.
+        signed: whether a minus is part of its number.
 
     """
     lowest, highest = np.full(len(texts), np.nan), np.full(len(texts), np.nan)
     words, numbers, tokens = [], [], 0
     for begin in range(0, len(texts), CHUNK):
         some = texts.slice(begin, CHUNK)
-        lists = tokenize(some, max_tokens)
+        lists = tokenize(some, max_tokens, signed=signed)
         often = rows[begin : begin + CHUNK]
         tokens += int((lists.list.len().to_numpy().astype(np.int64) * often).sum())
         flat = (

@@ -14,7 +14,7 @@ from ..data.normal_form import normalise
 from .grams import KnownGrams, shared_grams
 from .numbers import NumberScale
 from .reading import Reading
-from .tokens import is_number, number_value, tokenize
+from .tokens import STARTS_LIKE_A_NUMBER, is_number, number_value, tokenize, value_of
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN, Vocabulary
 
 _ODD = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
@@ -146,10 +146,12 @@ class TextEncoder:
 
         With `pieces`, those that two words have at least, too.
         """
-        tokens = tokenize(normalised, max_tokens)
+        tokens = tokenize(normalised, max_tokens, signed=read_numbers)
         scale = learn_scale(tokens, number_bins) if read_numbers else None
-        if scale is not None:
-            words = pl.element().filter(~pl.element().str.contains(r"^[0-9]"))
+        if scale is None:
+            tokens = tokenize(normalised, max_tokens)
+        else:
+            words = pl.element().filter(~pl.element().str.contains(STARTS_LIKE_A_NUMBER))
             tokens = tokens.list.eval(words)
         vocabulary = Vocabulary.learn(tokens, min_texts=min_texts, max_words=max_words)
         shared = shared_grams(vocabulary.words[len(SPECIAL) :]) if pieces else ()
@@ -161,7 +163,7 @@ class TextEncoder:
 
     def encode_normalised(self, normalised: pl.Series) -> Encoded:
         """Encode texts that are already in normal form."""
-        tokens = tokenize(normalised.fill_null(""), self.max_tokens)
+        tokens = self._tokens(normalised.fill_null(""))
         found = tokens.list.len().to_numpy()
         lengths = np.maximum(found, 1).astype(np.int32)
         # Versions of polars differ in whether an empty list leaves a null here, so none is kept.
@@ -184,6 +186,10 @@ class TextEncoder:
         if not self.pieces or UNKNOWN not in known:
             return encoded
         return in_pieces(encoded, *self._pieces_of(flat.filter(pl.Series(known == UNKNOWN))))
+
+    def _tokens(self, normalised: pl.Series) -> pl.Series:
+        signed = self.numbers is not None and self.numbers.signed
+        return tokenize(normalised, self.max_tokens, signed=signed)
 
     def _pieces_of(self, words: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """The known pieces of each word: how many, and their ids. Shapes: (words,), (pieces,)."""
@@ -215,7 +221,7 @@ class TextEncoder:
 
     def words(self, normalised: pl.Series) -> list[list[tuple[str, int]]]:
         """The words of each text; see `TextReader`."""
-        tokens = tokenize(normalised, self.max_tokens)
+        tokens = self._tokens(normalised)
         flat = tokens.explode().drop_nulls()
         size = np.ones(len(flat), dtype=np.int64)
         if self.pieces and len(flat):
@@ -243,7 +249,7 @@ class TextEncoder:
                     "token": token,
                     "id": int(token_id),
                     "known_as": self.names[token_id],
-                    "value": float(token.replace(",", "")) if number else None,
+                    "value": value_of(token) if number else None,
                     "position": float(position) if number else None,
                 }
             )

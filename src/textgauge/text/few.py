@@ -13,13 +13,13 @@ import numpy as np
 
 from .encoder import Encoded, TextEncoder
 from .grams import LENGTH
-from .tokens import NUMBER as A_NUMBER
+from .tokens import number_pattern, value_of
 from .vocabulary import NUMBER, UNKNOWN
 
 FEWEST_FOR_POLARS = 256
 """Texts from which on Polars is faster."""
 
-_TOKEN = re.compile(rf"{A_NUMBER}|[a-z]+(?:'[a-z]+)*|[^\t-\r a-z0-9]")
+_OTHERS = r"[a-z]+(?:'[a-z]+)*|[^\t-\r a-z0-9]"
 _DIGITS = frozenset("0123456789")
 
 
@@ -28,6 +28,8 @@ class FewTexts:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
+        signed = encoder.numbers is not None and encoder.numbers.signed
+        self._token = re.compile(f"{number_pattern(signed=signed)}|{_OTHERS}")
         words = encoder.vocabulary.words
         self._id_of = {word: index for index, word in enumerate(words)}
         self._piece_of = {piece: len(words) + at for at, piece in enumerate(encoder.pieces)}
@@ -49,13 +51,13 @@ class FewTexts:
         for text in texts:
             if not text.isascii():
                 raise ValueError("only ASCII texts can be encoded here")
-            tokens = _TOKEN.findall(text.lower())[:most]
+            tokens = self._token.findall(text.lower())[:most]
             found.append(len(tokens))
             unknown.append(0)
             for token in tokens:
-                if scale is not None and token[0] in _DIGITS:
+                if scale is not None and token[-1] in _DIGITS:
                     places.append(len(ids))
-                    numbers.append(float(token.replace(",", "")))
+                    numbers.append(value_of(token))
                     ids.append(NUMBER)
                 else:
                     known = self._id_of.get(token)

@@ -32,6 +32,14 @@ class NumberScale:
             raise ValueError(f"edges must be two or more rising numbers, were {edges}")
 
     @property
+    def signed(self) -> bool:
+        """Whether the training texts have negative numbers, so that signs are read with numbers.
+
+        Where they have none, a sign is a word like others.
+        """
+        return bool(self.edges[0] < 0)
+
+    @property
     def bins(self) -> int:
         """T, the number of bins."""
         return len(self.edges) - 1

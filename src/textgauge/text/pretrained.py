@@ -18,8 +18,7 @@ from ..data.normal_form import normalise
 from ..errors import MissingPackageError
 from .encoder import Encoded, learn_scale
 from .numbers import NumberScale
-from .tokens import NUMBER as A_NUMBER
-from .tokens import number_value, tokenize
+from .tokens import number_pattern, number_value, tokenize
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN
 
 if TYPE_CHECKING:
@@ -83,7 +82,9 @@ class PretrainedReader:
         max_tokens: int,
     ) -> PretrainedReader:
         """Learn the number scale from the distinct training texts alone."""
-        scale = learn_scale(tokenize(normalised, max_tokens), number_bins) if read_numbers else None
+        scale = None
+        if read_numbers:
+            scale = learn_scale(tokenize(normalised, max_tokens, signed=True), number_bins)
         return cls(tokenizer, scale, max_tokens)
 
     @cached_property
@@ -136,7 +137,8 @@ class PretrainedReader:
         clean = texts.str.replace_all(PLACE, " ", literal=True)
         if self.numbers is None:
             return clean, pl.Series([], dtype=pl.List(pl.String))
-        return clean.str.replace_all(A_NUMBER, PLACE), clean.str.extract_all(A_NUMBER)
+        number = number_pattern(signed=self.numbers.signed)
+        return clean.str.replace_all(number, PLACE), clean.str.extract_all(number)
 
     def words(self, normalised: pl.Series) -> list[list[tuple[str, int]]]:
         """The words of each text, as the tokenizer tells them apart; see `TextReader`."""

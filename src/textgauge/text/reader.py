@@ -55,6 +55,11 @@ class TextReader(Protocol):
         """Everything needed to build this reader again, as plain JSON values."""
 
 
+def reads_signs(reader: TextReader) -> bool:
+    """Whether a minus is part of its number to a reader."""
+    return reader.numbers is not None and reader.numbers.signed
+
+
 def reader_from_json(values: dict[str, Any]) -> TextReader:
     """The reader that `to_json` described.
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.export import character_classes, export_bundle
 from textgauge.bundle.predictor import Predictor
+from textgauge.text.numbers import NumberScale
 
 NOTES = [
     "",
@@ -186,6 +187,21 @@ def test_words_may_be_numbers(exported, tmp_path, trained):
     np.testing.assert_allclose(found, other.predict(texts).probabilities, rtol=0, atol=1e-6)
 
 
+def test_a_minus_is_read_with_its_number_where_training_had_such(exported, tmp_path, trained):
+    folder, predictor = exported
+    encoder = replace(predictor.encoder, numbers=NumberScale([-40.0, -12.5, 20.0, 1990.0]))
+    other = Predictor(predictor.settings, encoder, predictor._session)
+    export_bundle(trained.folder, other, tmp_path / "signed")
+    model = load_program(folder).Model(tmp_path / "signed")
+    texts = ["iron -12", "-40", "iron-12", "\u2212" + "1,200.5 (-3)", "12-40", "\u0940-5 \u0661-5"]
+    for text in texts:
+        read = encoder.encode(pl.Series([text]))
+        found = model.read(text)
+        assert [number for number, _ in found] == read.ids.tolist()
+    found = model.probabilities(texts)
+    np.testing.assert_allclose(found, other.predict(texts).probabilities, rtol=0, atol=1e-6)
+
+
 # ---- where Python's Unicode and ours part --------------------------------------------------------
 
 
@@ -203,9 +219,9 @@ def test_python_and_polars_fold_every_character_alike_that_both_know():
 def test_the_character_classes_are_those_of_the_reading():
     import re
 
-    letters, spaces = (re.compile(f"[{each}]") for each in character_classes())
+    letters, spaces, joined = (re.compile(f"[{each}]") for each in character_classes())
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     column = pl.Series(every)
-    for pattern, ours in ((letters, r"[\p{L}\p{M}]"), (spaces, r"\s")):
+    for pattern, ours in ((letters, r"[\p{L}\p{M}]"), (spaces, r"\s"), (joined, r"\w")):
         expected = column.str.contains(ours).to_list()
         assert [pattern.match(each) is not None for each in every] == expected

@@ -77,7 +77,7 @@ class Model:
             for column, (number, digits) in enumerate(each):
                 ids[row, column] = number
                 if digits is not None:
-                    value = float(digits.replace(",", ""))
+                    value = float(digits.replace(",", "").replace("\u2212", "-"))
                     positions[row, column] = np.interp(value, self.edges, range(len(self.edges)))
         feed = {"ids": ids, "positions": positions, "lengths": lengths}
         asked = {each.name: feed[each.name] for each in self.session.get_inputs()}
@@ -105,7 +105,7 @@ class Model:
 
     def read_word(self, token: str) -> list[tuple[int, str | None]]:
         """A word that is not known is read as those of its pieces that are."""
-        if self.edges is not None and re.match("[0-9]", token):
+        if self.edges is not None and re.match("[-\u2212]?[0-9]", token):
             return [(NUMBER, token)]
         if token in self.id_of:
             return [(self.id_of[token], None)]

@@ -37,10 +37,14 @@ def learn_encoder(train: DataFrame, config: Config, folder: Path) -> TextEncoder
     from pyspark.sql import functions as F  # noqa: N812
 
     scale = learn_numbers(train, config, folder) if config.numbers else None
+    signed = scale is not None and scale.signed
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
         words = (
-            tokenize(frame["key"], config.limits.max_tokens).list.unique().explode().drop_nulls()
+            tokenize(frame["key"], config.limits.max_tokens, signed=signed)
+            .list.unique()
+            .explode()
+            .drop_nulls()
         )
         if scale is not None:
             words = words.filter(~is_number(words))
@@ -62,7 +66,8 @@ def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale
     from pyspark.sql import functions as F  # noqa: N812
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
-        tokens = tokenize(frame["key"], config.limits.max_tokens).explode().drop_nulls()
+        tokens = tokenize(frame["key"], config.limits.max_tokens, signed=True)
+        tokens = tokens.explode().drop_nulls()
         values = number_value(tokens.filter(is_number(tokens)))
         finite = values.filter(values.is_finite())
         return finite.rename("value").value_counts(name="n").cast({"n": pl.Int64})
