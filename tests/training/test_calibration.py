@@ -9,6 +9,7 @@ from textgauge.config import Config
 from textgauge.data.component_notes import make_component_notes
 from textgauge.data.corpus import build_corpus
 from textgauge.text.learn import learn_encoder
+from textgauge.training import calibration
 from textgauge.training import fit as fitting
 from textgauge.training.calibration import COLDEST, HOTTEST, calibrate, find_temperature
 from textgauge.training.loop import predict_logits
@@ -77,3 +78,17 @@ def test_a_training_divides_the_logits_of_its_last_layer(model, monkeypatch):
     again = calibrate(found.model, found.encode(corpus.val))
     assert again.temperature == pytest.approx(1.0, rel=1e-4)
     np.testing.assert_allclose(again.logits, found.calibrated.logits, atol=1e-4)
+
+
+def test_of_very_many_labels_some_texts_tell_the_temperature(monkeypatch):
+    random = np.random.default_rng(0)
+    logits = random.normal(scale=4.0, size=(4_000, 20)).astype(np.float32)
+    powers = np.exp(logits / 2)  # They come true as at a temperature of 2.
+    chance = powers / powers.sum(1, keepdims=True)
+    label = (chance.cumsum(1) > random.random((4_000, 1))).argmax(1)
+    rows = np.eye(20, dtype=np.float32)[label]
+    every = find_temperature(logits, rows)
+    monkeypatch.setattr(calibration, "CELLS", 1)
+    some = find_temperature(logits, rows)
+    assert some == find_temperature(logits[::8], rows[::8])  # 500 texts at least.
+    assert (every, some) == (pytest.approx(2, rel=0.05), pytest.approx(2, rel=0.15))

@@ -161,6 +161,27 @@ def test_the_decisions_are_those_of_the_solver_on_the_same_features(labels):
     np.testing.assert_allclose(logits, expected, atol=0.15)
 
 
+def test_very_many_labels_are_found_in_parts_and_decided_alike(monkeypatch):
+    corpus, told = corpus_of(), []
+    whole = fitted(corpus, penalty=10.0).model.state_dict()
+    monkeypatch.setattr(linear, "AT_ONCE", 2)
+    monkeypatch.setattr(linear, "TOLERANCE", 1e-4)
+    config = Config(model="linear", penalty=10.0)
+
+    class Telling(NoProgress):
+        def step(self, step, steps):
+            told.append((step, steps))
+
+    parts = fit(corpus, learn_encoder(corpus.train.texts, config), config, progress=Telling())
+    assert told == [(1, 2), (2, 2)]
+    logits = predict_logits(parts.model, parts.encode(corpus.train))
+    assert logits.argmax(1).tolist() == corpus.train.main_label.tolist()
+    assert parts.model.state_dict().keys() == whole.keys()
+    for name, weights in whole.items():
+        near = parts.model.state_dict()[name]
+        assert (near - weights).abs().max() < 0.3 * max(float(weights.abs().max()), 1e-6), name
+
+
 def test_a_second_training_gives_the_same_weights():
     one, other = (fitted(corpus_of(), seed=7).model.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)
