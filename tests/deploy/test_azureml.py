@@ -23,11 +23,6 @@ from packaging.specifiers import SpecifierSet
 from textgauge.cli import make_parser
 from textgauge.tracking.protocol import DEFAULT_ALIAS
 
-with warnings.catch_warnings():
-    # Its own affair, told while it is imported.
-    warnings.simplefilter("ignore")
-    azure_ml = pytest.importorskip("azure.ai.ml")
-
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy" / "azureml"
 PAGE = (ROOT / "docs" / "how-to" / "azure-ml-job.md").read_text(encoding="utf-8")
@@ -46,13 +41,22 @@ pytestmark = pytest.mark.filterwarnings("ignore::marshmallow.warnings.RemovedInM
 each_job = pytest.mark.parametrize("name", JOBS)
 
 
+def azure_ml() -> Any:
+    """Azure ML's own package, imported where it is used: it takes seconds."""
+    with warnings.catch_warnings():
+        # Its own affair, told while it is imported.
+        warnings.simplefilter("ignore")
+        return pytest.importorskip("azure.ai.ml")
+
+
 def load(name: str) -> Any:
     """A job as Azure ML's package reads it."""
-    return azure_ml.load_job(FOLDER / name)
+    return azure_ml().load_job(FOLDER / name)
 
 
 def load_deployment() -> Any:
     """The batch deployment as Azure ML's package, and with it `az ml`, reads one of a model."""
+    azure_ml()
     from azure.ai.ml.entities._load_functions import load_model_batch_deployment
 
     return load_model_batch_deployment(FOLDER / "batch-deployment.yml")
@@ -88,7 +92,7 @@ def test_no_file_goes_untested():
 
 @pytest.mark.parametrize("file", ENVIRONMENTS)
 def test_azure_mls_own_package_reads_the_environment(file):
-    environment = azure_ml.load_environment(FOLDER / file)
+    environment = azure_ml().load_environment(FOLDER / file)
     name, dockerfile = ENVIRONMENTS[file]
     assert environment.name == name
     assert environment.image is None
@@ -116,12 +120,12 @@ def test_this_test_would_see_a_field_or_value_that_is_none(line, tmp_path):
     file = tmp_path / "train.job.yml"
     file.write_text(yaml.safe_dump(kept | yaml.safe_load(line)), encoding="utf-8")
     with pytest.raises(Exception, match=line.split(":")[0]):
-        azure_ml.load_job(file)
+        azure_ml().load_job(file)
 
 
 @each_job
 def test_the_job_runs_in_the_environment_that_is_made(name):
-    made = azure_ml.load_environment(FOLDER / "environment.yml").name
+    made = azure_ml().load_environment(FOLDER / "environment.yml").name
     assert load(name).environment in (f"{made}@latest", f"azureml:{made}@latest")
 
 
@@ -198,7 +202,7 @@ def test_the_page_tells_the_steps_that_fill_the_containers_folder():
 
 
 def test_azure_mls_own_package_reads_the_batch_endpoint():
-    endpoint = azure_ml.load_batch_endpoint(FOLDER / "batch-endpoint.yml")
+    endpoint = azure_ml().load_batch_endpoint(FOLDER / "batch-endpoint.yml")
     assert endpoint.auth_mode == "aad_token"
     assert load_deployment().endpoint_name == endpoint.name
 
