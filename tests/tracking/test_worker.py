@@ -73,6 +73,22 @@ def test_a_store_that_cannot_be_used_is_told_before_mlflow_is_imported(
     assert said[0]["message"].startswith(f"There is no folder {tmp_path / 'nowhere'}")
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_mlflow_is_imported_without_what_takes_long_and_is_not_needed(
+    whole: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: dict[str, Any] = {}
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.sys, "modules", found)
+        patch.setattr(worker, "import_client", lambda: "the client")
+        assert worker._import_client(whole=whole) == "the client"
+    gateway = found.pop("fastapi", None)
+    assert (gateway is None) == whole
+    assert whole or issubclass(gateway.HTTPException, Exception)
+    assert ({"aiohttp", "pandas", "pyspark"} <= found.keys()) != whole
+    assert set(found.values()) <= {None}
+
+
 # ---- the run of a server -------------------------------------------------------------------------
 
 
