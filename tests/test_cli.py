@@ -136,9 +136,14 @@ def test_a_training_tells_the_figures_of_each_label(finished: FinishedRun) -> No
     assert finished.result["over_rows"] != finished.result["over_texts"]
 
 
+@pytest.mark.usefixtures("quick_baselines")
 def test_the_model_card_tells_what_the_report_tells(
-    finished: FinishedRun, command: Command, workplace: Path
+    finished: FinishedRun,
+    command: Command,
+    workplace: Path,
+    new_store: Callable[[Path], Path],
 ) -> None:
+    new_store(workplace)
     card = (finished.bundle / "README.md").read_text(encoding="utf-8")
     report = Path(finished.result["report"]).read_text(encoding="utf-8")
     (distinct,) = re.findall(r"rows, ([\d,]+) distinct texts", card)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from logged_run import LoggedRun
 from plain_server import PlainServer
 
 from textgauge.errors import TrackingError
@@ -21,7 +24,6 @@ from textgauge.tracking.replay import Replay
 from textgauge.tracking.sqlite_store import sqlite_uri
 from textgauge.tracking.sync import sync
 
-OpenStore = Callable[..., LocalTracker]
 ReadRun = Callable[[Path, str], Any]
 
 PARENT = "mlflow.parentRunId"
@@ -52,14 +54,39 @@ def write_family(tracker: LocalTracker) -> tuple[str, str]:
     return above.run_id, below.run_id
 
 
+@dataclass(frozen=True)
+class Family:
+    """A store with a parent and its child, and their ids."""
+
+    store: Path
+    above: str
+    below: str
+
+    def tracker(self) -> LocalTracker:
+        return LocalTracker(Destination(sqlite_uri(self.store), "notes"))
+
+
+@pytest.fixture(scope="module")
+def written_family(filled_store: LoggedRun, tmp_path_factory: pytest.TempPathFactory) -> Family:
+    """Written once, by two workers. Not to be changed: use `family`."""
+    store = Path(shutil.copy(filled_store.store, tmp_path_factory.mktemp("family")))
+    family = Family(store, "", "")
+    return Family(store, *write_family(family.tracker()))
+
+
+@pytest.fixture
+def family(written_family: Family, tmp_path: Path) -> Family:
+    return replace(written_family, store=Path(shutil.copy(written_family.store, tmp_path)))
+
+
 def test_a_child_stands_below_its_parent_and_can_be_gone_on_with(
-    open_store: OpenStore, store: Path, read_run: ReadRun
+    family: Family, read_run: ReadRun
 ) -> None:
-    above, below = write_family(open_store())
+    store, above, below = family.store, family.above, family.below
     found = read_run(store, below)
     assert found.data.tags[PARENT] == above
     assert found.info.experiment_id == read_run(store, above).info.experiment_id
-    with open_store() as parent:
+    with family.tracker() as parent:
         parent.start(RunPlan("more"))
         with parent.child(below) as child:
             child.start(RunPlan("one"))
@@ -93,8 +120,10 @@ def test_on_a_server_a_child_stands_below_the_servers_own_run(
     assert Journal(store).find(above, uri).run_id != above, "the server has ids of its own"
 
 
-def test_what_a_server_missed_is_sent_parent_first(mlflow_server: PlainServer, store: Path) -> None:
-    above, below = write_family(LocalTracker(Destination(sqlite_uri(store), "families")))
+def test_what_a_server_missed_is_sent_parent_first(
+    mlflow_server: PlainServer, family: Family
+) -> None:
+    store, above, below = family.store, family.above, family.below
     uri = mlflow_server.tracking_uri
     for run in (below, above):
         Journal(store).write(Entry(run, uri, "families"))
@@ -106,10 +135,10 @@ def test_what_a_server_missed_is_sent_parent_first(mlflow_server: PlainServer, s
 
 
 @pytest.fixture
-def parent_of(open_store: OpenStore, store: Path, connect: Callable[[Path], Any]) -> Any:
+def parent_of(family: Family, connect: Callable[[Path], Any]) -> Any:
     """What a child's replay takes for its parent there, by the parent's entry in the journal."""
-    above, below = write_family(open_store())
-    client, journal = connect(store), Journal(store)
+    above, below = family.above, family.below
+    client, journal = connect(family.store), Journal(family.store)
 
     def look(**fields: Any) -> str | None:
         if fields:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from e2e import SMALL, notes
+from e2e import SMALL, Done, notes
 from promoted import PROMOTE
 from replayed import (
     Synchroniser,
@@ -24,6 +25,8 @@ from standins.databricks import CLIENT_ID, TOKEN, DatabricksStandIn
 from standins.plugin_process import PluginProcess
 
 from textgauge.tracking.servers import asking_once
+
+pytest_plugins = ["e2e_fixtures"]
 
 StartTrainer = Callable[..., Trainer]
 Unsent = Callable[..., WrittenRun]
@@ -87,10 +90,13 @@ def test_a_whole_run_arrives(
         "profile": (databricks.profile_uri, databricks.profile_environment, {TOKEN}),
         "oauth": ("databricks", databricks.oauth_environment, None),
     }[login]
+    # One that is a path stays one.
+    experiment = "notes" if login == "token" else "/Users/ann@example.com/component notes"
     training = trainer(
         databricks,
         uri=uri,
         environment=environment,
+        experiment=experiment,
         nan=("f1",),
         params={"empty": "", "words": "größer als 3 µm"},
         tags={"textgauge.verdict": "lohnt sich: größer"},
@@ -107,8 +113,9 @@ def test_a_whole_run_arrives(
     assert record["run_url"] == (
         f"{databricks.url}/ml/experiments/{stored.info.experiment_id}/runs/{record['run_id']}"
     )
-    experiment = databricks.client().get_experiment(stored.info.experiment_id)
-    assert experiment.name == record["experiment"] == "/Shared/notes"
+    stored_in = databricks.client().get_experiment(stored.info.experiment_id)
+    assert stored_in.name == record["experiment"]
+    assert stored_in.name == ("/Shared/notes" if login == "token" else experiment)
     [dataset] = stored.inputs.dataset_inputs
     assert (dataset.dataset.name, dataset.dataset.digest) == ("notes.csv", ("ab" * 32)[:36])
     used = {request.login for request in databricks.requests(path="^/api/")}
@@ -117,16 +124,6 @@ def test_a_whole_run_arrives(
     assert asked == ({CLIENT_ID} if login == "oauth" else set())
     # What the service may lack is not even asked for.
     assert not databricks.requests(path="/logged-models|/runs/outputs|/api/3.0|/traces")
-
-
-def test_an_experiment_that_is_a_path_stays_one(
-    databricks: DatabricksStandIn, trainer: StartTrainer
-) -> None:
-    path = "/Users/ann@example.com/component notes"
-    training = trainer(databricks, experiment=path, files={})
-    run_id = training.first_epoch()
-    assert training.finish()["experiment"] == path
-    assert_server_holds_all(training.store, run_id, databricks)
 
 
 # ---- models --------------------------------------------------------------------------------------
@@ -243,7 +240,6 @@ def test_a_version_that_was_begun_is_not_taken_for_a_whole_one(
             {"DATABRICKS_TOKEN": "", "DATABRICKS_HOST": ""},
             "There is no login to Databricks. Set DATABRICKS_HOST",
         ),
-        ({"DATABRICKS_TOKEN": "wrong"}, "refuses this login. Set DATABRICKS_HOST and"),
         (
             {"DATABRICKS_TOKEN": "", "DATABRICKS_CLIENT_ID": "x", "DATABRICKS_CLIENT_SECRET": "y"},
             "There is no login to Databricks (invalid_client: Client authentication failed)",
@@ -268,15 +264,25 @@ def test_without_a_login_one_sentence_says_what_to_do(
     assert not databricks.requests("POST", "/api/")
 
 
+@pytest.mark.usefixtures("quick_baselines")
 def test_a_training_without_a_login_ends_after_its_first_epoch(
-    databricks: DatabricksStandIn, tmp_path: Path
+    databricks: DatabricksStandIn,
+    workplace: Path,
+    empty_store: Path,
+    command: Callable[..., Done],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    notes().write_csv(tmp_path / "notes.csv")
-    arguments = ("train", "notes.csv", "--quiet", "--tracking-uri", "databricks", *SMALL)
-    status, out, errors = textgauge(databricks, tmp_path, *arguments, DATABRICKS_TOKEN="wrong")
-    assert (status, out) == (1, "")
-    assert errors.startswith(f"textgauge: error: Databricks at {databricks.url} refuses this login")
-    assert errors.count("\n") == 1, errors
+    shutil.copy(empty_store, workplace / "mlflow.db")
+    notes().write_csv("notes.csv")
+    for name, value in {**databricks.environment, "DATABRICKS_TOKEN": "wrong"}.items():
+        monkeypatch.setenv(name, value)
+    # On a busy machine the login alone may take longer than a user would wait.
+    monkeypatch.setattr("textgauge.run.PREFLIGHT_PATIENCE", 120.0)
+    done = command("train", "notes.csv", "--quiet", "--tracking-uri", "databricks", *SMALL)
+    assert (done.status, done.out) == (1, "")
+    refused = f"Databricks at {databricks.url} refuses this login. Set DATABRICKS_HOST and"
+    assert done.error.startswith(refused)
+    assert done.err.count("\n") == 1, done.err
     assert not databricks.requests("POST", "/runs/create")
 
 

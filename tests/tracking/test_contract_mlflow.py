@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from plain_server import PASSWORD, USER, PlainServer
 from promoted import PROMOTE
-from replayed import Trainer, assert_server_holds_all, entry_of, sync
+from replayed import Trainer, WrittenRun, assert_server_holds_all, entry_of, sync
 from standins.plugin_process import PluginProcess
 
 StartTrainer = Callable[..., Trainer]
@@ -79,11 +80,9 @@ def test_what_a_server_missed_is_sent_later(
 
 
 def test_a_local_run_goes_to_a_server_that_is_named(
-    mlflow_server: PlainServer, trainer: StartTrainer, tmp_path: Path
+    mlflow_server: PlainServer, written_run: WrittenRun, tmp_path: Path
 ) -> None:
-    training = trainer(mlflow_server, uri=f"sqlite:///{tmp_path}/mlflow.db")
-    run_id = training.first_epoch()
-    training.finish()
-    done = sync(training.store.parent, mlflow_server, "--to", mlflow_server.url)
+    store = Path(shutil.copy(written_run.store, tmp_path))
+    done = sync(tmp_path, mlflow_server, "--to", mlflow_server.url)
     assert done.returncode == 0, done.stderr
-    assert_server_holds_all(training.store, run_id, mlflow_server)
+    assert_server_holds_all(store, written_run.run_id, mlflow_server)

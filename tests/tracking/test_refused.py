@@ -75,6 +75,9 @@ REFUSALS = {
     ),
 }
 
+CHECKED = ("no plugin", "no login", "no such name")
+"""What `textgauge check` is tried with, too: one of each kind, as all come to it as one."""
+
 
 @pytest.fixture
 def place(
@@ -129,28 +132,30 @@ def test_a_refusal_is_one_sentence_before_the_training_goes_on(
     # On a busy machine the login alone may take longer than a user would wait.
     monkeypatch.setattr("textgauge.run.PREFLIGHT_PATIENCE", 120.0)
     begun = time.monotonic()
-    with subprocess.Popen(
-        [sys.executable, "-m", "textgauge", "check", "--tracking", *where],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as check:
-        done = command(
-            *("train", "notes.csv", *SMALL, "--epochs", EPOCHS, "--patience", EPOCHS), *where
-        )
-        out, errors = check.communicate(timeout=90)
+    done = command(
+        *("train", "notes.csv", *SMALL, "--epochs", EPOCHS, "--patience", EPOCHS), *where
+    )
+    # Half a minute on a machine with nothing else to do would be a login that waits for somebody.
+    assert time.monotonic() - begun < 90
     assert (done.status, done.out) == (1, "")
     assert done.error == REFUSALS[why]
     assert epochs_in_store(workplace / "mlflow.db") < EPOCHS
 
-    checked = Done(check.returncode, out, errors)
-    assert (checked.status, checked.out) == (1, "")
-    assert checked.error == REFUSALS[why]
-    # Half a minute on a machine with nothing else to do would be a login that waits for somebody.
-    assert time.monotonic() - begun < 90
+    if why in CHECKED:
+        check = subprocess.run(
+            [sys.executable, "-m", "textgauge", "check", "--tracking", *where],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        checked = Done(check.returncode, check.stdout, check.stderr)
+        assert (checked.status, checked.out) == (1, "")
+        assert checked.error == REFUSALS[why]
+        assert "devicelogin" not in checked.err
     assert not (workplace / "browser").exists()
-    assert "devicelogin" not in done.err + errors
+    assert "devicelogin" not in done.err
 
 
 @pytest.mark.usefixtures("quick_baselines")
