@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from e2e import Done, FinishedRun, notes, textgauge
+from e2e import Done, FinishedRun, MajorityHere, notes
 
 import textgauge as python_side
 from textgauge.bundle import files
@@ -32,12 +32,17 @@ def two_runs(finished: FinishedRun, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("two runs")
     table = shutil.copy(finished.table, folder)
     shutil.copy(finished.store, folder / "mlflow.db")
-    sizes = ("--epochs", "12", "--hidden-size", "24", "--embedding-size", "24", "--lr", "0.01")
-    names = ("--label-names", "0=compliant,1=non-compliant")
-    done = textgauge("train", table, *sizes, *names, "--json", "--quiet", cwd=folder)
-    assert done.status == 0, done.err
-    assert done.json["eval_macro_f1"] > finished.result["eval_macro_f1"]
-    return folder / "mlflow.db", str(done.json["run_id"])
+    sizes = {"epochs": 12, "hidden_size": 24, "embedding_size": 24, "lr": 0.01}
+    names = {"0": "compliant", "1": "non-compliant"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("textgauge.review.baselines.start", MajorityHere)
+        uri = f"sqlite:///{folder / 'mlflow.db'}"
+        better = python_side.train(
+            table, tracking_uri=uri, quiet=True, label_names=names, **sizes
+        ).to_json()
+    assert better["eval_macro_f1"] > finished.result["eval_macro_f1"]
+    return folder / "mlflow.db", str(better["run_id"])
 
 
 class Store:
