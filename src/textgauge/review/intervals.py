@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..data.corpus import LabelledTexts
+from .weights import WeightsByLabel
 
 DRAWS = 1_000
 """How often the texts are drawn anew, where they are of few kinds."""
@@ -89,53 +90,6 @@ class Intervals:
 
 
 @dataclass(frozen=True)
-class _ByLabel:
-    """A weight of each kind and label, of which only those that are not 0 are held: most are.
-
-    Attributes:
-        kind: Shape: (n,).
-        label: rising. Shape: (n,).
-        weight: Shape: (n,).
-        labels: how many there are.
-
-    """
-
-    kind: npt.NDArray[np.int64]
-    label: npt.NDArray[np.int64]
-    weight: Floats
-    labels: int
-
-    @classmethod
-    def of(
-        cls,
-        kind: npt.NDArray[np.int64],
-        label: npt.NDArray[np.int64],
-        weight: Floats,
-        labels: int,
-    ) -> _ByLabel:
-        """Add up. Shapes: (n,)."""
-        kinds = int(kind.max(initial=0)) + 1
-        cells, place = np.unique(label * kinds + kind, return_inverse=True)
-        sums = np.bincount(place.reshape(-1), weight, len(cells)).astype(np.float64)
-        kept = sums > 0
-        of_label, of_kind = divmod(cells[kept], kinds)
-        return cls(of_kind, of_label, sums[kept], labels)
-
-    def sums(self, often: Floats) -> Floats:
-        """Of kinds that occur so often. Shape: (draws, kinds) -> (draws, labels)."""
-        found = np.zeros((len(often), self.labels))
-        present, starts = np.unique(self.label, return_index=True)
-        if len(present):
-            of_each = often[:, self.kind] * self.weight
-            found[:, present] = np.add.reduceat(of_each, starts, axis=1)
-        return found
-
-    def texts(self, of_kind: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """Texts of each label, where each kind has so many. Shape: (labels,)."""
-        return np.bincount(self.label, of_kind[self.kind], self.labels).astype(np.int64)
-
-
-@dataclass(frozen=True)
 class _Kinds:
     """Texts that count alike, taken together. K kinds, C classes.
 
@@ -150,9 +104,9 @@ class _Kinds:
     """
 
     texts: npt.NDArray[np.int64]
-    hits: _ByLabel
-    support: _ByLabel
-    flagged: _ByLabel
+    hits: WeightsByLabel
+    support: WeightsByLabel
+    flagged: WeightsByLabel
     loss: Floats
     brier: Floats
 
@@ -190,7 +144,7 @@ def intervals(
     total = support.sum(1)
     f1 = _share(2 * hits, support + flagged)
     both = (kinds.support, kinds.flagged)
-    either = _ByLabel.of(
+    either = WeightsByLabel.of(
         np.concatenate([of.kind for of in both]),
         np.concatenate([of.label for of in both]),
         np.concatenate([of.weight for of in both]),
@@ -354,8 +308,8 @@ def _kinds(
     kind = kind.reshape(-1)
     number = len(members)
 
-    def by_label(labels: npt.NDArray[np.int64], values: Floats) -> _ByLabel:
-        return _ByLabel.of(kind[text], labels, values, classes)
+    def by_label(labels: npt.NDArray[np.int64], values: Floats) -> WeightsByLabel:
+        return WeightsByLabel.of(kind[text], labels, values, classes)
 
     called = predicted[text]
     return _Kinds(

@@ -47,7 +47,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "",
                 "  ",
                 "ﬁne STEEL İ",
-                "Steel\tcomponent 1,250.5",
+                "Steel\tcomponent -1,250.5",
                 "鉄 部品 1979",
                 "n/a",
             ],
