@@ -84,9 +84,13 @@ def stop(
         running.wait_for(line)
         (running.signal_group if everyone else running.signal)(number)
         done = running.end()
-        # After kill -9 it is the tracking's own process that marks the run.
-        found = wait_until(lambda: runs(store), lambda found: "RUNNING" not in found.values())
-        (run_id,) = found or [""]
+
+        # After kill -9 it is the tracking's own process that marks the run, which it may even have
+        # to begin first.
+        def marked(found: dict[str, str]) -> bool:
+            return bool(found) and "RUNNING" not in found.values()
+
+        (run_id,) = wait_until(lambda: runs(store), marked)
         return Stopped(folder, done, run_id)
 
     return train_and_stop

@@ -138,7 +138,7 @@ def test_what_a_cluster_cannot_train_is_told(
     prepared: Prepare, settings: dict[str, Any], told: str
 ) -> None:
     table, encoder = prepared(1)
-    table._config = replace(table._config, **settings)
+    table.config = replace(table.config, **settings)
     with pytest.raises(EngineError, match=told):
         fit(table, encoder)
 
@@ -152,7 +152,7 @@ def test_what_the_run_raises_ends_the_workers(
 ) -> None:
     monkeypatch.setattr(training, "STOP_PATIENCE", 0.0)  # They are ended in the middle.
     table, encoder = prepared(1)
-    table._config = Config(epochs=100_000, patience=100_000, hidden_size=16, embedding_size=16)
+    table.config = Config(epochs=100_000, patience=100_000, hidden_size=16, embedding_size=16)
 
     def stop(epoch: Epoch) -> None:
         raise StopError
