@@ -319,7 +319,7 @@ def test_test_texts_are_looked_at_once_after_the_training(
 def test_costs_and_a_rate_are_met_on_validation_stored_and_measured_on_test_once(
     quick: Quick, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from textgauge.training import loop
+    from textgauge.training import calibration, loop
 
     seen: list[Any] = []
     predict = loop.predict_logits
@@ -329,14 +329,15 @@ def test_costs_and_a_rate_are_met_on_validation_stored_and_measured_on_test_once
         return seen[-1][1]
 
     monkeypatch.setattr(loop, "predict_logits", watched)
+    monkeypatch.setattr(calibration, "predict_logits", watched)
     names = {"0": "compliant", "1": "non-compliant"}
     cost = {"false-compliant": 10, "false-non-compliant": 1}
     result = quick.train(notes(), cost=cost, review_rate=0.2, label_names=names)
     corpus, told = result.corpus, result.to_json()["decision"]
-    assert seen[0][0] == len(corpus.test)
+    assert [texts for texts, _ in seen[:2]] == [len(corpus.val), len(corpus.test)]
 
     # Validation: the cheapest of all thresholds, and at most the rate goes to a person.
-    predictor, test = python_side.load(result.bundle), to_probabilities(seen[0][1])
+    predictor, test = python_side.load(result.bundle), to_probabilities(seen[1][1])
     val, rule = predictor.predict(corpus.val.texts).probabilities, predictor.rule
     assert rule.costs == (10.0, 1.0)
     assert rule.threshold == pytest.approx(told["threshold"])
