@@ -75,11 +75,11 @@ def test_a_text_without_words_is_shown_as_that(text, told):
 def test_words_that_the_model_does_not_know_are_named():
     found = explanation(["zzz", "iron", "qq\x1b", "zzz"], [0.5, 0.3, 0.0, 0.1])
     shown = explanation_text(found, {}, unknown={"zzz", "qq\x1b", "other"})
-    assert shown.split("\n\n")[3] == (
-        "Not known to the model, which reads all such words alike: zzz, 'qq\\x1b'."
+    assert shown.split("\n\n")[3] == ("Words that the model has not learned: zzz, 'qq\\x1b'.")
+    assert "has not learned" not in explanation_text(found, {}, unknown={"other"})
+    assert "has not learned" in explained_text(
+        Explained((found,), None, {}, unknown=frozenset({"zzz"}))
     )
-    assert "Not known" not in explanation_text(found, {}, unknown={"other"})
-    assert "Not known" in explained_text(Explained((found,), None, {}, unknown=frozenset({"zzz"})))
     many = explanation([f"w{n}" for n in range(12)], [0.1] * 12)
     assert explanation_text(many, {}, unknown=set(many.words)).endswith("w9 and 2 more.")
 
@@ -107,7 +107,7 @@ def test_of_all_texts_the_unknown_words_are_named_and_the_rules_begin_a_sentence
     found = Explained((explanation(["a"], [0.1]),), 0, {}, ("0", "1"), words, None, rules,
                       frozenset({"zzz", "qqq"}))  # fmt: skip
     first, second, _ = overall_text(found).split("\n\n\n")
-    assert first.endswith("\n\nNot known to the model, which reads all such words alike: zzz.")
+    assert first.endswith("\n\nWords that the model has not learned: zzz.")
     assert second.startswith("A short rule imitates the model on only 62.0% of the rows here")
     good = replace(rules, agreement=replace(rules.agreement, rows=0.98))
     shown = overall_text(replace(found, rules=good))

@@ -150,7 +150,7 @@ def _not_known(words: Iterable[str], unknown: Collection[str]) -> list[str]:
         return []
     more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
     listed = ", ".join(found[:SHOWN]) + more
-    return [f"Not known to the model, which reads all such words alike: {listed}."]
+    return [f"Words that the model has not learned: {listed}."]
 
 
 def _marked(explanation: Explanation, *, colour: bool) -> str:
