@@ -35,8 +35,8 @@ class Explained:
         curve: where it was asked, how the decision follows a number; None where texts have none.
         rules: where it was asked, the model's rule summary with its agreement on these texts; None
             where the model was saved without.
-        unknown: words of the explanations that the model has not learned: it reads them all alike, or by
-            pieces that they share with others.
+        unknown: words of the explanations that the model has not learned: it reads them all alike,
+            or by pieces that they share with others.
         labels: where the model gives a text any number of labels: for each text the explanation of
             each label that was explained; then `explanations` are the first of each.
 
