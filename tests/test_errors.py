@@ -6,7 +6,13 @@ import re
 import pytest
 
 from textgauge import errors
-from textgauge.errors import SettingsError, TextgaugeError, did_you_mean, nearest
+from textgauge.errors import (
+    SettingsError,
+    TextgaugeError,
+    did_you_mean,
+    nearest,
+    was_interrupted,
+)
 
 
 def subclasses_of(kind):
@@ -78,3 +84,21 @@ def test_the_piece_of_message_is_empty_where_nothing_is_close():
     assert did_you_mean("lable", ["text", "label"]) == " Did you mean 'label'?"
     assert did_you_mean("lable", iter(["label"])) == " Did you mean 'label'?"
     assert did_you_mean("xyz", ["text", "label"]) == ""
+
+
+def test_what_came_of_ctrl_c_is_told_from_a_fault():
+    def raised(first, second):
+        try:
+            try:
+                raise first
+            except BaseException:
+                raise second from None
+        except BaseException as error:
+            return error
+
+    wrapped = ImportError("initialization failed")
+    wrapped.__cause__ = KeyboardInterrupt()
+    assert was_interrupted(KeyboardInterrupt())
+    assert was_interrupted(raised(wrapped, TextgaugeError("model.onnx is damaged")))
+    assert not was_interrupted(raised(ImportError(), TextgaugeError("model.onnx is damaged")))
+    assert not was_interrupted(None)

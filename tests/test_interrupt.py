@@ -15,6 +15,8 @@ import pytest
 from e2e import Done, Quick, Running, notes, runs, textgauge
 from waiting import wait_until
 
+from textgauge.errors import BundleError
+
 pytest_plugins = ["e2e_fixtures"]
 
 Command = Callable[..., Done]
@@ -252,3 +254,60 @@ def test_ctrl_c_while_the_table_is_awaited_leaves_nothing(workplace: Path) -> No
     assert done.status == 130
     assert done.error == "interrupted."
     assert names(workplace) == set()
+
+
+# ---- one signal, one interruption ----------------------------------------------------------------
+
+
+@pytest.fixture
+def run_instead(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], None]], int]:
+    """Run a function as if it were a command."""
+    from textgauge import cli
+
+    def run(function: Callable[[], None]) -> int:
+        monkeypatch.setitem(cli._COMMANDS, "check", (lambda _: None, lambda _: function(), "work"))
+        return cli.run_command(["check"])
+
+    return run
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_cuts_off_no_clean_up_that_it_began_itself(
+    number: int, run_instead: Callable[[Callable[[], None]], int]
+) -> None:
+    done = []
+
+    def work() -> None:
+        try:
+            raise KeyboardInterrupt  # Polars does, for a signal that then comes to Python, too.
+        except KeyboardInterrupt:
+            signal.raise_signal(number)
+            done.append("cleaned up")
+            signal.raise_signal(number)  # Pressed again.
+            done.append("never")
+
+    assert run_instead(work) == 130
+    assert done == ["cleaned up"]
+
+
+def test_each_command_can_be_interrupted_and_leaves_the_handlers_as_they_were(
+    run_instead: Callable[[Callable[[], None]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    for _ in range(2):
+        assert run_instead(lambda: signal.raise_signal(signal.SIGINT)) == 130
+        assert capsys.readouterr().err == "textgauge: error: interrupted.\n"
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_what_an_interrupted_import_says_is_not_taken_for_a_fault(
+    run_instead: Callable[[Callable[[], None]], int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work() -> None:
+        try:
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+        except ImportError:
+            raise BundleError("the model is damaged") from None
+
+    assert run_instead(work) == 130
+    assert capsys.readouterr().err == "textgauge: error: interrupted.\n"

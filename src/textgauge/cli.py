@@ -8,16 +8,19 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any
 
 from . import options as add
 from .commands import checking, runs, serving, shipping, training, using
-from .errors import TextgaugeError
+from .errors import TextgaugeError, was_interrupted
 from .terminal.faults import fault_text
 
 Command = Callable[[argparse.Namespace], int]
 
 INTERRUPTED = 130
+
+_TOLD = (TextgaugeError, ModuleNotFoundError, MemoryError, OSError)
+"""Faults that are told in a sentence; any other is the program's own, and keeps its traceback."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,7 +44,7 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
     options, unknown = make_parser().parse_known_args(arguments)
     if unknown:
         options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    previous = signal.signal(signal.SIGTERM, _interrupt) if _in_main_thread() else None
+    handlers = _take_interruptions()
     try:
         _let_ctrl_c_interrupt()
         _write_what_can_be_written()
@@ -52,14 +55,18 @@ def run_command(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output went away (| head); nothing more can be said to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (TextgaugeError, KeyboardInterrupt, ModuleNotFoundError, MemoryError, OSError) as error:
-        print(f"textgauge: error: {fault_text(error)}", file=sys.stderr, flush=True)
-        if isinstance(error, KeyboardInterrupt):
+    except BaseException as error:
+        interrupted = was_interrupted(error)
+        if not interrupted and not isinstance(error, _TOLD):
+            raise
+        text = "interrupted." if interrupted else fault_text(error)
+        print(f"textgauge: error: {text}", file=sys.stderr, flush=True)
+        if interrupted:
             return INTERRUPTED
         return error.exit_status if isinstance(error, TextgaugeError) else 1
     finally:
-        if previous is not None:
-            signal.signal(signal.SIGTERM, previous)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def _leave_ascii_behind() -> None:
@@ -74,10 +81,31 @@ def _leave_ascii_behind() -> None:
         os.execv(sys.executable, command)
 
 
-def _in_main_thread() -> bool:
+def _take_interruptions() -> dict[int, Any]:
+    """Let Ctrl-C and SIGTERM interrupt, each once; returns the handlers that were there before.
+
+    Polars raises a KeyboardInterrupt of its own where Ctrl-C finds it at work, and has Python's
+    handler called for the same signal, too: in the middle of the clean-up, which it would cut off.
+    So the first signal interrupts nothing that is interrupted already. A second one does.
+    """
     import threading
 
-    return threading.current_thread() is threading.main_thread()
+    if threading.current_thread() is not threading.main_thread():
+        return {}
+    first = True
+
+    def interrupt(*_: object) -> None:
+        nonlocal first
+        cleaning_up = first and isinstance(sys.exception(), KeyboardInterrupt)
+        first = False
+        if not cleaning_up:
+            raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    # None stands for a handler that Python did not set and cannot set again.
+    return {number: handler for number, handler in before.items() if handler is not None}
 
 
 def _let_ctrl_c_interrupt() -> None:
@@ -96,10 +124,6 @@ def _write_what_can_be_written() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
-
-
-def _interrupt(*_: object) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Command, str]] = {

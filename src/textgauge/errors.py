@@ -64,6 +64,18 @@ class MissingPackageError(TextgaugeError):
     """A package that only some commands need is not installed."""
 
 
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C's, or came of it.
+
+    Ctrl-C in the middle of an import, say, comes out as the ImportError of what was imported.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like `name`, or None if none is close.
 

@@ -9,8 +9,6 @@ from ..installed import how_to_get
 
 def fault_text(error: BaseException) -> str:
     """The error in a sentence or two: what is wrong, where, what to do."""
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted."
     if isinstance(error, MemoryError):
         return "there is not enough memory. Use a smaller table, or a machine with more."
     if isinstance(error, ModuleNotFoundError):

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from ..errors import TrackingError
+from ..errors import TrackingError, was_interrupted
 from .failures import public_uri
 from .inherited import foreign_variables
 from .protocol import DatasetDescription, Destination, RunPlan, RunRecord, Status
@@ -204,8 +204,8 @@ class LocalTracker:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
-        self.close("KILLED" if interrupted else "FAILED")
+        killed = was_interrupted(error) or isinstance(error, SystemExit)
+        self.close("KILLED" if killed else "FAILED")
 
     def _send(self, do: str, **what: Any) -> None:
         event = {"do": do, "time": int(time.time() * 1000), **what}
