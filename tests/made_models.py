@@ -29,7 +29,7 @@ OWN = {
     "bag": {"pairs": 12, "buckets": 64},
     "linear": {"pairs": 12, "buckets": 64},
     "encoder": {
-        **{"pairs": 12, "buckets": 64, "embedding_size": 8},
+        **{"pairs": 12, "buckets": 64, "embedding_size": 12},
         **{"dropout": 0.0, "feature_dropout": 0.0},
     },
 }
@@ -59,21 +59,28 @@ def make_model(name, seed=0, **sizes):
     sizes = sizes_of(name) | sizes
     model = build_model(name.partition(",")[0], sizes)
     if isinstance(model, EncoderClassifier):
-        folder = encoder_of_size(sizes["vocabulary_size"] - len(SPECIAL), sizes["embedding_size"])
+        # Two layers, behind which the states are looked at, and those before them.
+        folder = encoder_of_size(
+            sizes["vocabulary_size"] - len(SPECIAL), sizes["embedding_size"] // 3
+        )
         model.freeze(FrozenEncoder(find_encoder(str(folder))))
-        model.wide.piece_rarity[3:] = model.wide.pair_rarity[1:] = 1.0
-        model.wide.place[:] = torch.randint(-40, 13, model.wide.place.shape).clamp(min=0)
-    if hasattr(model, "place"):  # Some pairs are known, and what they add is not zero.
-        model.place[:] = torch.randint(-40, 13, model.place.shape).clamp(min=0)
-        with torch.no_grad():
-            model.pairs.weight[1:].normal_()
-    if isinstance(model, LinearClassifier):  # Made without weights.
-        with torch.no_grad():
+        fill(model.wide)
+        model.join(0.7, 0.1)
+    elif hasattr(model, "place"):
+        fill(model)
+    return as_trained(model)
+
+
+def fill(model):
+    """Have it know some pairs, and weights where it is made without."""
+    model.place[:] = torch.randint(-40, 13, model.place.shape).clamp(min=0)
+    with torch.no_grad():
+        model.pairs.weight[1:].normal_()
+        if isinstance(model, LinearClassifier):
             model.embedding.weight[1:].normal_()
             model.bias.normal_()
             if model.numbers is not None:
                 model.numbers.weight.normal_()
-    return as_trained(model)
 
 
 def as_trained(model):
@@ -82,19 +89,19 @@ def as_trained(model):
         for table in model.modules():  # What fills a short text stays zero.
             if isinstance(table, torch.nn.Embedding):
                 table.weight[0] = 0
-        if isinstance(model, LinearClassifier):  # Squares; a number's are those of its token.
-            tables, squares = [model.embedding.weight, model.pairs.weight], (model.outputs, -1)
-            for column in squares:
-                for table in tables:
-                    table[:, column].abs_()
-                if model.numbers is not None:
-                    model.numbers.weight[:, column] = 0
+        for part in model.modules():
+            if isinstance(part, LinearClassifier):  # Squares; a number's are those of its token.
+                for column in (part.outputs, -1):
+                    for table in (part.embedding.weight, part.pairs.weight):
+                        table[:, column].abs_()
+                    if part.numbers is not None:
+                        part.numbers.weight[:, column] = 0
     return model
 
 
 def table_of(model):
     """The table that has a row a word or piece."""
-    return model.wide.pieces if isinstance(model, EncoderClassifier) else model.embedding
+    return model.wide.embedding if isinstance(model, EncoderClassifier) else model.embedding
 
 
 def make_batch(texts=9, longest=8, seed=0):

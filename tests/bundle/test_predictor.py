@@ -234,7 +234,8 @@ def test_texts_of_similar_length_share_a_batch(recorded, monkeypatch):
     monkeypatch.setattr(predictor, "BATCH_TOKENS", 40)
     texts = [word * length for word in ("steel ", "iron ") for length in (20, 1, 2, 19)]
     predicting.predict(texts)
-    assert session.shapes == [(4, 2), (2, 19), (2, 20)]
+    # Several cores predict them at the same time.
+    assert sorted(session.shapes) == [(2, 19), (2, 20), (4, 2)]
 
 
 def test_texts_that_read_alike_are_computed_once(recorded):

@@ -1,7 +1,6 @@
 """A pretrained encoder with its head: features, their cache, numbers, the wide part."""
 
 import json
-import math
 import sqlite3
 import threading
 
@@ -17,9 +16,8 @@ from textgauge.config import Config
 from textgauge.errors import SettingsError
 from textgauge.models import feature_cache
 from textgauge.models.encoder import EncoderClassifier
-from textgauge.models.frozen import FrozenEncoder
+from textgauge.models.frozen import FrozenEncoder, depths_of
 from textgauge.models.pretrained import PretrainedEncoder
-from textgauge.models.wide import WidePart
 from textgauge.text.encoder import Encoded
 from textgauge.text.encoder_folder import find_encoder
 from textgauge.text.learn import learn_encoder
@@ -84,10 +82,26 @@ def test_the_features_are_those_of_hugging_faces_model(tmp_path, pooling, cache)
     for text, features in zip(np.split(encoded.ids, encoded.starts[1:]), found, strict=True):
         pieces = [2, *(1 if each == 1 else int(each) - 3 for each in text), 3]
         with torch.no_grad():
-            states = module(torch.tensor([pieces])).last_hidden_state[0]
+            told = module(torch.tensor([pieces]), output_hidden_states=True)
+        first, second, states = (each[0] for each in told.hidden_states)
         pooled = states[0] if pooling == "cls" else states.mean(0)
-        expected = torch.nn.functional.normalize(pooled, dim=0)
+        last = torch.nn.functional.normalize(pooled, dim=0)
+        expected = torch.cat([first.mean(0), second.mean(0), last])
         np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"), [(0, []), (1, [0]), (2, [0, 1]), (6, [0, 2, 4]), (12, [0, 4, 8])]
+)
+def test_the_states_are_looked_at_evenly(tmp_path, layers, expected):
+    path = make_encoder(tmp_path, layers=max(layers, 1))
+    config = json.loads((path / "config.json").read_text())
+    if not layers:  # A folder that does not say how many there are.
+        del config["num_hidden_layers"]
+        (path / "config.json").write_text(json.dumps(config))
+    found = find_encoder(str(path))
+    assert depths_of(found) == expected
+    assert FrozenEncoder.width_of(found) == 16 * (len(expected) + 1)
 
 
 def test_a_text_has_the_same_features_whatever_stands_beside_it(config, folder, cache):
@@ -149,7 +163,7 @@ def test_a_damaged_cache_is_ignored_and_made_again(config, folder, cache, damage
 def test_a_cache_that_cannot_be_written_does_no_harm(config, folder, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("TEXTGAUGE_CACHE", str(tmp_path / "file"))
-    assert FrozenEncoder(folder).features(read(config), nothing).shape == (5, 16)
+    assert FrozenEncoder(folder).features(read(config), nothing).shape == (5, 48)
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
@@ -217,38 +231,24 @@ def test_features_are_centred_and_scaled_by_the_training_texts(config, folder, c
         )
 
 
-def test_the_mean_magnitude_of_the_numbers_is_added_to_the_hidden_units():
+def test_the_logits_are_those_of_both_parts():
     model = make("encoder").eval()
-    ids = torch.tensor([[4, NUMBER, 5, NUMBER, NUMBER]])
-    positions, lengths = torch.tensor([[0.0, 1.0, 0.0, 3.5, 6.0]]), torch.tensor([4])
-    features = torch.randn(1, 8)
-    magnitudes = model.numbers(torch.tensor([1.0, 3.5])).mean(0)
-    hidden = torch.relu(model.hidden((features - model.mean) / model.spread) + magnitudes)
-    expected = model.output(hidden) + model.wide(ids, lengths)
-    torch.testing.assert_close(model(ids, positions, lengths, features), expected)
-
-
-def test_the_wide_part_is_linear_on_tf_idf():
-    # Three texts: 4 stands in all, 5 in two, 6 in one; the pair 4 5 in two.
-    ids = np.array([4, 5, 4, 5, 6, 4], dtype=np.int32)
-    lengths = np.array([2, 3, 1], dtype=np.int32)
-    train = Encoded(ids, np.zeros(6, np.float32), lengths)
-    sizes, tables = WidePart.learn(train, min_texts=2)
-    wide = WidePart(vocabulary_size=9, outputs=2, **sizes)
-    with torch.no_grad():
-        for name, table in tables.items():
-            wide.get_buffer(name)[: len(table)] = torch.from_numpy(table)
-        wide.pieces.weight[3:] = torch.arange(12.0).view(6, 2)
-        wide.pairs.weight[1] = torch.tensor([10.0, -10.0])
-    of_4, of_5, of_pair = 1.0, math.log(4 / 3) + 1, math.log(4 / 3) + 1
-    size = math.sqrt(2 * of_4**2 + of_5**2 + of_pair**2)
-    # 8 stands in no training text; 5 and 4 are no pair in that order; the last is behind the end.
-    found = wide(torch.tensor([[4, 5, 4, 8, 6]]), torch.tensor([4]))
-    expected = [
-        (2 * of_4 * weight_4 + of_5 * weight_5 + of_pair * pair) / size
-        for weight_4, weight_5, pair in ((2.0, 4.0, 10.0), (3.0, 5.0, -10.0))
-    ]
-    torch.testing.assert_close(found, torch.tensor([expected]))
+    ids, lengths = torch.tensor([[4, NUMBER, 5, NUMBER, NUMBER]]), torch.tensor([4])
+    positions, features = torch.tensor([[0.0, 1.0, 0.0, 3.5, 6.0]]), torch.randn(1, 12)
+    scaled = (features - model.mean) / model.spread
+    hidden = model.hidden(scaled) + model.numbers(ids[:, :4], positions[:, :4])
+    deep = model.output(torch.relu(hidden))
+    wide = model.wide(ids, positions, lengths)
+    torch.testing.assert_close(model(ids, positions, lengths, features), deep + wide)
+    before = model(ids, positions, lengths, features)
+    model.divide_logits(2.0)
+    torch.testing.assert_close(model(ids, positions, lengths, features), before / 2)
+    model.join(3.0, 0.5)
+    torch.testing.assert_close(
+        model(ids, positions, lengths, features), 3.0 * deep / 2 + 0.5 * wide / 2
+    )
+    model.joined = False
+    torch.testing.assert_close(model(ids, positions, lengths, features), 3.0 * deep / 2)
 
 
 def test_a_frozen_encoder_is_none_of_the_weights_and_a_trained_one_is(config, folder, cache):
@@ -309,4 +309,4 @@ def test_other_kinds_are_read_as_hugging_face_reads_them(tmp_path, kind, cache):
         pieces = [2, *(1 if each == 1 else int(each) - 3 for each in text), 3]
         with torch.no_grad():
             expected = module(torch.tensor([pieces])).last_hidden_state[0].mean(0)
-        np.testing.assert_allclose(features, expected.numpy(), atol=1e-5)
+        np.testing.assert_allclose(features[-16:], expected.numpy(), atol=1e-5)

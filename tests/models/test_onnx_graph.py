@@ -52,11 +52,13 @@ def test_onnxruntime_gives_torchs_logits(name, outputs, number_bins):
     assert np.ptp(expected) > 0.5
     got = run(model, ids, positions, lengths)
     assert got.shape == (50, outputs)
-    np.testing.assert_allclose(got, expected, atol=1e-5, rtol=2e-6)
+    # Sums of what is much larger than their result are as exact as that.
+    atol = max(1e-5, 3e-7 * float(np.abs(expected).max()))
+    np.testing.assert_allclose(got, expected, atol=atol, rtol=2e-6)
     for width in (1, 7):
         some = lengths <= width
         alone = run(model, ids[some, :width], positions[some, :width], lengths[some])
-        np.testing.assert_allclose(alone, expected[some], atol=1e-5, rtol=2e-6)
+        np.testing.assert_allclose(alone, expected[some], atol=atol, rtol=2e-6)
 
 
 def test_the_graph_declares_its_interface_and_old_enough_versions():

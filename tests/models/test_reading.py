@@ -65,7 +65,9 @@ def test_tokens_up_to_the_end_change_the_logits(name):
             after = model(other, positions, lengths)
             changed, tried = changed + int(after[row] != before[row]), tried + 1
             after[row] = before[row]
-            assert torch.equal(after, before), "another text changed"
+            # A product of matrices with another number of rows may add up in another order.
+            atol = 1e-6 if name == "encoder" else 0.0
+            torch.testing.assert_close(after, before, atol=atol, rtol=0, msg="another text changed")
     # A maximum over time does not hear every single token.
     assert changed == tried if name != "cnn" else changed > 0.8 * tried
 
@@ -83,7 +85,7 @@ def test_the_order_of_the_texts_plays_no_role(name):
 @of_each
 def test_a_number_adds_its_vector_to_that_of_its_token(name):
     if name == "encoder":
-        pytest.skip("it adds the mean vector of all numbers, which has a test of its own")
+        pytest.skip("it reads a number with what stands beside it, which has a test of its own")
     model = make_model(name)
     ids = torch.tensor([[4, NUMBER]])
     found = model.vectors(ids, torch.tensor([[0.0, 2.5]]))
@@ -115,7 +117,8 @@ def test_texts_without_any_number_can_be_read_and_learned_from(name):
     model = make_model(name, **DROPPING.get(name, {})).train()
     ids = torch.tensor([[4, 5], [6, 7]])
     model(ids, torch.zeros(2, 2), torch.tensor([2, 2])).sum().backward()
-    assert table_of(model).weight.grad.to_dense()[4:8].abs().sum() > 0
+    learns = model.hidden if name == "encoder" else table_of(model)
+    assert learns.weight.grad.to_dense()[4:8].abs().sum() > 0
 
 
 @of_each

@@ -1,6 +1,6 @@
 """Pieces of words."""
 
-from textgauge.text.grams import LENGTH, grams_of
+from textgauge.text.grams import LENGTH, grams_of, shared_pieces
 
 
 def by_hand(words):
@@ -24,3 +24,12 @@ def test_a_piece_that_stands_there_twice_is_there_twice():
 def test_without_words_there_are_none():
     assert grams_of([]).rows() == []
     assert grams_of(["", "", ""]).rows() == []
+
+
+def test_shared_pieces_are_those_of_two_words_with_the_marks_that_are_given():
+    word, piece = shared_pieces(["<leak", "<leaking", "leak", "king", "king"[:3], "<leakleak"])
+    found = {}
+    for at, number in zip(word.tolist(), piece.tolist(), strict=True):
+        found.setdefault(at, []).append(number)
+    # In alphabetical order: <lea, king, leak.
+    assert found == {0: [0, 2], 1: [0, 2, 1], 2: [2], 3: [1], 5: [0, 2, 2]}

@@ -11,7 +11,7 @@ from textgauge.data.corpus import build_corpus
 from textgauge.models import MODELS
 from textgauge.text.learn import learn_encoder
 from textgauge.training.fit import fit, new_model
-from textgauge.training.linear import train_linear
+from textgauge.training.linear import find_weights
 from textgauge.training.loop import TrainingPlan, evaluate, train_model
 from textgauge.training.progress import NoProgress
 
@@ -43,7 +43,7 @@ def test_a_linear_model_is_the_one_that_all_texts_give():
     both = found.encode(CORPUS.train).joined(found.encode(CORPUS.val))
     assert len(both.encoded) == both.texts == len(CORPUS.train) + len(CORPUS.val)
     expected, _, _ = new_model(encoder, config, both.classes, NoProgress(), both.encoded)
-    train_linear(expected, encoder, both, None, config, None)
+    find_weights(expected, encoder, both, config, None)
     expected.divide_logits(found.calibrated.temperature)
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(found.model.state_dict()[name], value)

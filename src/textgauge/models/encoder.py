@@ -1,4 +1,4 @@
-"""A pretrained Hugging Face encoder with a trained head: a hidden layer beside a bag of pieces."""
+"""A pretrained Hugging Face encoder with a trained head, beside a linear model of its pieces."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ import torch
 from torch import Tensor, nn
 
 from ..text.encoder_folder import find_encoder
-from ..text.vocabulary import NUMBER
+from ..text.vocabulary import PAD
 from .frozen import FrozenEncoder, frozen_encoder
-from .numbers import NumberEmbedding
+from .linear import LinearClassifier
+from .number_context import NumberContext
 from .pretrained import PretrainedEncoder
 from .reading import Classifier, Learned
-from .wide import WidePart
 
 if TYPE_CHECKING:
     import onnx
 
     from ..config import Config
     from ..text.encoder import Encoded
-    from .onnx_graph import GraphBuilder
 
 HIDDEN = 256
 """Units of the hidden layer."""
@@ -38,10 +37,12 @@ LEAST_SPREAD = 0.1
 class EncoderClassifier(Classifier):
     """Ids of pieces and number positions -> logits.
 
-    A wide and a deep part, whose logits are added up (Cheng et al., "Wide & Deep Learning for
-    Recommender Systems", DLRS 2016): what a pretrained encoder makes of the text, through a hidden
-    layer, to which the mean magnitude of the text's numbers is added; and its pieces and their
-    pairs by themselves, which tell what the encoder passes over.
+    A wide and a deep part, whose logits are added up, as in Cheng et al., "Wide & Deep Learning for
+    Recommender Systems" (DLRS 2016). Deep is what a pretrained encoder makes of the text, through a
+    hidden layer, to which its numbers are added, each with what stands beside it. Wide is the model
+    `linear` of the encoder's pieces, which tells what the encoder passes over. Unlike there, each
+    learns by itself, and how much either counts is found on texts that neither has seen (`join`):
+    together the wide part would soon leave the deep one nothing to learn.
 
     Args:
         vocabulary_size: ids, the special ones included.
@@ -58,7 +59,7 @@ class EncoderClassifier(Classifier):
     looks_at_texts = True
     has_vectors = False
     effort = 100
-    pace = {"wide.": 20.0, "numbers.": 5.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
+    pace = {"numbers.": 5.0, "encoder.": 0.05}  # noqa: RUF012 - nobody changes it
 
     def __init__(
         self,
@@ -79,23 +80,30 @@ class EncoderClassifier(Classifier):
         self.register_buffer("mean", torch.zeros(embedding_size))
         self.register_buffer("spread", torch.ones(embedding_size))
         self.hidden = nn.Linear(embedding_size, HIDDEN)
-        self.numbers = NumberEmbedding(number_bins, HIDDEN) if number_bins else None
+        self.numbers = NumberContext(vocabulary_size, number_bins, HIDDEN) if number_bins else None
         self.output = nn.Linear(HIDDEN, outputs)
-        self.wide = WidePart(
-            vocabulary_size=vocabulary_size, outputs=outputs, pairs=pairs, buckets=buckets
-        )
+        self.wide = LinearClassifier(
+            vocabulary_size=vocabulary_size,
+            outputs=outputs,
+            number_bins=number_bins,
+            pairs=pairs,
+            buckets=buckets,
+        ).requires_grad_(False)
+        self.joined = False
         self.encoder: PretrainedEncoder | None = None  # where it is trained, too
         self._frozen: FrozenEncoder | None = None
 
     @staticmethod
     def sizes(config: Config) -> dict[str, int | float]:
         """The arguments that the settings decide."""
-        return {"embedding_size": find_encoder(config.encoder).width}
+        folder = find_encoder(config.encoder)
+        width = folder.width if config.fine_tune else FrozenEncoder.width_of(folder)
+        return {"embedding_size": width}
 
     @classmethod
     def learn(cls, train: Encoded, config: Config) -> Learned:
-        """See which pieces and pairs the training texts have."""
-        sizes, tables = WidePart.learn(train, config.limits.min_texts)
+        """See which pairs of pieces the training texts have."""
+        sizes, tables = LinearClassifier.learn(train, config)
         return Learned(sizes, {f"wide.{name}": table for name, table in tables.items()})
 
     def begin(self, config: Config, tables: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -131,6 +139,17 @@ class EncoderClassifier(Classifier):
             self.spread.copy_(spread.clamp(min=least))
         return replace(encoded, features=found)
 
+    def join(self, deep: float, wide: float) -> None:
+        """From now on the logits are so many times the deep ones and so many times the wide ones.
+
+        Until then they are the deep ones alone.
+        """
+        with torch.no_grad():
+            self.output.weight.mul_(deep)
+            self.output.bias.mul_(deep)
+        self.wide.multiply_logits(wide)
+        self.joined = True
+
     def divide_logits(self, divisor: float) -> None:
         """See `Classifier.divide_logits`."""
         super().divide_logits(divisor)
@@ -154,13 +173,11 @@ class EncoderClassifier(Classifier):
         hidden = self.hidden(nn.functional.dropout(scaled, self.feature_dropout, self.training))
         if self.numbers is not None:
             inside = torch.arange(ids.shape[1], device=ids.device) < lengths.unsqueeze(1)
-            numeric = (ids == NUMBER) & inside
-            text = numeric.nonzero()[:, 0]
-            found = self.numbers(positions[numeric]) / numeric.sum(1)[text].unsqueeze(1)
-            hidden = hidden.index_add(0, text, found.to(hidden.dtype))
+            found = self.numbers(ids.masked_fill(~inside, PAD), positions)
+            hidden = hidden + found.to(hidden.dtype)
         hidden = nn.functional.dropout(torch.relu(hidden), self.dropout, self.training)
-        logits: Tensor = self.output(hidden) + self.wide(ids, lengths)
-        return logits
+        logits: Tensor = self.output(hidden)
+        return logits + self.wide(ids, positions, lengths) if self.joined else logits
 
     def _features(self, ids: Tensor, lengths: Tensor) -> Tensor:
         if self.encoder is not None:
@@ -194,13 +211,9 @@ class EncoderClassifier(Classifier):
             graph.weight(self.hidden.bias),
             transB=1,
         )
-        index = graph.node("Range", graph.integer(0), graph.columns("ids"), graph.integer(1))
-        ends = graph.node(
-            "Unsqueeze", graph.node("Cast", "lengths", to=graph.INT64), graph.integers([1])
-        )
-        inside = graph.node("Cast", graph.node("Less", index, ends), to=graph.INT64)
+        ids, positions, _ = graph.inside(self.numbers is not None)
         if self.numbers is not None:
-            hidden = graph.node("Add", hidden, _number_nodes(graph, self.numbers, inside))
+            hidden = graph.node("Add", hidden, self.numbers.to_onnx(graph, ids, positions))
         deep = graph.node(
             "Gemm",
             graph.node("Relu", hidden),
@@ -208,16 +221,5 @@ class EncoderClassifier(Classifier):
             graph.weight(self.output.bias),
             transB=1,
         )
-        graph.node("Add", deep, self.wide.to_onnx(graph, inside), output="logits")
+        graph.node("Add", deep, self.wide.logit_nodes(graph, ids, positions), output="logits")
         return graph.model(self.output.out_features)
-
-
-def _number_nodes(graph: GraphBuilder, numbers: NumberEmbedding, inside: str) -> str:
-    """Nodes for the mean vector of the numbers of a text, zero without any."""
-    is_number = graph.node("Equal", graph.node("Mul", "ids", inside), graph.integers([NUMBER]))
-    numeric = graph.node("Cast", is_number, to=graph.FLOAT)
-    vectors = numbers.to_onnx(graph, graph.node("Mul", "positions", numeric))
-    over_tokens = graph.integers([1])
-    count = graph.node("ReduceSum", numeric, over_tokens, keepdims=1)
-    total = graph.node("ReduceSum", vectors, over_tokens, keepdims=0)
-    return graph.node("Div", total, graph.node("Max", count, graph.numbers([1.0])))

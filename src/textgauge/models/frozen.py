@@ -20,8 +20,13 @@ from ..text.encoder_folder import EncoderFolder
 from .feature_cache import FeatureCache, cache_folder
 from .pretrained import PretrainedEncoder
 
-VERSION = 1
+VERSION = 2
 """Of how ids become features; another one makes other features of the same encoder."""
+
+DEPTHS = 3
+"""Depths at which the states are looked at, evenly from the embeddings on, before the last: what
+earlier layers know of a text, the last one, trained for a purpose of its own, has partly forgotten.
+"""
 
 BATCH_TOKENS = 4_096
 """Tokens of a batch; more are no faster, and fewer tell sooner how far it is."""
@@ -48,8 +53,13 @@ class FrozenEncoder:
     def __init__(self, folder: EncoderFolder, *, cuda: bool = False) -> None:
         self._folder, self._cuda = folder, cuda
         digest = hashlib.sha256(f"{VERSION} {cuda} {folder.digest()}".encode()).hexdigest()
-        self._cache = FeatureCache(digest[:32], folder.width)
+        self._cache = FeatureCache(digest[:32], self.width_of(folder))
         self._known: dict[bytes, Floats] = {}
+
+    @staticmethod
+    def width_of(folder: EncoderFolder) -> int:
+        """Components of the features of a text."""
+        return folder.width * (len(depths_of(folder)) + 1)
 
     @cached_property
     def graph(self) -> bytes:
@@ -62,7 +72,8 @@ class FrozenEncoder:
 
     @cached_property
     def _module(self) -> PretrainedEncoder:
-        return PretrainedEncoder(self._folder).eval().requires_grad_(False)
+        module = PretrainedEncoder(self._folder, depths_of(self._folder))
+        return module.eval().requires_grad_(False)
 
     @cached_property
     def _session(self) -> Any:
@@ -113,7 +124,7 @@ class FrozenEncoder:
         left = np.array([row for row, key in keys.items() if key not in self._known], np.int64)
         if len(left):
             self._compute(plain, starts, left, keys, tell)
-        result = np.empty((len(plain), self._folder.width), dtype=np.float32)
+        result = np.empty((len(plain), self.width_of(self._folder)), dtype=np.float32)
         for row, key in keys.items():
             result[row] = self._known[key]
         return result[alike]
@@ -158,6 +169,11 @@ class FrozenEncoder:
                 for each in waiting:
                     each.cancel()
                 self._cache.put(new)
+
+
+def depths_of(folder: EncoderFolder) -> list[int]:
+    """After how many layers the states are looked at, beside those after the last."""
+    return sorted({folder.layers * at // DEPTHS for at in range(DEPTHS)} - {folder.layers})
 
 
 def frozen_encoder(folder: EncoderFolder, *, cuda: bool = False) -> FrozenEncoder:

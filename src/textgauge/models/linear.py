@@ -77,11 +77,15 @@ class LinearClassifier(TextModel):
 
     def divide_logits(self, divisor: float) -> None:
         """See `TextModel.divide_logits`."""
+        self.multiply_logits(1 / divisor)
+
+    def multiply_logits(self, factor: float) -> None:
+        """Change the weights so that all logits are multiplied."""
         with torch.no_grad():
             for table in (self.embedding.weight, self.pairs.weight, self._number_weights()):
                 for part in (slice(0, self.outputs), slice(self.outputs + 1, -1)):
-                    table[:, part].div_(divisor)
-            self.bias.div_(divisor)
+                    table[:, part].mul_(factor)
+            self.bias.mul_(factor)
 
     def _number_weights(self) -> Tensor:
         return self.bias.new_zeros(0, 2) if self.numbers is None else self.numbers.weight
@@ -105,6 +109,19 @@ class LinearClassifier(TextModel):
 
         graph = GraphBuilder()
         ids, positions, _ = graph.inside(self.numbers is not None)
+        self.logit_nodes(graph, ids, positions, output="logits")
+        return graph.model(self.outputs)
+
+    def logit_nodes(self, graph: GraphBuilder, ids: str, positions: str, output: str = "") -> str:
+        """Nodes for the logits; gives their name.
+
+        Args:
+            graph: to add them to.
+            ids: the name of the token ids, zero behind a text's end. Shape: (texts, tokens).
+            positions: the name of their positions on the number scale, likewise.
+            output: the name to give, if any.
+
+        """
         over_tokens = graph.integers([1])
         tokens = self.vector_nodes(graph, ids, positions)
         both = graph.node("ReduceSum", tokens, over_tokens, keepdims=0)
@@ -114,8 +131,7 @@ class LinearClassifier(TextModel):
         pairs = graph.node("ReduceSum", pairs, over_tokens, keepdims=0)
         whole = graph.node("Add", whole, pairs)
         logits = graph.node("Add", self._divided_nodes(graph, whole), graph.weight(self.bias))
-        graph.node("Add", logits, self._divided_nodes(graph, pieces), output="logits")
-        return graph.model(self.outputs)
+        return graph.node("Add", logits, self._divided_nodes(graph, pieces), output=output)
 
     def _divided_nodes(self, graph: GraphBuilder, total: str) -> str:
         sizes = graph.integers([self.outputs, 1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -26,6 +26,8 @@ class PretrainedEncoder(nn.Module):
 
     Args:
         folder: of the encoder, whose weights it begins with.
+        depths: behind how many layers the states are looked at, beside those behind the last; their
+            means stand before what the encoder's own pooling makes of the last.
 
     Raises:
         MissingPackageError: transformers is not installed.
@@ -33,9 +35,10 @@ class PretrainedEncoder(nn.Module):
 
     """
 
-    def __init__(self, folder: EncoderFolder) -> None:
+    def __init__(self, folder: EncoderFolder, depths: Sequence[int] = ()) -> None:
         super().__init__()
         self.module: Any = _load(folder)
+        self._depths = tuple(depths)
         self._pad, self._pooling, self._unit = folder.pad, folder.pooling, folder.unit
         piece = torch.arange(-FIRST, int(folder.config["vocab_size"]))
         piece[PAD], piece[UNKNOWN], piece[NUMBER] = folder.pad, folder.unknown, folder.number
@@ -70,7 +73,7 @@ class PretrainedEncoder(nn.Module):
             lengths: tokens of each text. Shape: (texts,).
 
         Returns:
-            Shape: (texts, width).
+            Shape: (texts, width), for each depth and behind them for the last layer.
 
         """
         ends = lengths.unsqueeze(1).long()
@@ -93,15 +96,20 @@ class PretrainedEncoder(nn.Module):
         inside = column < ends  # (texts, pieces)
         mask = torch.where(inside, 0.0, MASKED)[:, None, None, :]
         mask = mask.expand(-1, 1, pieces.shape[1], -1)
-        states: Tensor = self.module(input_ids=pieces, attention_mask=mask).last_hidden_state
-        if self._pooling == "cls":
-            found = states[:, 0]
-        else:
-            weight = inside.unsqueeze(2).to(states.dtype)
-            found = (states * weight).sum(1) / weight.sum(1)
+        read = self.module(
+            input_ids=pieces, attention_mask=mask, output_hidden_states=bool(self._depths)
+        )
+        weight = inside.unsqueeze(2).to(mask.dtype)
+
+        def mean(states: Tensor) -> Tensor:
+            return (states * weight).sum(1) / weight.sum(1)
+
+        states: Tensor = read.last_hidden_state
+        last = states[:, 0] if self._pooling == "cls" else mean(states)
         if self._unit:
-            found = found / found.norm(dim=1, keepdim=True).clamp(min=1e-12)
-        return found
+            last = last / last.norm(dim=1, keepdim=True).clamp(min=1e-12)
+        before = [mean(read.hidden_states[depth]) for depth in self._depths]
+        return torch.cat([*before, last], 1) if before else last
 
     def to_onnx(self) -> bytes:
         """The same function as an ONNX graph: `ids` and `lengths` (int32) -> `features`.

@@ -204,11 +204,20 @@ class TextEncoder:
         within = np.arange(found.sum()) - np.repeat(np.cumsum(found) - found, found)
         return found, piece[np.repeat(first, found) + within] + np.int32(len(self.vocabulary))
 
-    def pieces_of_words(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-        """Each piece of each word that has an id: its id, and which piece. Shapes: (found,)."""
+    @property
+    def whole(self) -> int:
+        """Where the ids of pieces begin; see `TextReader`."""
+        return len(self.vocabulary)
+
+    def pieces_of_ids(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """The pieces of each word that has an id, and a piece's own; see `TextReader`."""
         words = self.vocabulary.words[len(SPECIAL) :]
         word, piece = self._known_grams.find(words)
-        return word + np.int32(len(SPECIAL)), piece
+        pieces = np.arange(len(self.pieces), dtype=np.int32)
+        return (
+            np.append(word + np.int32(len(SPECIAL)), pieces + np.int32(self.whole)),
+            np.append(piece, pieces),
+        )
 
     @cached_property
     def _known_grams(self) -> KnownGrams:

@@ -32,6 +32,9 @@ KINDS = frozenset(
 OFFSET_KINDS = frozenset(("camembert", "mpnet", "roberta", "xlm-roberta"))
 """Those that number positions from behind the padding's id."""
 
+_LAYERS = ("num_hidden_layers", "n_layers", "n_layer")
+"""What the number of layers is called in `config.json`."""
+
 HUB_SECONDS = 5.0
 """How long the hub may take to answer."""
 
@@ -59,7 +62,8 @@ class EncoderFolder:
         pad: the piece behind the end of a short text.
         unknown: the piece for what is not known.
         number: the piece in the place of a number.
-        width: components of the features.
+        width: components of the states.
+        layers: how many there are behind each other; 0 where the folder does not say.
 
     """
 
@@ -76,6 +80,7 @@ class EncoderFolder:
     unknown: int
     number: int
     width: int
+    layers: int
 
     def digest(self) -> str:
         """The SHA-256 of all that the features depend on, in hexadecimal digits."""
@@ -231,6 +236,7 @@ def _opened(folder: Path, stamps: tuple[int, ...]) -> EncoderFolder:
         unknown=unknown,
         number=next((piece for piece in masks if piece is not None), unknown),
         width=width,
+        layers=next((config[name] for name in _LAYERS if isinstance(config.get(name), int)), 0),
     )
 
 

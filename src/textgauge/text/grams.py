@@ -22,12 +22,16 @@ def grams_of(words: Sequence[str]) -> pl.DataFrame:
     >>> grams_of(["iron", "a"]).rows()
     [(0, '<iro'), (0, 'iron'), (0, 'ron>')]
     """
-    marked = pl.DataFrame({"text": pl.Series(words, dtype=pl.String)}).select(
-        pl.int_range(pl.len(), dtype=pl.Int32).alias("word"),
-        ("<" + pl.col("text") + ">").alias("text"),
+    return grams_in([f"<{word}>" for word in words])
+
+
+def grams_in(marked: Sequence[str]) -> pl.DataFrame:
+    """As `grams_of`, of words whose ends are marked already."""
+    texts = pl.DataFrame({"text": pl.Series(marked, dtype=pl.String)}).select(
+        pl.int_range(pl.len(), dtype=pl.Int32).alias("word"), "text"
     )
     pieces = (pl.col("text").str.len_chars().cast(pl.Int32) - (LENGTH - 1)).alias("pieces")
-    long_enough = marked.with_columns(pieces).filter(pl.col("pieces") > 0)
+    long_enough = texts.with_columns(pieces).filter(pl.col("pieces") > 0)
     return (
         long_enough.with_columns(pl.int_ranges(0, "pieces", dtype=pl.Int32).alias("at"))
         .explode("at")
@@ -41,8 +45,30 @@ def shared_grams(words: Sequence[str]) -> list[str]:
     >>> shared_grams(["iron", "irony", "steel"])
     ['<iro', 'iron']
     """
-    counted = grams_of(words).unique().group_by("gram").len().filter(pl.col("len") >= 2)
-    return counted["gram"].sort().to_list()
+    return _shared(grams_of(words)).to_list()
+
+
+def _shared(found: pl.DataFrame) -> pl.Series:
+    counted = found.unique().group_by("gram").len().filter(pl.col("len") >= 2)
+    return counted["gram"].sort()
+
+
+def shared_pieces(marked: Sequence[str]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """The pieces that two of these words have at least, by number, wherever they stand.
+
+    Args:
+        marked: distinct words, with a mark at those ends that are known as such.
+
+    Returns:
+        Index of the word and number of the piece. Shapes: (found,), (found,).
+
+    >>> shared_pieces(["<iron", "<irony", "ring"])[1].tolist()
+    [0, 1, 0, 1]
+    """
+    found = grams_in(marked)
+    number = _shared(found).to_frame().with_row_index("piece")
+    found = found.join(number, on="gram", maintain_order="left")
+    return found["word"].to_numpy(), found["piece"].cast(pl.Int32).to_numpy()
 
 
 class KnownGrams:

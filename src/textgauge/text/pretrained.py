@@ -17,6 +17,7 @@ import polars as pl
 from ..data.normal_form import normalise
 from ..errors import MissingPackageError
 from .encoder import Encoded, learn_scale
+from .grams import shared_pieces
 from .numbers import NumberScale
 from .tokens import number_pattern, number_value, tokenize
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN
@@ -29,6 +30,9 @@ PLACE = "\ue000"
 
 FIRST = len(SPECIAL)
 """The id of the tokenizer's piece 0: pieces follow behind the special ids."""
+
+SPACES = ("\u2581", "\u0120")
+"""How tokenizers write a space within a piece: SentencePiece, and those that read bytes."""
 
 TEXTS_AT_A_TIME = 20_000
 """Texts whose pieces are held as Python's lists."""
@@ -91,6 +95,18 @@ class PretrainedReader:
     def names(self) -> tuple[str, ...]:
         """What each id stands for; see `TextReader`."""
         return tuple(self._names)
+
+    @property
+    def whole(self) -> int:
+        """All of them; see `TextReader`."""
+        return len(self._names)
+
+    def pieces_of_ids(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """What the tokenizer's pieces have in common; see `TextReader`."""
+        inside = self._json["model"].get("continuing_subword_prefix")
+        marked = [_marked(name, inside) for name in self._names[FIRST:]]
+        of, piece = shared_pieces(marked)
+        return of + np.int32(FIRST), piece
 
     def encode(self, texts: pl.Series) -> Encoded:
         """Encode raw texts; a text without any piece becomes one `<unk>`."""
@@ -235,6 +251,17 @@ def unknown_piece(values: Mapping[str, Any]) -> int | None:
     name, pieces = model.get("unk_token"), model.get("vocab")
     found = pieces.get(name) if name is not None and isinstance(pieces, Mapping) else None
     return None if found is None else int(found)
+
+
+def _marked(name: str, inside: str | None) -> str:
+    """A tokenizer's piece with a mark where it begins a word.
+
+    Some tokenizers tell what does not begin a word (`inside` stands before it), some what does: a
+    space stands before it, written as one of `SPACES`. Whether a word ends is told by none.
+    """
+    if inside:
+        return name[len(inside) :] if name.startswith(inside) else f"<{name}"
+    return f"<{name[1:]}" if name.startswith(SPACES) else name
 
 
 def _placeholder() -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import polars as pl
 
     from .encoder import Encoded
@@ -29,6 +31,18 @@ class TextReader(Protocol):
     @property
     def names(self) -> tuple[str, ...]:
         """What each id stands for, the special ones first."""
+
+    @property
+    def whole(self) -> int:
+        """How many ids, from 0 on, stand for something of their own; others are pieces only."""
+
+    def pieces_of_ids(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+        """What ids have in common: each piece of each (see `grams`), as often as it stands there.
+
+        Returns:
+            The id, and the number of the piece. Shapes: (found,), (found,).
+
+        """
 
     def encode(self, texts: pl.Series) -> Encoded:
         """Encode raw texts; a text without any token becomes one `<unk>`."""

@@ -57,13 +57,22 @@ def calibrate(
             gives them.
 
     """
-    logits, rows = predict_logits(model, val), val.targets()
-    if val.has_sets:
-        temperature = find_set_temperature(logits, rows, val.labelled.text_rows, weights)
-    else:
-        temperature = find_temperature(logits, rows if weights is None else rows * weights)
+    logits = predict_logits(model, val)
+    temperature = temperature_of(logits, val, weights)
     model.divide_logits(temperature)
     return Calibrated(temperature, (logits / temperature).astype(np.float32))
+
+
+def temperature_of(
+    logits: npt.NDArray[np.float32],
+    texts: EncodedTexts,
+    weights: npt.NDArray[np.float32] | None = None,
+) -> float:
+    """The temperature that suits these texts, whose logits these are; see `calibrate`."""
+    rows = texts.targets()
+    if texts.has_sets:
+        return find_set_temperature(logits, rows, texts.labelled.text_rows, weights)
+    return find_temperature(logits, rows if weights is None else rows * weights)
 
 
 def find_temperature(logits: npt.NDArray[np.float32], rows: npt.NDArray[np.float32]) -> float:

@@ -15,9 +15,10 @@ from ..data.corpus import Corpus, LabelledTexts
 from ..data.split import hash_of
 from ..errors import EngineError, SettingsError
 from ..models import MODELS, build_model
+from ..models.encoder import EncoderClassifier
 from ..models.linear import LinearClassifier
 from ..models.reading import Classifier, Learned
-from ..text.encoder import Encoded, TextEncoder
+from ..text.encoder import Encoded
 from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
@@ -26,7 +27,8 @@ from .calibration import Calibrated, calibrate
 from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
-from .linear import train_linear
+from .joining import Factors, join
+from .linear import find_weights, train_linear
 from .loop import Trained, TrainingPlan, train_model
 from .loss import OneLabel, SetsOfLabels
 from .progress import NoProgress, Progress
@@ -47,6 +49,7 @@ class Fitted:
         classes: number of labels.
         calibrated: the temperature, and the logits of the validation texts by a model that has not
             learned from them.
+        factors: by which the logits of an encoder's two parts were multiplied; None without them.
 
     """
 
@@ -57,6 +60,7 @@ class Fitted:
     vectors: WordVectors | None
     classes: int
     calibrated: Calibrated
+    factors: Factors | None = None
 
     def encode(self, texts: LabelledTexts) -> EncodedTexts:
         """Texts of the corpus as the model reads them."""
@@ -115,8 +119,8 @@ def fit(
         on_step()
 
     weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
+    factors = None
     if isinstance(model, LinearClassifier):
-        assert isinstance(encoder, TextEncoder)
         if start_from is None:
             trained = train_linear(model, encoder, train, val, config, weights, after_step)
             found = dict(model.state_dict())
@@ -139,13 +143,16 @@ def fit(
             on_checkpoint=on_checkpoint,
             start_from=start_from,
         )
+    if isinstance(model, EncoderClassifier):
+        factors = join(model, encoder, train, val, config, weights, after_step)
     calibrated = calibrate(model, val, weights)
     if config.refit:
         progress.stage("learning from the validation texts, too")
         both = train.joined(val)
-        model, architecture = _refitted(encoder, both, config, trained.best.epoch, on_step)
+        epochs = trained.best.epoch
+        model, architecture = _refitted(encoder, both, config, epochs, factors, on_step)
         model.divide_logits(calibrated.temperature)
-    return Fitted(model, encoder, architecture, trained, vectors, classes, calibrated)
+    return Fitted(model, encoder, architecture, trained, vectors, classes, calibrated, factors)
 
 
 def _refitted(
@@ -153,9 +160,13 @@ def _refitted(
     texts: EncodedTexts,
     config: Config,
     epochs: int,
+    factors: Factors | None,
     on_step: Callable[[], None],
 ) -> tuple[Classifier, dict[str, Any]]:
-    """A new model that learns from these texts for so many epochs, and its architecture."""
+    """A new model that learns from these texts for so many epochs, and its architecture.
+
+    `factors` are those of its parts, where it has two.
+    """
     classes = texts.classes
     model, architecture, _ = new_model(encoder, config, classes, NoProgress(), texts.encoded)
     # Where a part is not trained, what it makes of the texts is in memory by now.
@@ -163,8 +174,7 @@ def _refitted(
     texts = replace(texts, encoded=encoded)
     weights = label_weights(config, texts.label_rows, texts.rows if texts.has_sets else None)
     if isinstance(model, LinearClassifier):
-        assert isinstance(encoder, TextEncoder)
-        train_linear(model, encoder, texts, None, config, weights)
+        find_weights(model, encoder, texts, config, weights)
         return model, architecture
     if texts.has_sets:
         start_from_shares(model, texts)
@@ -176,6 +186,10 @@ def _refitted(
         world=Alone(device_named(config.device)),
         on_step=lambda step, steps: on_step(),
     )
+    if isinstance(model, EncoderClassifier):
+        assert factors is not None
+        find_weights(model.wide, encoder, texts, config, weights)
+        model.join(*factors)
     return model, architecture
 
 

@@ -1,5 +1,7 @@
 """The linear model's features and weights: a support vector machine on weighted words and pieces.
 
+By itself the model `linear`, and a part of the model `encoder`, whose words are its tokenizer's.
+
 A text is a row of three kinds of features. Each token has one, and so has each known pair of
 neighbours, weighted by how few texts have it (the inverse document frequency); together they are
 divided by the root of the sum of all tokens' and pairs' squares. Each known piece of a word has
@@ -30,7 +32,8 @@ from ..config import Config
 from ..errors import SettingsError
 from ..models.linear import TINY, LinearClassifier
 from ..models.pairs import hashes_of
-from ..text.encoder import Encoded, TextEncoder
+from ..text.encoder import Encoded
+from ..text.reader import TextReader
 from ..text.vocabulary import NUMBER
 from .batches import EncodedTexts
 from .history import Epoch
@@ -80,17 +83,18 @@ class Features:
 
     @classmethod
     def learn(
-        cls, model: LinearClassifier, encoder: TextEncoder, train: Encoded
+        cls, model: LinearClassifier, reader: TextReader, train: Encoded
     ) -> tuple[Features, sparse.csr_matrix]:
         """Weigh what the training texts have; gives the features of these texts, too."""
         place = model.place.numpy()
-        pieces = _pieces_of(encoder)
+        pieces = _pieces_of(reader)
         tokens = _counts(*_tokens_of(train), len(train), pieces.shape[0])
         pairs = _counts(*_pairs_of(train, place), len(train), model.pairs.num_embeddings - 1)
-        of_pieces = _rarity((tokens @ pieces).tocsr())
-        weighted = (pieces @ sparse.diags(of_pieces)).tocsr()
-        edges = 0 if encoder.numbers is None else encoder.numbers.bins
-        of_words = _rarity(tokens[:, : len(encoder.vocabulary)])
+        found = (tokens @ pieces).tocsr()
+        there = np.unique(found.indices)  # What no training text has would get no weight.
+        weighted = (pieces[:, there] @ sparse.diags(_rarity(found[:, there]))).tocsr()
+        edges = 0 if reader.numbers is None else reader.numbers.bins
+        of_words = _rarity(tokens[:, : reader.whole])
         of_words[:NUMBER] = 0  # Neither filling nor an unknown word adds anything.
         features = cls(place, of_words, _rarity(pairs), weighted.astype(np.float32), edges)
         return features, features.rows_of(train, tokens, pairs)
@@ -178,37 +182,18 @@ class Features:
 
 def train_linear(
     model: LinearClassifier,
-    encoder: TextEncoder,
+    reader: TextReader,
     train: EncodedTexts,
-    val: EncodedTexts | None,
+    val: EncodedTexts,
     config: Config,
     label_weights: Floats | None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> Trained:
-    """Find the weights of `model` in place; the history holds one epoch.
-
-    Without `val` nobody wants to know how well they fit.
-    `on_step` is called now and then where there are very many labels, with how many of how many
-    parts of them are done.
-
-    Raises:
-        SettingsError: there are too many labels and words for it.
-
-    """
-    from sklearn.exceptions import ConvergenceWarning
-
+    """Find the weights of `model` in place; the history holds one epoch. See `find_weights`."""
     began = time.perf_counter()
-    features, rows = Features.learn(model, encoder, train.encoded)
-    _refuse_too_many(rows.shape[1], model.outputs, train.classes)
-    with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        weights, bias = _solve(rows, train, config, label_weights, on_step)
-    features.give(model, weights, bias)
-    model.eval()
-    train_loss = train_accuracy = val_loss = val_accuracy = math.nan
-    if val is not None:
-        train_loss, train_accuracy = evaluate(model, train)
-        val_loss, val_accuracy = evaluate(model, val)
+    find_weights(model, reader, train, config, label_weights, on_step)
+    train_loss, train_accuracy = evaluate(model, train)
+    val_loss, val_accuracy = evaluate(model, val)
     epoch = Epoch(
         epoch=1,
         train_loss=train_loss,
@@ -219,6 +204,34 @@ def train_linear(
         seconds=time.perf_counter() - began,
     )
     return Trained((epoch,), train.texts)
+
+
+def find_weights(
+    model: LinearClassifier,
+    reader: TextReader,
+    train: EncodedTexts,
+    config: Config,
+    label_weights: Floats | None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
+) -> None:
+    """Give `model` the weights that suit these texts.
+
+    `on_step` is called now and then where there are very many labels, with how many of how many
+    parts of them are done.
+
+    Raises:
+        SettingsError: there are too many labels and words for it.
+
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    features, rows = Features.learn(model, reader, train.encoded)
+    _refuse_too_many(rows.shape[1], model.outputs, train.classes, config.model)
+    with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        weights, bias = _solve(rows, train, config, label_weights, on_step)
+    features.give(model, weights, bias)
+    model.eval()
 
 
 def _solve(
@@ -285,11 +298,11 @@ def _solve_sets(
     return weights, bias
 
 
-def _refuse_too_many(features: int, outputs: int, classes: int) -> None:
+def _refuse_too_many(features: int, outputs: int, classes: int, name: str) -> None:
     needed = features * outputs
     if needed > MOST_WEIGHTS:
         raise SettingsError(
-            f"the model 'linear' has a weight for each of {classes:,} labels and {features:,} "
+            f"the model '{name}' has a weight for each of {classes:,} labels and {features:,} "
             f"words, pairs and pieces: {needed:,} in all, at most {MOST_WEIGHTS:,} can be found. "
             "Pass --model bag, or know fewer words with --min-texts."
         )
@@ -311,14 +324,11 @@ def _pairs_of(
     return text[rows > 0], rows[rows > 0] - 1
 
 
-def _pieces_of(encoder: TextEncoder) -> sparse.csr_matrix:
+def _pieces_of(reader: TextReader) -> sparse.csr_matrix:
     """How often each id has each piece. Shape: (W + G, G)."""
-    words, pieces = len(encoder.vocabulary), len(encoder.pieces)
-    row, piece = encoder.pieces_of_words()
-    row = np.append(row, np.arange(words, words + pieces))
-    piece = np.append(piece, np.arange(pieces))
-    ones = np.ones(len(row), dtype=np.float32)
-    return sparse.csr_matrix((ones, (row, piece)), shape=(words + pieces, pieces))
+    of, piece = reader.pieces_of_ids()
+    shape = (len(reader.names), int(piece.max(initial=-1)) + 1)
+    return sparse.csr_matrix((np.ones(len(of), dtype=np.float32), (of, piece)), shape=shape)
 
 
 def _counts(
