@@ -92,7 +92,7 @@ def test_the_saved_model_is_proved_and_learned_something(finished: TrainResult, 
     assert finished.proved < 1e-5
     assert finished.review.model.evaluation.rows.accuracy > 0.9
     assert told.stages.count("reading with the encoder") == 1
-    assert any("are read up to their piece 9 only" in note for note in told.notes)
+    assert any("training texts up to their piece 9 only" in note for note in told.notes)
 
 
 def test_the_bundle_says_that_older_readers_cannot_read_it(finished: TrainResult) -> None:

@@ -38,8 +38,9 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     # A mean of many vectors moves by little with each of them.
     "bag": {"lr": 0.01},
     "cnn": {},
-    # Its head is quick to train beside what the encoder takes to read.
-    "encoder": {"refit": True},
+    # Its head is quick to train beside what the encoder takes to read, and its linear part takes
+    # long texts as lightly as the linear model does.
+    "encoder": {"refit": True, "max_tokens": 5_000},
     # A sum of single weights: rare words do no harm, long texts cost little, no step has a size.
     "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000},
     "lstm": {},

@@ -251,6 +251,33 @@ def test_the_logits_are_those_of_both_parts():
     torch.testing.assert_close(model(ids, positions, lengths, features), 3.0 * deep / 2)
 
 
+def test_behind_what_the_encoder_reads_the_wide_part_reads_on():
+    model = make("encoder").eval()
+    most = 40 - 2
+    ids = torch.randint(4, 20, (2, most + 3))
+    ids[1] = ids[0]
+    ids[0, most + 1], ids[1, most + 1] = 5, 6
+    lengths, positions = torch.tensor([most + 3, most + 3]), torch.zeros(ids.shape)
+    first, second = model(ids, positions, lengths)
+    assert abs(first - second) > 1e-4
+    model.joined = False
+    first, second = model(ids, positions, lengths)
+    torch.testing.assert_close(first, second)
+    torch.testing.assert_close(
+        model(ids[:, :most], positions[:, :most], torch.tensor([most, most])),
+        model(ids, positions, lengths),
+    )
+    # Texts that begin alike are read once.
+    encoded = Encoded(
+        ids.flatten().numpy().astype(np.int32),
+        np.zeros(ids.numel(), np.float32),
+        lengths.numpy().astype(np.int32),
+    )
+    told = []
+    features = model._frozen.features(encoded, lambda *each: told.append(each))
+    assert np.array_equal(features[0], features[1]) and all(texts == 1 for _, texts in told)
+
+
 def test_a_frozen_encoder_is_none_of_the_weights_and_a_trained_one_is(config, folder, cache):
     frozen = make("encoder")
     assert not any(name.startswith("encoder") for name in frozen.state_dict())

@@ -91,6 +91,8 @@ class EncoderClassifier(Classifier):
         ).requires_grad_(False)
         self.joined = False
         self.encoder: PretrainedEncoder | None = None  # where it is trained, too
+        self.longest = 0
+        """Pieces of a text that the deep part reads, once it has begun; the wide one reads all."""
         self._frozen: FrozenEncoder | None = None
 
     @staticmethod
@@ -110,6 +112,7 @@ class EncoderClassifier(Classifier):
         """Take the encoder, too; see `Classifier.begin`."""
         super().begin(config, tables)
         folder = find_encoder(config.encoder)
+        self.longest = folder.max_tokens
         if config.fine_tune:
             self.encoder = PretrainedEncoder(folder)
             self.encoder.make_trainable()

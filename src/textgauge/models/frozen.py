@@ -107,8 +107,8 @@ class FrozenEncoder:
             Shape: (texts, width).
 
         """
-        # Magnitudes of numbers are none of the encoder's business.
-        plain = Encoded(encoded.ids, np.zeros_like(encoded.positions), encoded.lengths)
+        # Magnitudes of numbers are none of the encoder's business, nor what it does not read.
+        plain = _cut(encoded, self._folder.max_tokens)
         alike = plain.first_alike()
         distinct = np.flatnonzero(alike == np.arange(len(plain)))
         starts = plain.starts
@@ -169,6 +169,14 @@ class FrozenEncoder:
                 for each in waiting:
                     each.cancel()
                 self._cache.put(new)
+
+
+def _cut(encoded: Encoded, most: int) -> Encoded:
+    """So many tokens of each text at most, without the magnitudes of numbers."""
+    column = np.arange(len(encoded.ids)) - np.repeat(encoded.starts, encoded.lengths)
+    ids = encoded.ids[column < most]
+    lengths = np.minimum(encoded.lengths, most, dtype=np.int32)
+    return Encoded(ids, np.zeros(len(ids), dtype=np.float32), lengths)
 
 
 def depths_of(folder: EncoderFolder) -> list[int]:

@@ -40,6 +40,7 @@ class PretrainedEncoder(nn.Module):
         self.module: Any = _load(folder)
         self._depths = tuple(depths)
         self._pad, self._pooling, self._unit = folder.pad, folder.pooling, folder.unit
+        self._longest = folder.max_tokens
         piece = torch.arange(-FIRST, int(folder.config["vocab_size"]))
         piece[PAD], piece[UNKNOWN], piece[NUMBER] = folder.pad, folder.unknown, folder.number
         for name, values in (
@@ -69,15 +70,15 @@ class PretrainedEncoder(nn.Module):
         """The features; what stands behind a text's end changes nothing.
 
         Args:
-            ids: Shape: (texts, tokens), int64.
+            ids: of which so many are read as the encoder can. Shape: (texts, tokens), int64.
             lengths: tokens of each text. Shape: (texts,).
 
         Returns:
             Shape: (texts, width), for each depth and behind them for the last layer.
 
         """
-        ends = lengths.unsqueeze(1).long()
-        pieces = self.piece[ids]
+        ends = lengths.unsqueeze(1).long().clamp(max=self._longest)
+        pieces = self.piece[ids[:, : self._longest]]
         texts = pieces.shape[0]
         pieces = torch.cat(
             [

@@ -15,13 +15,12 @@ def learn_encoder(train_texts: pl.Series, config: Config) -> TextReader:
         from .encoder_folder import find_encoder
         from .pretrained import PretrainedReader
 
-        folder = find_encoder(config.encoder)
         return PretrainedReader.learn(
             train_texts,
-            folder.tokenizer,
+            find_encoder(config.encoder).tokenizer,
             read_numbers=config.numbers,
             number_bins=config.number_bins,
-            max_tokens=min(config.limits.max_tokens, folder.max_tokens),
+            max_tokens=config.limits.max_tokens,
         )
     return TextEncoder.learn(
         train_texts,

@@ -19,7 +19,6 @@ from ..models.encoder import EncoderClassifier
 from ..models.linear import LinearClassifier
 from ..models.reading import Classifier, Learned
 from ..text.encoder import Encoded
-from ..text.pretrained import PretrainedReader
 from ..text.reader import TextReader
 from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
@@ -107,8 +106,8 @@ def fit(
     model, architecture, vectors = new_model(encoder, config, classes, progress, train.encoded)
 
     train, val = _prepared(model, train, val, progress, on_step)
-    if isinstance(encoder, PretrainedReader):
-        _tell_cut(train.encoded, encoder.max_tokens, progress)
+    if isinstance(model, EncoderClassifier):
+        _tell_long(train.encoded, model.longest, progress)
 
     def after_epoch(epoch: Epoch) -> None:
         progress.epoch(epoch)
@@ -220,13 +219,13 @@ def _prepared(
     return prepared[0], prepared[1]
 
 
-def _tell_cut(train: Encoded, most: int, progress: Progress) -> None:
+def _tell_long(train: Encoded, most: int, progress: Progress) -> None:
     """Say how many texts are longer than the encoder reads."""
-    long = int((train.lengths >= most).sum())
+    long = int((train.lengths > most).sum())
     if long:
         progress.note(
-            f"{long:,} of {len(train):,} training texts are read up to their piece {most:,} only: "
-            "the encoder, or --max-tokens, takes no more"
+            f"the encoder reads {long:,} of {len(train):,} training texts up to their piece "
+            f"{most:,} only; what is behind it is weighed as single pieces"
         )
 
 
