@@ -59,6 +59,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "patience": (["--patience", "2"], 2),
     "batch_size": (["--batch-size", "32"], 32),
     "lr": (["--lr", "1e-2"], 0.01),
+    "label_smoothing": (["--label-smoothing", "0.1"], 0.1),
     "class_weights": (["--class-weights", "balanced"], "balanced"),
     "distinct": (["--every-row"], False),
     "threads": (["--threads", "2"], 2),
@@ -246,7 +247,7 @@ def test_a_default_in_a_help_text_is_the_default(command_name: str) -> None:
     """`--epochs N  at most (40)`: the number in brackets at the end is what a run takes."""
     defaults = Config()
     told = {
-        action.dest: re.search(r"\(([\d.]+)(; \w+: [\d.]+)?\)$", action.help or "")
+        action.dest: re.search(r"\(([\d.]+)(; [\w, ]+: [\d.]+)?\)$", action.help or "")
         for action in COMMANDS[command_name]._actions
     }
     numbers = {name: float(found[1]) for name, found in told.items() if found}

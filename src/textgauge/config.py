@@ -29,6 +29,7 @@ DEFAULTS: Mapping[str, int | float] = {
     "max_words": 50_000,
     "max_tokens": 256,
     "patience": 4,
+    "label_smoothing": 0.0,
     "threads": 1,
     "refit": False,
 }
@@ -170,6 +171,9 @@ class Config:
     epochs; None: a pretrained encoder that is not fine-tuned does."""
     lr: float | None = None
     """Learning rate of Adam; see `DEFAULTS`. The linear model takes no steps and heeds none."""
+    label_smoothing: float | None = None
+    """Share of each label that training spreads over all labels, in [0, 1); see `DEFAULTS`. The
+    linear model knows none."""
     class_weights: ClassWeights = "none"
     """"balanced" gives every label the same total weight in the loss."""
     distinct: bool = True
@@ -211,6 +215,12 @@ class Config:
         """Learning rate, None replaced."""
         assert self.lr is not None
         return self.lr
+
+    @property
+    def smoothing(self) -> float:
+        """Label smoothing, None replaced."""
+        assert self.label_smoothing is not None
+        return self.label_smoothing
 
     def whole(self, name: str) -> int:
         """A setting that is a whole number, None replaced."""
@@ -293,6 +303,7 @@ _BOUNDS: dict[str, tuple[float, float, str]] = {
     "patience": (1, 1e6, "1 or more"),
     "batch_size": (1, 1e6, "1 or more"),
     "lr": (1e-12, 10, "more than 0 and at most 10"),
+    "label_smoothing": (0, 1 - 1e-9, "at least 0 and less than 1"),
     "threads": (1, 1024, "from 1 to 1024"),
     "review_below": (1e-9, 1, "more than 0 and at most 1"),
     "review_rate": (0, 1 - 1e-9, "at least 0 and less than 1"),

@@ -114,9 +114,9 @@ def test_the_loop_gets_every_setting(corpus, monkeypatch):
     monkeypatch.setattr(module, "train_model", spy)
     settings = {"epochs": 1, "patience": 7, "batch_size": 50, "lr": 0.02, "seed": 3}
     fitted_on(corpus, class_weights="balanced", **settings)
-    fitted_on(corpus, **settings)
-    assert vars(plans[0]) == {**settings, "balanced": True}
-    assert vars(plans[1]) == {**settings, "balanced": False}
+    fitted_on(corpus, label_smoothing=0.2, **settings)
+    assert vars(plans[0]) == {**settings, "balanced": True, "smoothing": 0.0}
+    assert vars(plans[1]) == {**settings, "balanced": False, "smoothing": 0.2}
 
 
 def test_the_wanted_threads_are_used(corpus):

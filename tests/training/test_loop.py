@@ -134,13 +134,14 @@ def test_validation_figures_are_taken_without_dropout_and_without_label_weights(
     assert (epoch.val_loss, epoch.val_accuracy) == evaluate(model, val)
 
 
-@pytest.mark.parametrize("balanced", [False, True])
-def test_training_figures_are_those_of_the_weighted_rows(parts, balanced):
+@pytest.mark.parametrize(("balanced", "smoothing"), [(False, 0.0), (True, 0.0), (True, 0.3)])
+def test_training_figures_are_those_of_the_weighted_rows(parts, balanced, smoothing):
     train, val = parts
     model = make_model(dropout=0.0)
     logits, labels = as_rows(predict_logits(model, train), train)
     # With so small a learning rate the weights stay as they are for the whole epoch.
-    (epoch,) = train_model(model, train, val, plan(epochs=1, lr=1e-9, balanced=balanced)).history
+    asked = plan(epochs=1, lr=1e-9, balanced=balanced, smoothing=smoothing)
+    (epoch,) = train_model(model, train, val, asked).history
     weights = compute_sample_weight("balanced" if balanced else None, labels)
     expected = log_loss(labels, softmax(logits), sample_weight=weights)
     assert epoch.train_loss == pytest.approx(expected, rel=1e-4)
@@ -170,6 +171,13 @@ def test_distinct_weighted_texts_give_the_gradient_of_the_rows(classes, balanced
     ]
     assert sum(g.abs().sum() for g in gradients[0].values()) > 0.1
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-6, rtol=1e-3)
+
+
+def test_smoothed_labels_give_another_gradient(parts):
+    plain, smooth = (
+        last_gradient(make_model(dropout=0.0), *parts, smoothing=share) for share in (0.0, 0.2)
+    )
+    assert (plain["output.bias"] - smooth["output.bias"]).abs() > 1e-4
 
 
 def test_the_gradient_is_that_of_the_mean_loss_a_row(parts):

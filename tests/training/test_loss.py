@@ -6,7 +6,15 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
-from textgauge.training.loss import balanced_weights, correct_rows, row_losses, two_sided
+from textgauge.training.batches import Batch, BatchSets
+from textgauge.training.loss import (
+    OneLabel,
+    SetsOfLabels,
+    balanced_weights,
+    correct_rows,
+    row_losses,
+    two_sided,
+)
 
 
 def rows_of(targets):
@@ -60,6 +68,38 @@ def test_gradients_are_those_of_torchs_loss_over_the_rows(outputs):
     else:
         loss = functional.cross_entropy(logits[text], label, reduction="sum")
     torch.testing.assert_close(ours, torch.autograd.grad(loss, logits)[0])
+
+
+@pytest.mark.parametrize("outputs", [1, 5])
+def test_smoothed_labels_give_torchs_smoothed_loss_over_the_rows(outputs):
+    torch.manual_seed(2)
+    logits, targets = torch.randn(9, outputs), random_targets(9, max(outputs, 2))
+    text, label = rows_of(targets)
+    found = functional.cross_entropy(
+        two_sided(logits)[text], label, reduction="none", label_smoothing=0.2
+    )
+    ids = torch.zeros(9, 1, dtype=torch.int64)
+    batch = Batch(ids, ids.float(), ids[:, 0], targets)
+    ones = torch.ones(targets.shape[1])
+    torch.testing.assert_close(
+        OneLabel().of_texts(logits, batch, ones, smoothing=0.2),
+        torch.zeros(9).index_add(0, text, found),
+    )
+
+
+def test_smoothed_sets_are_a_little_likelier_both_with_and_without_each_label():
+    logits = torch.tensor([[1.0, -2.0]])
+    rows, targets = torch.tensor([3.0]), torch.tensor([[2.0, 0.0]])
+    ids = torch.zeros(1, 1, dtype=torch.int64)
+    sets = BatchSets(rows, ids[0], torch.zeros(1, 2, dtype=torch.bool), rows)
+    batch = Batch(ids, ids.float(), ids[0], targets, sets)
+    found = SetsOfLabels().of_texts(logits, batch, torch.ones(2, 2), smoothing=0.1)
+    # Two rows of three have the first label, none the second: 1.95 and 0.15 of them count so.
+    with_it = torch.tensor([[0.9 * 2 + 0.05 * 3, 0.05 * 3]])
+    expected = functional.binary_cross_entropy_with_logits(
+        logits, with_it / 3, reduction="none"
+    ).sum(1)
+    torch.testing.assert_close(found, 3 * expected)
 
 
 def test_weighted_targets_give_weighted_cross_entropy():

@@ -60,7 +60,11 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--max-words", type=int, metavar="N", help="at most (50000; linear: 500000)", **given
     )
     words.add_argument(
-        "--max-tokens", type=int, metavar="N", help="of a text (256; linear: 5000)", **given
+        "--max-tokens",
+        type=int,
+        metavar="N",
+        help="of a text (256; encoder, linear: 5000)",
+        **given,
     )
     parser.add_argument("--config", type=Path, metavar="FILE.toml", help="settings from a file")
     if "training" not in groups:
@@ -93,11 +97,16 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         ("recurrent-dropout", float, "of its state (0.2)"),
         ("filters", int, "of each of the CNN's widths (100)"),
         ("filter-dropout", float, "of the CNN's maxima (0.5)"),
-        ("penalty", float, "of the linear model for a wrong row (1)"),
+        (
+            "penalty",
+            float,
+            "of the linear model, and of encoder's linear part, for a wrong row (1)",
+        ),
         ("epochs", int, "at most (40)"),
         ("patience", int, "epochs without gain before it stops (4; --fine-tune: 2)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
         ("lr", float, "learning rate of Adam (0.001; bag: 0.01)"),
+        ("label-smoothing", float, "share of a label that is spread over all (0)"),
         ("threads", int, "of the training (1; --fine-tune: all cores)"),
     ):
         metavar = "N" if kind is int else "X"

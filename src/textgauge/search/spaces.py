@@ -81,7 +81,7 @@ SPACES: Mapping[ModelName, Space] = {
         )
     ),
     "encoder": Space(
-        (LogScale("lr", 0.0003, 0.003), OneOf("min_texts", (1, 2))),
+        (LogScale("lr", 0.0003, 0.003), LogScale("penalty", 0.1, 10)),
         packages=("transformers", "tokenizers"),
         extra="encoder",
         settings=("encoder",),

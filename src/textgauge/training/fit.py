@@ -320,6 +320,7 @@ def plan_of(config: Config) -> TrainingPlan:
         lr=config.step,
         balanced=config.class_weights == "balanced",
         seed=config.seed,
+        smoothing=config.smoothing,
     )
 
 

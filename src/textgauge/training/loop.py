@@ -34,7 +34,8 @@ class TrainingPlan:
     """What the loop needs to know.
 
     `batch_size` None chooses by the number of texts; `balanced` weighs labels alike;
-    `patience` counts epochs without a validation loss that is better by `LEAST_GAIN`.
+    `patience` counts epochs without a validation loss that is better by `LEAST_GAIN`. What
+    `smoothing` is, `Loss.of_texts` says.
     """
 
     epochs: int
@@ -43,6 +44,7 @@ class TrainingPlan:
     lr: float
     balanced: bool
     seed: int
+    smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def train_model(
         random = begin_epoch(plan.seed, number, world.rank)
         loss, accuracy = _one_epoch(
             *(shared, train, batch_size, optimizer, loss_to_take, weights, mean_weight, random),
-            *(world, on_step, mixed),
+            *(world, on_step, mixed, plan.smoothing),
         )
         val_loss, val_accuracy = (
             (math.nan, math.nan) if val is None else evaluate(model, val, world)
@@ -169,6 +171,7 @@ def _one_epoch(
     world: World,
     on_step: Callable[[int, int], None],
     mixed: bool,
+    smoothing: float,
 ) -> tuple[float, float]:
     """One pass; returns loss and accuracy over rows.
 
@@ -183,13 +186,15 @@ def _one_epoch(
         with half_where_it_pays(world.device, mixed):
             logits = model(*batch.inputs)
         logits = logits.float()
-        per_text = to_take.of_texts(logits, batch, weights)
+        per_text = to_take.of_texts(logits, batch, weights, smoothing)
         optimizer.zero_grad()
         # The workers' gradients are averaged, and the loss is a mean over the texts of them all.
         loss = per_text.sum() * world.size / (mean_weight * texts)
         loss.backward()  # type: ignore[no-untyped-call]
         shorten(model.parameters(), GRADIENT_NORM)
         optimizer.step()
+        if smoothing:  # What is told is comparable with what validation loses.
+            per_text = to_take.of_texts(logits.detach(), batch, weights)
         losses = losses + per_text.detach().sum()
         correct = correct + to_take.right(logits.detach(), batch).sum()
         on_step(step, steps)

@@ -98,6 +98,21 @@ def balanced_set_weights(label_rows: npt.NDArray[np.int64], rows: int) -> npt.ND
     return np.where((both > 0).all(0), rows / (2 * np.maximum(both, 1)), 1.0).astype(np.float32)
 
 
+def smoothed(targets: Tensor, rows: Tensor, labels: int, share: float) -> Tensor:
+    """Targets of which a share is spread evenly over `labels`.
+
+    Label smoothing: Szegedy et al., "Rethinking the Inception Architecture" (CVPR 2016), section 7.
+
+    Args:
+        targets: weight of each label. Shape: (texts, classes).
+        rows: weight of all of them together. Shape: (texts, 1).
+        labels: over which it is spread.
+        share: in [0, 1).
+
+    """
+    return (1 - share) * targets + (share / labels) * rows if share else targets
+
+
 class Loss(Protocol):
     """What training minimises; see the module."""
 
@@ -107,8 +122,14 @@ class Loss(Protocol):
     def total(self, weights: Tensor, train: Texts) -> float:
         """The weight of all rows."""
 
-    def of_texts(self, logits: Tensor, batch: Batch, weights: Tensor) -> Tensor:
-        """The loss of each text, summed over its rows, in nats. Shape: (texts,)."""
+    def of_texts(
+        self, logits: Tensor, batch: Batch, weights: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
+        """The loss of each text, summed over its rows, in nats. Shape: (texts,).
+
+        `smoothing` is the share of each row's weight that is spread over all labels; where a row
+        has a set of them, over having a label and lacking it.
+        """
 
     def right(self, logits: Tensor, batch: Batch) -> Tensor:
         """How many rows are decided rightly, by text or by rows that agree. Shape: (n,)."""
@@ -127,9 +148,13 @@ class OneLabel:
         """See `Loss.total`."""
         return float((weights * torch.from_numpy(train.label_rows).float()).sum())
 
-    def of_texts(self, logits: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    def of_texts(
+        self, logits: Tensor, batch: Batch, weights: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
         """See `Loss.of_texts`."""
-        return row_losses(logits, batch.targets * weights)
+        targets = batch.targets * weights
+        rows = targets.sum(1, keepdim=True)
+        return row_losses(logits, smoothed(targets, rows, targets.shape[1], smoothing))
 
     def right(self, logits: Tensor, batch: Batch) -> Tensor:
         """See `Loss.right`."""
@@ -153,10 +178,14 @@ class SetsOfLabels:
         """See `Loss.total`: the mean weight is 1."""
         return float(train.rows)
 
-    def of_texts(self, logits: Tensor, batch: Batch, weights: Tensor) -> Tensor:
+    def of_texts(
+        self, logits: Tensor, batch: Batch, weights: Tensor, smoothing: float = 0.0
+    ) -> Tensor:
         """See `Loss.of_texts`."""
         assert batch.sets is not None
-        return set_losses(logits, batch.targets, batch.sets.rows, weights)
+        rows = batch.sets.rows
+        targets = smoothed(batch.targets, rows.unsqueeze(1), 2, smoothing)
+        return set_losses(logits, targets, rows, weights)
 
     def right(self, logits: Tensor, batch: Batch) -> Tensor:
         """See `Loss.right`."""
