@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import subprocess
 import sys
@@ -9,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from e2e import Done, FinishedRun, notes, textgauge
+from e2e import Done, FinishedRun, Quick, clean_environment, notes, textgauge
 
 pytest_plugins = ["e2e_fixtures"]
 
@@ -66,6 +68,23 @@ def test_letters_beyond_ascii_come_through_where_the_locale_knows_ascii_only(
     assert gone.error.startswith("there is no file 'tor ö.csv' in this folder.")
 
 
+def test_an_exported_model_reads_letters_beyond_ascii_there_too(
+    workplace: Path, finished: FinishedRun, command: Callable[..., Done]
+) -> None:
+    out = workplace / "Tür"
+    assert command("export", finished.bundle, out).status == 0
+    found = {
+        locale: subprocess.run(
+            [sys.executable, out / "predict.py", "Tür aus Stahl von 1979"],
+            env=clean_environment(**OLD_LOCALE if locale else {}),
+            capture_output=True, check=True,
+        ).stdout
+        for locale in (True, False)
+    }  # fmt: skip
+    assert json.loads(found[True])["text"] == "Tür aus Stahl von 1979"
+    assert found[True] == found[False]
+
+
 def test_a_model_is_used_in_a_folder_that_is_shut(
     obey_rights: list[str], finished: FinishedRun, workplace: Path
 ) -> None:
@@ -110,3 +129,34 @@ def test_no_colours_where_they_are_not_wanted(
     done = command("explain", finished.bundle, "iron component manufactured in 1979")
     assert done.status == 0
     assert ("\x1b[" in done.out) is colours
+
+
+def test_a_table_whose_name_is_no_utf8_is_trained_on_and_named_as_well_as_may_be(
+    quick: Quick, workplace: Path, command: Callable[..., Done]
+) -> None:
+    table = os.fsdecode(b"T\xfcr.csv")
+    Path(table).write_text(notes(60).write_csv())
+    result = quick.train(table, out="model", epochs=1)
+    card = (workplace / "model" / "README.md").read_text("utf-8")
+    assert "T?r.csv" in card
+    parquet = os.fsdecode(b"T\xfcr.parquet")
+    notes(60).write_parquet("plain.parquet")
+    Path("plain.parquet").rename(parquet)
+    assert command("check", parquet).out.startswith("T?r.parquet\n")
+    assert command("score", "model", parquet, "--out", "scored.csv").status == 0
+    assert Path("scored.csv").read_text().count("\n") == 61
+    assert result.bundle.is_dir()
+
+
+def test_a_folder_whose_name_is_no_utf8_is_refused_before_the_training(
+    workplace: Path, command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = os.fsdecode(b"W\xe4sche")
+    Path(folder).mkdir()
+    monkeypatch.chdir(folder)
+    notes(60).write_csv("notes.csv")
+    done = command("train", "notes.csv")
+    assert done.status == 1
+    assert done.error.startswith("the runs would lie at sqlite:///")
+    assert "W?sche/mlflow.db, a name with letters that are no UTF-8" in done.error
+    assert [each.name for each in Path().iterdir()] == ["notes.csv"]

@@ -55,7 +55,7 @@ def test_no_error_of_the_tree_is_one_of_pythons_own():
 
 
 def test_the_worked_examples_hold():
-    assert doctest.testmod(errors) == (0, 1)
+    assert doctest.testmod(errors) == (0, 2)
 
 
 @pytest.mark.parametrize(

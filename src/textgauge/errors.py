@@ -76,6 +76,15 @@ def was_interrupted(error: BaseException | None) -> bool:
     return False
 
 
+def as_utf8(name: str) -> str:
+    """The name of a file as it can be written down: a question mark for each byte that is no UTF-8.
+
+    >>> as_utf8(bytes([84, 252, 114]).decode("utf-8", "surrogateescape"))
+    'T?r'
+    """
+    return name.encode("utf-8", "replace").decode("utf-8")
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that looks most like `name`, or None if none is close.
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from .errors import as_utf8
+
 PACKAGES = ("textgauge", "torch", "numpy", "polars", "scikit-learn", "onnx", "onnxruntime")
 """Of other versions the last bits may differ, or more."""
 
@@ -60,4 +62,4 @@ def _place(source: Any) -> str | None:
         parts = urlsplit(text)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     path = Path(text).expanduser()
-    return str(path.resolve()) if path.exists() else text
+    return as_utf8(str(path.resolve()) if path.exists() else text)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..errors import ColumnError, TableError, did_you_mean
+from ..errors import ColumnError, TableError, as_utf8, did_you_mean
 from .columns import ROLES, Columns, demand, listed, strings, times
 from .encodings import decode, refuse_binary
 from .json_lines import (
@@ -262,7 +262,7 @@ def _open(source: Any, how: _How) -> _Opened:
         data = _standard_input()
     else:
         path = Path(source).expanduser()
-        name, suffixes = path.name, [suffix.lower() for suffix in path.suffixes] or [""]
+        name, suffixes = as_utf8(path.name), [each.lower() for each in path.suffixes] or [""]
         found = _read_path(path)
         if isinstance(found, pl.LazyFrame):
             return _open_typed(lambda: found, name, suffixes[-1], "Parquet")
@@ -292,7 +292,8 @@ def _read_path(path: Path) -> bytes | pl.LazyFrame:
     try:
         with path.open("rb") as file:
             head = file.read(8)
-            if path.is_file() and head.startswith(b"PAR1"):
+            # Polars opens no file whose name is not UTF-8.
+            if path.is_file() and head.startswith(b"PAR1") and as_utf8(str(path)) == str(path):
                 file.seek(-4, os.SEEK_END)
                 refuse_cut(head, file.read(), path.name)
                 return pl.scan_parquet(path, glob=False)

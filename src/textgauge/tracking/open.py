@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import TrackingError
+from ..errors import TrackingError, as_utf8
 from .inherited import active_run, foreign_variables, injected_run
 from .journal import Journal
 from .local import LocalTracker
@@ -105,7 +105,18 @@ def local_store_uri(store: Path | str | None = None) -> str:
     """The local store's absolute address: `store`, else `TEXTGAUGE_STORE`, else `mlflow.db`."""
     chosen = str(store or os.environ.get("TEXTGAUGE_STORE") or DEFAULT_STORE)
     path = sqlite_path(chosen) or Path(chosen).expanduser()
-    return sqlite_uri(path)
+    return _of_store(path)
+
+
+def _of_store(path: Path) -> str:
+    uri = sqlite_uri(path)
+    if as_utf8(uri) != uri:  # MLflow writes into the store where its files lie.
+        raise TrackingError(
+            f"the runs would lie at {as_utf8(uri)}, a name with letters that are no UTF-8, which "
+            "MLflow cannot keep. Rename the folder, or pass another place with --tracking-uri "
+            "sqlite:////PATH/mlflow.db."
+        )
+    return uri
 
 
 def local_store_of_environment() -> str:
@@ -119,7 +130,7 @@ def check_address(uri: str) -> str:
     """`uri` made absolute. Raises TrackingError for kinds of addresses that are not supported."""
     path = sqlite_path(uri)
     if path is not None:
-        return sqlite_uri(path)
+        return _of_store(path)
     scheme = uri.partition(":")[0].lower()
     if scheme == "sqlite":
         raise TrackingError(f"{uri} names no file. Pass a path, such as sqlite:///mlflow.db.")

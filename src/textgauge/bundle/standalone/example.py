@@ -13,7 +13,7 @@ if len(sys.argv) != 2:
     sys.exit('Say which text: python example.py "a text"')
 folder = Path(__file__).parent
 model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-network = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+network = onnxruntime.InferenceSession((folder / "model.onnx").read_bytes())
 
 folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", sys.argv[1]).lower())
 letter, space, plain = model["letters"], model["spaces"], {ord(","): "", ord("\u2212"): "-"}

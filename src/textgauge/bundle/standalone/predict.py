@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import sys
 import unicodedata
@@ -62,7 +63,7 @@ class Model:
         letter, space = read["letters"], read["spaces"]
         word, sign = f"[{letter}]+(?:['\u2019][{letter}]+)*", f"[^{space}{letter}0-9]"
         self.token = re.compile(f"{read['number']}|{word}|{sign}")
-        network = str(folder / "model.onnx")
+        network = (folder / "model.onnx").read_bytes()
         self.session = onnxruntime.InferenceSession(network, providers=["CPUExecutionProvider"])
 
     def probabilities(self, texts: list[str]) -> Floats:
@@ -162,7 +163,8 @@ class Model:
 
 if __name__ == "__main__":
     sys.stdin.reconfigure(encoding="utf-8", errors="replace")  # type: ignore[union-attr]
-    model, lines = Model(), iter(sys.argv[1:] or sys.stdin)
+    given = [os.fsencode(text).decode("utf-8", "replace") for text in sys.argv[1:]]
+    model, lines = Model(), iter(given or sys.stdin)
     while texts := [line.rstrip("\r\n") for line in itertools.islice(lines, 256)]:
         found = model.probabilities(texts)
         for text, best, decision in zip(

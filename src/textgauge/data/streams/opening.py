@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from ...errors import SettingsError, TableError
+from ...errors import SettingsError, TableError, as_utf8
 from ..columns import demand
 from ..encodings import codec_of, decode, refuse_binary
 from ..json_lines import json_sample
@@ -209,7 +209,8 @@ def _unpacked_head(head: bytes, name: str, whole: bool) -> tuple[bytes, bool]:
 
 def _open_typed(origin: Origin, kind: str, packed: bool, how: How) -> Part:
     kept = None
-    if origin.path is None or packed:
+    # Polars opens no file whose name is not UTF-8.
+    if origin.path is None or packed or as_utf8(str(origin.path)) != str(origin.path):
         kept, origin = _on_disk(origin, packed)
     path = origin.path
     assert path is not None
