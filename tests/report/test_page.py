@@ -291,14 +291,20 @@ def test_labels_in_doubt_are_shown_worst_first(report_facts):
 
 
 def test_how_it_learned_is_told_as_the_architecture_learns(report_facts):
-    def words(model):
-        return Reader(report(replace(report_facts, config=Config(model=model)))).words
+    def words(model, **settings):
+        config = Config(model=model, **settings)
+        return Reader(report(replace(report_facts, config=config))).words
 
     assert "with dropout on" in words("lstm")
     assert "with dropout on" not in words("bag")
     assert "epochs; the weights that are kept" in words("bag")
     assert "found at once" in words("linear")
     assert "found at once" not in words("lstm")
+    encoder = words("encoder")
+    assert "its linear part was found at once and joined to it in the end" in encoder
+    assert "In the end the model learned from the validation texts, too." in encoder
+    assert "learned from the validation" not in words("lstm")
+    assert "learned from the validation" in words("linear", refit=True)
 
 
 def test_the_command_for_corrected_labels_can_be_copied(report_facts):
