@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from doc_pages import lines_of, shell
+from e2e import Done, Quick
 from made_encoder import WORDS, make_encoder
 
 from textgauge.bundle import files
@@ -28,6 +32,8 @@ from textgauge.serving.model import ServedModel
 from textgauge.training.fit import new_model
 from textgauge.training.progress import NoProgress
 from textgauge.verifying import verify_run
+
+pytest_plugins = ["e2e_fixtures"]
 
 TEXTS = [
     "steel component manufactured in 1979 in good condition",
@@ -222,3 +228,30 @@ def test_a_real_encoder_tells_meanings_apart() -> None:
     np.testing.assert_allclose(np.diag(alike), 1, atol=1e-5)
     assert alike[0, 2] > alike[0, 1] and alike[0, 2] > alike[0, 3]
     assert alike[1, 3] > alike[0, 1] and alike[1, 3] > alike[1, 2]
+
+
+def test_the_commands_of_its_page_do_work(
+    workplace: Path,
+    quick: Quick,
+    command: Callable[..., Done],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """With a small encoder at the folder's and the hub's name, and a home of the test's own."""
+    monkeypatch.setenv("HOME", str(workplace))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    folder, on_hub = "models/bge-small-en", "sentence-transformers/all-MiniLM-L6-v2"
+    for name in (folder, on_hub):
+        Path(name).mkdir(parents=True)
+        make_encoder(name)
+    make_component_notes(300).write_csv("notes.csv")
+    for line in lines_of("docs/how-to/encoder.md"):
+        words = shlex.split(line)
+        if words[-1] == "encoder":
+            words += ["--encoder", folder]
+        small = ("--epochs", "2", "--quiet")
+        if words[0] == "textgauge":
+            done = command(*words[1:], *small)
+        else:
+            done = shell(line, HOME=str(workplace))
+        assert done.status == 0, f"{line}\n{done.err}"
+    assert (len(quick.trackers), list(Path(".cache/textgauge").iterdir())) == (3, [])
