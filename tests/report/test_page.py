@@ -307,6 +307,15 @@ def test_how_it_learned_is_told_as_the_architecture_learns(report_facts):
     assert "learned from the validation" in words("linear", refit=True)
 
 
+def test_it_says_why_the_nearest_centroid_stands_there(report_facts):
+    review = report_facts.review
+    named = tuple(replace(each, name=baselines.TFIDF_CENTROID) for each in review.baselines)
+    why = "the nearest centroid stands in for it"
+    there = replace(report_facts, review=replace(review, baselines=named))
+    assert why in Reader(report(there)).words
+    assert why not in Reader(report(report_facts)).words
+
+
 def test_the_command_for_corrected_labels_can_be_copied(report_facts):
     config = replace(report_facts.config, text="the text", label="class")
     table = TableFacts("my notes.csv", {}, 600)
