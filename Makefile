@@ -23,7 +23,7 @@ test: .venv/.test
 
 # Of the threads of several processes on few cores, those that wait shall sleep, not spin.
 tests: .venv/.imported
-	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4 --dist loadfile
 
 lint: .venv/.test
 	$(BIN)/ruff check .
