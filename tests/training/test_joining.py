@@ -1,5 +1,7 @@
 """The two parts of an encoder's model, and how much each counts."""
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -102,8 +104,6 @@ def test_a_training_finds_the_wide_part_and_joins_it(corpus, fitted):
 
 
 def test_a_refitted_model_has_its_parts_in_the_same_measure(corpus, config, fitted, monkeypatch):
-    from dataclasses import replace
-
     from textgauge.training import fit as fitting
 
     joined = []
@@ -118,3 +118,22 @@ def test_a_refitted_model_has_its_parts_in_the_same_measure(corpus, config, fitt
     assert first == second
     np.testing.assert_array_equal(again.calibrated.logits, fitted.calibrated.logits)
     assert not torch.equal(again.model.wide.bias, fitted.model.wide.bias)
+
+
+def test_parts_of_a_model_of_label_sets_are_joined_label_by_label(config, tmp_path, monkeypatch):
+    monkeypatch.setenv("TEXTGAUGE_CACHE", str(tmp_path))
+    random = np.random.default_rng(0)
+    words = {"iron": "metal", "plastic": "polymer", "steel": "metal", "new": "age"}
+    rows = []
+    for _ in range(300):
+        some = random.choice(list(words), random.integers(0, 4), replace=False)
+        rows.append((" ".join(["bolt", *some]), "|".join(sorted({words[each] for each in some}))))
+    rows += [(f"{text}, fair {n}", labels) for n, (text, labels) in enumerate(rows)]
+    frame = pl.DataFrame(rows, schema=["text", "label"], orient="row")
+    corpus = build_corpus(frame, seed=0, fractions=(0.6, 0.2, 0.2), separator="|")
+    sets = replace(config, multi_label=True)
+    fitted = fit(corpus, learn_encoder(corpus.train.texts, sets), sets)
+    assert fitted.model.joined and min(fitted.factors) >= 0 and fitted.factors.wide > 0
+    logits, part = predict_logits(fitted.model, fitted.encode(corpus.test)), corpus.test
+    exact = ((logits >= 0) == part.sets.matrix(part.main_label)).all(1)
+    assert (exact * part.text_rows).sum() / part.rows > 0.9

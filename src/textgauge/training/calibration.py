@@ -28,7 +28,7 @@ CELLS = 2_000_000
 FEWEST = 500
 """Texts of one label each that are looked at in any case."""
 
-STEPS = 60
+STEPS = 30
 """Halvings of what is left between the bounds."""
 
 
