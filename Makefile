@@ -21,10 +21,9 @@ demo: .venv/.demo
 test: .venv/.test
 	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
-# Of the threads of several processes on few cores, those that wait shall sleep, not spin. What a
-# file's tests share is made once where one process runs them all; in order, for the long ones come early.
+# Of the threads of several processes on few cores, those that wait shall sleep, not spin.
 tests: .venv/.imported
-	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4 --dist loadfile --no-loadscope-reorder
+	OMP_WAIT_POLICY=passive $(BIN)/pytest -n 4
 
 lint: .venv/.test
 	$(BIN)/ruff check .
