@@ -39,12 +39,14 @@ def test_an_encoder_reads_what_it_reads_in_minutes() -> None:
     assert chosen("balanced", encoder=False) == chosen("best", encoder=False) == ("linear", False)
 
 
-def test_the_best_trains_the_encoder_where_that_takes_minutes() -> None:
+def test_the_best_takes_longer_and_trains_the_encoder_where_it_can() -> None:
     most = 2 * presets.TRAINED_ON_BY_A_CORE
     assert chosen("best") == chosen("best", words=most) == ("encoder", True)
     assert chosen("best", words=most + 1) == ("encoder", False)
     assert chosen("best", words=most * 10, power=presets.GPU) == ("encoder", True)
-    assert chosen("best", words=2 * presets.READ_BY_A_CORE + 1) == ("linear", False)
+    most = 2 * presets.READ_BY_A_CORE * presets.READ_FOR_THE_BEST
+    assert chosen("best", words=most) == ("encoder", False)
+    assert chosen("best", words=most + 1) == ("linear", False)
 
 
 def test_many_labels_are_too_many_for_a_linear_model() -> None:

