@@ -63,6 +63,24 @@ def test_texts_with_one_label_and_with_all_labels_keep_their_counts():
     assert targets.tolist() == [[5, 0, 4], [1, 2, 3], [0, 9, 0]]
 
 
+@pytest.mark.parametrize("most", [1, 25, 60])
+def test_a_batch_is_cut_into_parts_of_so_many_tokens(most):
+    texts, counts = make_texts()
+    batch = texts.batch(np.arange(40))
+    parts = list(batch.parts(most))
+    assert [n for part in parts for n in numbers_in(part)] == list(range(40))
+    assert all(part.ids.numel() <= most or len(part.lengths) == 1 for part in parts)
+    assert all(part.ids.shape[1] == part.lengths.max() for part in parts)
+    np.testing.assert_array_equal(np.concatenate([part.targets for part in parts]), counts[:40])
+    sums = np.concatenate([part.positions.sum(1) for part in parts])
+    np.testing.assert_allclose(sums, batch.positions.sum(1), rtol=1e-5)
+
+
+def test_a_batch_that_is_small_enough_is_its_only_part():
+    batch = make_texts()[0].batch(np.arange(4))
+    assert list(batch.parts(None)) == list(batch.parts(batch.ids.numel())) == [batch]
+
+
 # ---- in order
 
 

@@ -194,6 +194,20 @@ def test_the_gradient_is_that_of_the_mean_loss_a_row(parts):
     torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-3)
 
 
+def test_what_is_computed_part_by_part_is_the_whole(parts):
+    train, val = parts
+    whole, cut = make_model(dropout=0.0), make_model(dropout=0.0)
+    cut.most_tokens = 20  # Of texts of 2 to 9 tokens.
+    sizes = []
+    cut.register_forward_pre_hook(lambda module, inputs: sizes.append(inputs[0].numel()))
+    torch.testing.assert_close(
+        last_gradient(cut, train, val), last_gradient(whole, train, val), atol=1e-6, rtol=1e-3
+    )
+    assert evaluate(cut, val) == pytest.approx(evaluate(whole, val), abs=1e-6)
+    np.testing.assert_allclose(predict_logits(cut, val), predict_logits(whole, val), atol=1e-6)
+    assert len(sizes) > 10 and max(sizes) <= 20
+
+
 def test_long_gradients_are_shortened(parts):
     train, val = parts
     model = make_model(dropout=0.0)

@@ -90,6 +90,19 @@ def test_a_batch_holds_the_rows_of_each_label_and_of_each_set():
     assert SetsOfLabels().right(torch.tensor([[-1.0, 1.0]]), batch).sum() == 0
 
 
+def test_parts_of_a_batch_keep_the_rows_of_each_set(corpus):
+    encoder = learn_encoder(corpus.train.texts, Config())
+    texts = EncodedTexts(encoder.encode_normalised(corpus.train.texts), corpus.train, 4)
+    whole = texts.batch(np.arange(12)).sets
+    parts = [part.sets for part in texts.batch(np.arange(12)).parts(1)]
+    assert len(parts) == 12
+    for at, part in enumerate(parts):
+        assert part.rows.tolist() == [whole.rows[at]]
+        assert part.text.tolist() == [0] * len(part.count)
+        np.testing.assert_array_equal(part.members, whole.members[whole.text == at])
+        np.testing.assert_array_equal(part.count, whole.count[whole.text == at])
+
+
 def test_the_temperature_is_the_best_of_many_tried():
     random = np.random.default_rng(0)
     logits = random.normal(0, 4, (300, 4)).astype(np.float32)

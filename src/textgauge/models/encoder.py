@@ -30,6 +30,9 @@ HIDDEN = 256
 FEATURE_DROPOUT, HIDDEN_DROPOUT = 0.2, 0.5
 """Shares of the features and of the hidden units that are dropped in training."""
 
+TOKENS_AT_ONCE = 8_192
+"""Of an encoder that is trained: what training keeps of them is a gigabyte for a small one."""
+
 LEAST_SPREAD = 0.1
 """Of the median component's: components that hardly differ between texts stay small."""
 
@@ -116,7 +119,7 @@ class EncoderClassifier(Classifier):
         if config.fine_tune:
             self.encoder = PretrainedEncoder(folder)
             self.encoder.make_trainable()
-            self.takes_half = True
+            self.takes_half, self.most_tokens = True, TOKENS_AT_ONCE
             if folder.unit:  # Components of features of length 1 are small.
                 self.spread.fill_(folder.width**-0.5)
         else:

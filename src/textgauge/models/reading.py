@@ -53,6 +53,8 @@ class Classifier(nn.Module):
     effort = 1
     """What reading a token costs, in tokens of a small network: so many fewer are read for what is
     told besides the predictions (explanations, the proof)."""
+    most_tokens: int | None = None
+    """Tokens that are computed at once, padding included, where more would need much memory."""
     pace: Mapping[str, float] = {}
     """The learning rate of the parameters whose names begin so, as a share of the others'."""
 

@@ -41,6 +41,13 @@ class BatchSets:
         tensors = (self.rows, self.text, self.members, self.count)
         return BatchSets(*(tensor.to(device, non_blocking=True) for tensor in tensors))
 
+    def of(self, begin: int, end: int) -> BatchSets:
+        """Those of the texts from `begin` to before `end`."""
+        here = (self.text >= begin) & (self.text < end)
+        return BatchSets(
+            self.rows[begin:end], self.text[here] - begin, self.members[here], self.count[here]
+        )
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -82,6 +89,25 @@ class Batch:
         if features is not None:
             features = features.to(device, non_blocking=True)
         return Batch(ids, positions, lengths, targets, sets, features)
+
+    def parts(self, most_tokens: int | None) -> Iterator[Batch]:
+        """The same texts in batches of so many tokens at most, or of one text; None: in one."""
+        texts, width = self.ids.shape
+        each = texts if most_tokens is None else max(most_tokens // width, 1)
+        if each >= texts:
+            yield self
+            return
+        for begin in range(0, texts, each):
+            some = slice(begin, begin + each)
+            longest = int(self.lengths[some].max())
+            yield Batch(
+                self.ids[some, :longest],
+                self.positions[some, :longest],
+                self.lengths[some],
+                self.targets[some],
+                None if self.sets is None else self.sets.of(begin, begin + each),
+                None if self.features is None else self.features[some],
+            )
 
 
 class Texts(Protocol):

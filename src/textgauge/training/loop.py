@@ -89,7 +89,7 @@ def train_model(
     """
     world = world or Alone()
     model.to(world.device)
-    mixed = bool(getattr(model, "takes_half", False))
+    mixed, most = bool(getattr(model, "takes_half", False)), getattr(model, "most_tokens", None)
     batch_size = plan.batch_size or choose_batch_size(train.texts)
     parameters = {n: p for n, p in model.named_parameters() if p.requires_grad}
     optimizer = Adam(parameters, plan.lr, getattr(model, "pace", {}))
@@ -111,7 +111,7 @@ def train_model(
         random = begin_epoch(plan.seed, number, world.rank)
         loss, accuracy = _one_epoch(
             *(shared, train, batch_size, optimizer, loss_to_take, weights, mean_weight, random),
-            *(world, on_step, mixed, plan.smoothing),
+            *(world, on_step, mixed, most, plan.smoothing),
         )
         val_loss, val_accuracy = (
             (math.nan, math.nan) if val is None else evaluate(model, val, world)
@@ -171,6 +171,7 @@ def _one_epoch(
     world: World,
     on_step: Callable[[int, int], None],
     mixed: bool,
+    most_tokens: int | None,
     smoothing: float,
 ) -> tuple[float, float]:
     """One pass; returns loss and accuracy over rows.
@@ -183,20 +184,22 @@ def _one_epoch(
     losses = correct = torch.zeros((), device=world.device)
     batches = train.shuffled(max(batch_size // world.size, 1), random)
     for step, (batch, texts) in enumerate(world.in_step(batches, train.classes), start=1):
-        with half_where_it_pays(world.device, mixed):
-            logits = model(*batch.inputs)
-        logits = logits.float()
-        per_text = to_take.of_texts(logits, batch, weights, smoothing)
         optimizer.zero_grad()
-        # The workers' gradients are averaged, and the loss is a mean over the texts of them all.
-        loss = per_text.sum() * world.size / (mean_weight * texts)
-        loss.backward()  # type: ignore[no-untyped-call]
+        # What does not fit the memory at once is computed part by part, and the gradients add up.
+        for part in batch.parts(most_tokens):
+            with half_where_it_pays(world.device, mixed):
+                logits = model(*part.inputs)
+            logits = logits.float()
+            per_text = to_take.of_texts(logits, part, weights, smoothing)
+            # The workers' gradients are averaged; the loss is a mean over the texts of them all.
+            loss = per_text.sum() * world.size / (mean_weight * texts)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if smoothing:  # What is told is comparable with what validation loses.
+                per_text = to_take.of_texts(logits.detach(), part, weights)
+            losses = losses + per_text.detach().sum()
+            correct = correct + to_take.right(logits.detach(), part).sum()
         shorten(model.parameters(), GRADIENT_NORM)
         optimizer.step()
-        if smoothing:  # What is told is comparable with what validation loses.
-            per_text = to_take.of_texts(logits.detach(), batch, weights)
-        losses = losses + per_text.detach().sum()
-        correct = correct + to_take.right(logits.detach(), batch).sum()
         on_step(step, steps)
     losses, correct = world.sum(torch.stack([losses, correct])).unbind()
     return float(losses) / (mean_weight * train.texts), float(correct) / train.rows
@@ -209,11 +212,13 @@ def evaluate(model: nn.Module, texts: Texts, world: World | None = None) -> tupl
     weights = to_take.weights(texts.label_rows, texts.rows, balanced=False).to(world.device)
     model.eval()
     loss = correct = 0.0
+    most = getattr(model, "most_tokens", None)
     for _, each in texts.in_order(EVALUATION_BATCH):
-        batch = each.on(world.device)
-        logits = model(*batch.inputs)
-        loss += float(to_take.of_texts(logits, batch, weights).sum())
-        correct += float(to_take.right(logits, batch).sum())
+        for part in each.parts(most):
+            batch = part.on(world.device)
+            logits = model(*batch.inputs)
+            loss += float(to_take.of_texts(logits, batch, weights).sum())
+            correct += float(to_take.right(logits, batch).sum())
     sums = world.sum(torch.tensor([loss, correct], dtype=torch.float64))
     return float(sums[0]) / texts.rows, float(sums[1]) / texts.rows
 
@@ -223,8 +228,9 @@ def predict_logits(model: nn.Module, texts: EncodedTexts) -> npt.NDArray[np.floa
     """Logits with a column for every label. Shape: (texts, classes)."""
     model.eval()
     result = np.empty((len(texts.encoded), texts.classes), dtype=np.float32)
+    most = getattr(model, "most_tokens", None)
     for rows, batch in texts.in_order(EVALUATION_BATCH):
-        logits = model(*batch.inputs)
+        logits = torch.cat([model(*part.inputs) for part in batch.parts(most)])
         result[rows] = two_sided(logits).numpy()
     return result
 
