@@ -14,6 +14,7 @@ from .review.differences import Drift
 from .review.drift import find_drift
 from .review.reference import Reference, labels_of
 from .text.counts import count_column
+from .text.notation import SIGNED
 from .tracking.addresses import resolve_model
 
 
@@ -69,7 +70,9 @@ def drift_of_table(
     else:
         names = {"text": "text", "label": "label"}
         other = _read(against, text, label, names, how)
-        counts = count_column(other.frame["text"], max_tokens=None, magnitudes=True, signed=True)
+        counts = count_column(
+            other.frame["text"], max_tokens=None, magnitudes=True, notation=SIGNED
+        )
         reference = Reference.of_table(other.name, counts, labels_of(other.frame, separator))
     table = _read(source, text, label, names, how)
     labels = labels_of(table.frame, separator)

@@ -17,7 +17,7 @@ from .errors import BundleError, SettingsError, TableError, did_you_mean
 from .review.explanation import Explainer, Explanation
 from .review.overall import NumberCurve, WordShare, number_curve, words_overall
 from .review.rule_summary import RuleSummary, measure_agreement, rule_of
-from .text.reader import reads_signs
+from .text.reader import notation_of
 from .tracking.addresses import resolve_model
 
 
@@ -221,6 +221,6 @@ def _rules(predictor: Predictor, rows: pl.Series, chosen: pl.Series) -> RuleSumm
             counted["rows"].cast(pl.Int64).to_numpy(),
             predictor.classes,
             predictor.encoder.max_tokens,
-            signed=reads_signs(predictor.encoder),
+            notation=notation_of(predictor.encoder),
         ),
     )

@@ -20,7 +20,7 @@ from .review.rule_summary import RuleSummary, summarise, texts_to_imitate
 from .review.set_findings import SetFindings, find_in_sets
 from .review.set_review import SetReview, judge_sets
 from .review.set_rule import choose_set_rule
-from .text.reader import reads_signs
+from .text.reader import notation_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -88,7 +88,7 @@ def review_model(
         rule.decide(on_test).label,
         corpus.classes,
         config.limits.max_tokens,
-        signed=reads_signs(fitted.encoder),
+        notation=notation_of(fitted.encoder),
     )
     return review, rules
 

@@ -9,7 +9,8 @@ import pytest
 from textgauge.data.normal_form import normalise
 from textgauge.text.encoder import TextEncoder
 from textgauge.text.few import FewTexts
-from textgauge.text.reader import reader_from_json, reads_signs
+from textgauge.text.notation import SIGNED
+from textgauge.text.reader import notation_of, reader_from_json
 from textgauge.text.tokens import number_value, tokenize
 
 NOTES = pl.Series(["valve at -40 c", "valve at -12.5 c", "valve at 20 c", "pump 1,200 rpm"])
@@ -39,13 +40,13 @@ def learned(texts, *, numbers=True):
     ],
 )
 def test_a_minus_counts_where_it_is_one(text, values):
-    tokens = tokenize(normalise(pl.Series([text])), signed=True)[0]
+    tokens = tokenize(normalise(pl.Series([text])), notation=SIGNED)[0]
     assert number_value(tokens).drop_nulls().to_list() == values
 
 
 def test_a_reader_of_negative_numbers_tells_them_from_positive_ones():
     encoder = learned(NOTES)
-    assert reads_signs(encoder)
+    assert notation_of(encoder).signed
     assert encoder.numbers.edges.tolist() == [-40.0, -12.5, 20.0, 1200.0]
     assert "-" not in encoder.vocabulary.words
     found = encoder.encode(pl.Series(["at -40", "at \u221226.25", "at 20"]))
@@ -67,7 +68,7 @@ def test_few_texts_are_read_alike():
 
 @pytest.mark.parametrize("encoder", [learned(WITHOUT), learned(NOTES, numbers=False)])
 def test_without_negative_numbers_in_training_a_sign_stays_a_word(encoder):
-    assert not reads_signs(encoder)
+    assert not notation_of(encoder).signed
     assert "-" in encoder.vocabulary.words
     (words,) = encoder.words(pl.Series(["at -20"]))
     assert [word for word, _ in words] == ["at", "-", "20"]

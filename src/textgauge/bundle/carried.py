@@ -29,6 +29,7 @@ CARRIED_FILES = (
     "errors.py",
     "text/encoder.py",
     "text/grams.py",
+    "text/notation.py",
     "text/numbers.py",
     "text/pretrained.py",
     "text/reader.py",

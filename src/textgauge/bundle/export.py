@@ -23,9 +23,9 @@ from typing import Any
 import polars as pl
 
 from ..errors import StorageError
+from ..text.notation import MINUS
 from ..text.pretrained import PretrainedReader, unknown_piece
-from ..text.reader import reads_signs
-from ..text.tokens import MINUS, NUMBER
+from ..text.reader import notation_of
 from . import files
 from .decision import DecisionRule
 from .label_sets import SetRule
@@ -100,6 +100,7 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
     """What `predict.py` must know besides the network, as plain JSON values."""
     letters, spaces, joined = character_classes()
     encoder, rule = predictor.encoder, predictor.rule
+    notation = notation_of(encoder)
     reader = encoder.to_json()
     if isinstance(encoder, PretrainedReader):
         reader["unknown_piece"] = unknown_piece(reader["tokenizer"])
@@ -110,10 +111,10 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "label_names": predictor.label_names,
         **_deciding(rule),
         "review_below": rule.review_below,
-        # `tokens.SIGNED`, with what its \B means there spelled out.
-        "number": rf"(?:(?<![{joined}])[-{MINUS}])?(?:{NUMBER})"
-        if reads_signs(encoder)
-        else NUMBER,
+        # `Notation.number`, with what its \B means there spelled out.
+        "number": rf"(?:(?<![{joined}])[-{MINUS}])?(?:{notation.unsigned})"
+        if notation.signed
+        else notation.unsigned,
         "letters": letters,
         "spaces": spaces,
         **reader,

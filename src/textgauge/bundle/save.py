@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import StorageError
 from ..text.fills import Fills
 from ..text.profile import TextProfile
-from ..text.reader import TextReader, reads_signs
+from ..text.reader import TextReader, notation_of
 from . import files
 from .carried import carry_code
 from .stored import write_digests
@@ -56,7 +56,7 @@ def save_bundle(
             version = files.SETS_VERSION
         if "tokenizer" in reader or "pieces" in reader:
             version = files.PIECES_VERSION
-        if reads_signs(encoder):
+        if notation_of(encoder).signed:
             version = files.SIGNED_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, reader)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ..data.corpus import LabelledTexts
 from ..text.counts import TextCounts, count_texts
 from ..text.profile import Spread, TextProfile, label_counts
-from ..text.reader import TextReader, reads_signs
+from ..text.reader import TextReader, notation_of
 from .cautions import drift_warnings
 from .differences import Beyond, Drift, GoneWord, LabelShare, NewWord
 from .distance import Difference, difference
@@ -92,7 +92,7 @@ def learn_profile(
             part.text_rows,
             max_tokens=encoder.max_tokens,
             magnitudes=magnitudes,
-            signed=reads_signs(encoder),
+            notation=notation_of(encoder),
         )
 
     profile = TextProfile.of(counted(train), label_counts(train, classes))

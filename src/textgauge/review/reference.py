@@ -13,8 +13,9 @@ from ..data.corpus import gather_sets, gather_texts
 from ..data.label_sets import LabelSets, labels_of_sets
 from ..errors import BundleError
 from ..text.counts import TextCounts, count_column
+from ..text.notation import SIGNED, Notation
 from ..text.profile import TextProfile, label_counts
-from ..text.reader import reads_signs
+from ..text.reader import notation_of
 
 Labels = Mapping[str, tuple[int, int]]
 """Rows and distinct texts of each label."""
@@ -32,7 +33,7 @@ class Reference:
         is_model: whether a model was trained on it.
         max_tokens: tokens of a text that are read; None: all.
         magnitudes: whether numbers are read as such, or as words.
-        signed: whether a minus is part of its number.
+        notation: how numbers are written.
 
     """
 
@@ -43,7 +44,7 @@ class Reference:
     is_model: bool
     max_tokens: int | None = None
     magnitudes: bool = True
-    signed: bool = True
+    notation: Notation = SIGNED
 
     @classmethod
     def of_model(cls, predictor: Predictor) -> Reference | None:
@@ -70,7 +71,7 @@ class Reference:
             is_model=True,
             max_tokens=predictor.encoder.max_tokens,
             magnitudes=predictor.encoder.numbers is not None,
-            signed=reads_signs(predictor.encoder),
+            notation=notation_of(predictor.encoder),
         )
 
     @classmethod
@@ -85,7 +86,7 @@ class Reference:
     def count(self, texts: pl.Series) -> TextCounts:
         """Count a column of raw texts as this reads them."""
         return count_column(
-            texts, max_tokens=self.max_tokens, magnitudes=self.magnitudes, signed=self.signed
+            texts, max_tokens=self.max_tokens, magnitudes=self.magnitudes, notation=self.notation
         )
 
 

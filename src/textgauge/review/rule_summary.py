@@ -18,6 +18,7 @@ import polars as pl
 
 from ..data.corpus import LabelledTexts
 from ..data.split import hash_of
+from ..text.notation import PLAIN, Notation
 from .confusion import MANY_LABELS
 from .intervals import Interval, percent, share_interval
 from .rules import (
@@ -164,7 +165,7 @@ def fit_rules(
     classes: Sequence[str],
     max_tokens: int | None = None,
     *,
-    signed: bool = False,
+    notation: Notation = PLAIN,
 ) -> Rule:
     """Rules that give texts what a model decided for them.
 
@@ -174,13 +175,13 @@ def fit_rules(
         rows: of each text, which it is weighted by. Shape: (texts,).
         classes: the labels.
         max_tokens: how far the model reads.
-        signed: whether a minus is part of its number to the model.
+        notation: how the model takes numbers to be written.
 
     """
     if len(classes) > MANY_LABELS:  # A few answers cannot tell of so many.
         often = np.bincount(decided, rows, len(classes)).astype(np.float64)
         return _leaf(Node(often), classes, float(rows.sum()))
-    read = TextParts(normalised, max_tokens, signed=signed)
+    read = TextParts(normalised, max_tokens, notation=notation)
     every, columns = _columns(read)
     tree = grow(
         columns, decided, rows.astype(np.float64), len(classes),
@@ -197,7 +198,7 @@ def summarise(
     classes: Sequence[str],
     max_tokens: int | None = None,
     *,
-    signed: bool = False,
+    notation: Notation = PLAIN,
 ) -> RuleSummary:
     """Rules from a model's decisions on training texts, and their agreement on test texts.
 
@@ -208,16 +209,16 @@ def summarise(
         test_decided: as `decided`, of the test texts.
         classes: the labels.
         max_tokens: how far the model reads.
-        signed: whether a minus is part of its number to the model.
+        notation: how the model takes numbers to be written.
 
     """
     rule = fit_rules(
-        imitated.texts, decided, imitated.text_rows, classes, max_tokens, signed=signed
+        imitated.texts, decided, imitated.text_rows, classes, max_tokens, notation=notation
     )
     return RuleSummary(
         rule,
         measure_agreement(
-            rule, test.texts, test_decided, test.text_rows, classes, max_tokens, signed=signed
+            rule, test.texts, test_decided, test.text_rows, classes, max_tokens, notation=notation
         ),
     )
 
@@ -230,12 +231,12 @@ def measure_agreement(
     classes: Sequence[str],
     max_tokens: int | None = None,
     *,
-    signed: bool = False,
+    notation: Notation = PLAIN,
 ) -> Agreement:
     """How often rule and model decide alike; the arguments are as in `fit_rules`."""
     place = {label: index for index, label in enumerate(classes)}
     given = np.array(
-        [place.get(label, -1) for label in decide(rule, normalised, max_tokens, signed=signed)]
+        [place.get(label, -1) for label in decide(rule, normalised, max_tokens, notation=notation)]
     )
     alike = given == decided
     often = np.bincount(decided, rows, len(classes))

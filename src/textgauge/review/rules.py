@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..text.notation import PLAIN, Notation
 from ..text.tokens import is_number, number_value, tokenize
 
 Which = Literal["number", "first number", "lowest number", "highest number"]
@@ -127,13 +128,14 @@ def from_json(values: Mapping[str, Any]) -> Rule:
 
 
 def decide(
-    rule: Rule, normalised: pl.Series, max_tokens: int | None = None, *, signed: bool = False
+    rule: Rule,
+    normalised: pl.Series,
+    max_tokens: int | None = None,
+    *,
+    notation: Notation = PLAIN,
 ) -> list[str]:
-    """The labels that a rule gives texts in normal form, read up to so many tokens.
-
-    A minus is part of its number if `signed`.
-    """
-    read = TextParts(normalised, max_tokens, signed=signed)
+    """The labels that a rule gives texts in normal form, read up to so many tokens."""
+    read = TextParts(normalised, max_tokens, notation=notation)
     labels = np.full(len(normalised), "", dtype=object)
 
     def descend(branch: Rule, texts: npt.NDArray[np.bool_]) -> None:
@@ -159,11 +161,11 @@ class TextParts:
     """
 
     def __init__(
-        self, normalised: pl.Series, max_tokens: int | None = None, *, signed: bool = False
+        self, normalised: pl.Series, max_tokens: int | None = None, *, notation: Notation = PLAIN
     ) -> None:
         self.texts = len(normalised)
         self._flat = flat = (
-            pl.DataFrame({"word": tokenize(normalised, max_tokens, signed=signed)})
+            pl.DataFrame({"word": tokenize(normalised, max_tokens, notation=notation)})
             .with_row_index("text")
             .explode("word")
             .drop_nulls()

@@ -16,7 +16,8 @@ import polars as pl
 from ..bundle.label_sets import SetRule
 from ..data.corpus import LabelledTexts, normalise_once
 from ..data.profile import WORDS
-from ..text.tokens import SIGNED, number_value
+from ..text.notation import SIGNED
+from ..text.tokens import number_value
 from .intervals import Interval, accuracy_interval
 from .metrics import by_label
 from .set_metrics import SetCases, Summing, set_losses
@@ -137,7 +138,7 @@ def first_numbers(normalised: pl.Series) -> npt.NDArray[np.float64]:
     >>> first_numbers(pl.Series(["2 bolts of 1,994", "no bolt"])).tolist()
     [2.0, nan]
     """
-    found = number_value(normalised.str.extract(f"({SIGNED})"))
+    found = number_value(normalised.str.extract(f"({SIGNED.number})"))
     return found.fill_null(float("nan")).to_numpy()
 
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from ..data.corpus import normalise_once
 from ..data.profile import WORDS
+from .notation import PLAIN, Notation
 from .tokens import is_number, number_value, tokenize
 
 CHUNK = 100_000
@@ -61,14 +62,14 @@ class TextCounts:
 
 
 def count_column(
-    texts: pl.Series, *, max_tokens: int | None, magnitudes: bool, signed: bool = False
+    texts: pl.Series, *, max_tokens: int | None, magnitudes: bool, notation: Notation = PLAIN
 ) -> TextCounts:
     """Count a table's column of raw texts; rows without a text are left out. See `count_texts`."""
     keys = normalise_once(texts.drop_nulls())
     distinct = keys.to_frame("text").group_by("text").len("rows").sort("text")
     rows = distinct["rows"].cast(pl.Int64).to_numpy()
     return count_texts(
-        distinct["text"], rows, max_tokens=max_tokens, magnitudes=magnitudes, signed=signed
+        distinct["text"], rows, max_tokens=max_tokens, magnitudes=magnitudes, notation=notation
     )
 
 
@@ -78,7 +79,7 @@ def count_texts(
     *,
     max_tokens: int | None,
     magnitudes: bool,
-    signed: bool = False,
+    notation: Notation = PLAIN,
 ) -> TextCounts:
     """Count distinct texts, chunk by chunk.
 
@@ -87,14 +88,14 @@ def count_texts(
         rows: that each stands for. Shape: (texts,).
         max_tokens: of a text that are looked at; None: all.
         magnitudes: whether numbers are read as such, or as words.
-        signed: whether a minus is part of its number.
+        notation: how numbers are written.
 
     """
     lowest, highest = np.full(len(texts), np.nan), np.full(len(texts), np.nan)
     words, numbers, tokens = [], [], 0
     for begin in range(0, len(texts), CHUNK):
         some = texts.slice(begin, CHUNK)
-        lists = tokenize(some, max_tokens, signed=signed)
+        lists = tokenize(some, max_tokens, notation=notation)
         often = rows[begin : begin + CHUNK]
         tokens += int((lists.list.len().to_numpy().astype(np.int64) * often).sum())
         flat = (

@@ -12,7 +12,9 @@ import polars as pl
 
 from ..data.normal_form import normalise
 from .grams import KnownGrams, shared_grams
+from .notation import PLAIN, SIGNED
 from .numbers import NumberScale
+from .reader import notation_of
 from .reading import Reading
 from .tokens import STARTS_LIKE_A_NUMBER, is_number, number_value, tokenize, value_of
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN, Vocabulary
@@ -146,7 +148,7 @@ class TextEncoder:
 
         With `pieces`, those that two words have at least, too.
         """
-        tokens = tokenize(normalised, max_tokens, signed=read_numbers)
+        tokens = tokenize(normalised, max_tokens, notation=SIGNED if read_numbers else PLAIN)
         scale = learn_scale(tokens, number_bins) if read_numbers else None
         if scale is None:
             tokens = tokenize(normalised, max_tokens)
@@ -188,8 +190,7 @@ class TextEncoder:
         return in_pieces(encoded, *self._pieces_of(flat.filter(pl.Series(known == UNKNOWN))))
 
     def _tokens(self, normalised: pl.Series) -> pl.Series:
-        signed = self.numbers is not None and self.numbers.signed
-        return tokenize(normalised, self.max_tokens, signed=signed)
+        return tokenize(normalised, self.max_tokens, notation=notation_of(self))
 
     def _pieces_of(self, words: pl.Series) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
         """The known pieces of each word: how many, and their ids. Shapes: (words,), (pieces,)."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from .encoder import Encoded, TextEncoder
 from .grams import LENGTH
-from .tokens import number_pattern, value_of
+from .reader import notation_of
+from .tokens import value_of
 from .vocabulary import NUMBER, UNKNOWN
 
 FEWEST_FOR_POLARS = 256
@@ -28,8 +29,7 @@ class FewTexts:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        signed = encoder.numbers is not None and encoder.numbers.signed
-        self._token = re.compile(f"{number_pattern(signed=signed)}|{_OTHERS}")
+        self._token = re.compile(f"{notation_of(encoder).number}|{_OTHERS}")
         words = encoder.vocabulary.words
         self._id_of = {word: index for index, word in enumerate(words)}
         self._piece_of = {piece: len(words) + at for at, piece in enumerate(encoder.pieces)}

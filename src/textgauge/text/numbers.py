@@ -22,6 +22,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from .notation import Notation
+
 
 class NumberScale:
     """The bin edges; turns values into positions on train's quantiles."""
@@ -32,12 +34,12 @@ class NumberScale:
             raise ValueError(f"edges must be two or more rising numbers, were {edges}")
 
     @property
-    def signed(self) -> bool:
-        """Whether the training texts have negative numbers, so that signs are read with numbers.
+    def notation(self) -> Notation:
+        """How the training texts write numbers.
 
-        Where they have none, a sign is a word like others.
+        Where they have no negative ones, a sign is a word like others.
         """
-        return bool(self.edges[0] < 0)
+        return Notation(signed=bool(self.edges[0] < 0))
 
     @property
     def bins(self) -> int:

@@ -18,8 +18,9 @@ from ..data.normal_form import normalise
 from ..errors import MissingPackageError
 from .encoder import Encoded, learn_scale
 from .grams import shared_pieces
+from .notation import SIGNED
 from .numbers import NumberScale
-from .tokens import number_pattern, number_value, tokenize
+from .tokens import number_value, tokenize
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN
 
 if TYPE_CHECKING:
@@ -88,7 +89,8 @@ class PretrainedReader:
         """Learn the number scale from the distinct training texts alone."""
         scale = None
         if read_numbers:
-            scale = learn_scale(tokenize(normalised, max_tokens, signed=True), number_bins)
+            tokens = tokenize(normalised, max_tokens, notation=SIGNED)
+            scale = learn_scale(tokens, number_bins)
         return cls(tokenizer, scale, max_tokens)
 
     @cached_property
@@ -153,7 +155,7 @@ class PretrainedReader:
         clean = texts.str.replace_all(PLACE, " ", literal=True)
         if self.numbers is None:
             return clean, pl.Series([], dtype=pl.List(pl.String))
-        number = number_pattern(signed=self.numbers.signed)
+        number = self.numbers.notation.number
         return clean.str.replace_all(number, PLACE), clean.str.extract_all(number)
 
     def words(self, normalised: pl.Series) -> list[list[tuple[str, int]]]:

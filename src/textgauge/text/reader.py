@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .notation import PLAIN, Notation
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -69,9 +71,9 @@ class TextReader(Protocol):
         """Everything needed to build this reader again, as plain JSON values."""
 
 
-def reads_signs(reader: TextReader) -> bool:
-    """Whether a minus is part of its number to a reader."""
-    return reader.numbers is not None and reader.numbers.signed
+def notation_of(reader: TextReader) -> Notation:
+    """How a reader takes numbers to be written."""
+    return PLAIN if reader.numbers is None else reader.numbers.notation
 
 
 def reader_from_json(values: dict[str, Any]) -> TextReader:

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?"
-"""A decimal number, with optional commas between thousands."""
-
-MINUS = "\u2212"
-"""The sign itself; most texts have a hyphen in its place."""
-
-SIGNED = rf"(?:\B[-{MINUS}])?(?:{NUMBER})"
-"""A number with its minus: a sign that stands right before it and not right behind a letter or a
-digit, as in "-12 °C", but not in "2024-06-28", "5-10 mm" or "valve-12"."""
+from .notation import MINUS, PLAIN, Notation
 
 WORD = r"[\p{L}\p{M}]+(?:['\x{2019}][\p{L}\p{M}]+)*"
 """A run of letters in any script, straight and curly apostrophes inside it included (don't)."""
@@ -26,25 +18,19 @@ STARTS_LIKE_A_NUMBER = f"^[-{MINUS}]?[0-9]"
 """Of a token: that it is a number."""
 
 
-def number_pattern(*, signed: bool) -> str:
-    """What matches a number, with its minus if `signed`."""
-    return SIGNED if signed else NUMBER
-
-
 def tokenize(
-    normalised: pl.Series, max_tokens: int | None = None, *, signed: bool = False
+    normalised: pl.Series, max_tokens: int | None = None, *, notation: Notation = PLAIN
 ) -> pl.Series:
     """The tokens of each normalised text, in order, as a column of lists of strings.
 
-    With `max_tokens` only that many first tokens are kept. A null gives a null. A minus is part of
-    its number if `signed`, else a token of its own.
+    With `max_tokens` only that many first tokens are kept. A null gives a null.
 
     >>> tokenize(pl.Series(["m8 bolt, 1,250.5 n.m"])).to_list()
     [['m', '8', 'bolt', ',', '1,250.5', 'n', '.', 'm']]
-    >>> tokenize(pl.Series(["-5 to -1, not 5-1"]), signed=True).to_list()
+    >>> tokenize(pl.Series(["-5 to -1, not 5-1"]), notation=Notation(signed=True)).to_list()
     [['-5', 'to', '-1', ',', 'not', '5', '-', '1']]
     """
-    tokens = normalised.str.extract_all(f"{number_pattern(signed=signed)}|{_OTHERS}")
+    tokens = normalised.str.extract_all(f"{notation.number}|{_OTHERS}")
     return tokens if max_tokens is None else tokens.list.head(max_tokens)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ...config import Config
 from ...text.encoder import TextEncoder
+from ...text.notation import PLAIN, SIGNED
 from ...text.numbers import NumberScale
 from ...text.tokens import is_number, number_value, tokenize
 from ...text.vocabulary import SPECIAL, Vocabulary
@@ -37,11 +38,11 @@ def learn_encoder(train: DataFrame, config: Config, folder: Path) -> TextEncoder
     from pyspark.sql import functions as F  # noqa: N812
 
     scale = learn_numbers(train, config, folder) if config.numbers else None
-    signed = scale is not None and scale.signed
+    notation = PLAIN if scale is None else scale.notation
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
         words = (
-            tokenize(frame["key"], config.limits.max_tokens, signed=signed)
+            tokenize(frame["key"], config.limits.max_tokens, notation=notation)
             .list.unique()
             .explode()
             .drop_nulls()
@@ -66,7 +67,7 @@ def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale
     from pyspark.sql import functions as F  # noqa: N812
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
-        tokens = tokenize(frame["key"], config.limits.max_tokens, signed=True)
+        tokens = tokenize(frame["key"], config.limits.max_tokens, notation=SIGNED)
         tokens = tokens.explode().drop_nulls()
         values = number_value(tokens.filter(is_number(tokens)))
         finite = values.filter(values.is_finite())
