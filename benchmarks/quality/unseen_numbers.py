@@ -8,7 +8,8 @@ Nothing is read: the notes are made here. A component note breaks its regulation
 condition or its material; train has the odd years up to 2011, the test all others, and each of the
 2,400 different notes stands there once. A workshop note breaks its rule by what was measured, in
 several wordings and often with other numbers beside it (of parts, orders, bays, dates); of the
-values measured, train lacks every third and the highest, which the test has. `show` prints some.
+values measured, train lacks every third and the highest, which the test has. Notes with a decimal
+comma are German, as are their dates and thousands. `show` prints some.
 What OUT has already is not measured again.
 """
 
@@ -53,6 +54,7 @@ class Measured:
         values: all that are measured, rising; their first two, and then two of three, train.
         write: a value as a note has it.
         is_bad: the rule.
+        language: of the rest of the note.
 
     """
 
@@ -61,6 +63,23 @@ class Measured:
     values: tuple[float, ...]
     write: Callable[[float, np.random.Generator], str]
     is_bad: Callable[[float], bool]
+    language: Language
+
+
+@dataclass(frozen=True)
+class Language:
+    """What stands in a note beside the measurement.
+
+    Attributes:
+        places: where it was measured.
+        tails: what may follow.
+        others: other numbers, before what was measured or behind.
+
+    """
+
+    places: tuple[str, ...]
+    tails: tuple[str, ...]
+    others: tuple[Callable[[np.random.Generator], str], ...]
 
 
 def signed(value: float, random: np.random.Generator) -> str:
@@ -68,9 +87,51 @@ def signed(value: float, random: np.random.Generator) -> str:
     return f"{value:g}".replace("-", "-" if random.random() < 0.8 else "\u2212")
 
 
+def comma(written: str) -> str:
+    """With a comma for the decimal point, and dots between thousands."""
+    return written.translate(str.maketrans(",.", ".,"))
+
+
 def grid(low: int, high: int, step: int, divisor: int) -> tuple[float, ...]:
     """`low`, `low` + `step` … `high`, divided."""
     return tuple(value / divisor for value in range(low, high + 1, step))
+
+
+ENGLISH = Language(
+    (
+        "at the left hinge", "at the right hinge", "on the front bearing", "on the rear bearing",
+        "at the pump", "on the gear box", "at the coupling", "on the main shaft",
+        "at the valve block", "on the conveyor", "at the press", "on the feed unit",
+    ),
+    ("", "", ", noted by the night shift", ", to be watched", ", photo taken", ", no leak seen"),
+    (
+        lambda random: f"part no {random.integers(1_000, 10_000)}",
+        lambda random: f"P/N {random.integers(100, 1_000)}-{random.integers(10, 100)}",
+        lambda random: f"bay {random.integers(1, 25)}",
+        lambda random: f"order {random.integers(10_000, 100_000):,}",
+        lambda random: f"2024-{random.integers(1, 13):02}-{random.integers(1, 29):02}",
+        lambda random: f"{random.integers(1, 29)} March 2023",
+        lambda random: f"crew of {random.integers(2, 7)}",
+    ),
+)  # fmt: skip
+GERMAN = Language(
+    (
+        "am linken Scharnier", "am rechten Scharnier", "am vorderen Lager", "am hinteren Lager",
+        "an der Pumpe", "am Getriebe", "an der Kupplung", "an der Hauptwelle", "am Ventilblock",
+        "am Förderband", "an der Presse", "am Vorschub",
+    ),
+    ("", "", ", Nachtschicht", ", beobachten", ", Foto gemacht", ", keine Leckage"),
+    (
+        lambda random: f"Teil Nr. {random.integers(1_000, 10_000)}",
+        lambda random: f"Art. {random.integers(100, 1_000)}-{random.integers(10, 100)}",
+        lambda random: f"Halle {random.integers(1, 25)}",
+        lambda random: "Auftrag " + comma(f"{random.integers(10_000, 100_000):,}"),
+        lambda random: comma(f"{random.integers(1_000, 9_000):,}") + " Betriebsstunden",
+        lambda random: f"{random.integers(1, 29):02}.{random.integers(1, 13):02}.2024",
+        lambda random: f"am {random.integers(1, 29)}. März 2023",
+        lambda random: f"Trupp von {random.integers(2, 7)}",
+    ),
+)  # fmt: skip
 
 
 MEASURED = {
@@ -86,6 +147,7 @@ MEASURED = {
         grid(3, 80, 1, 100),
         lambda value, random: f"{value:.2f}",
         lambda value: value > 0.30,
+        ENGLISH,
     ),
     "speed, rpm": Measured(
         (
@@ -99,6 +161,7 @@ MEASURED = {
         grid(610, 2_000, 10, 1),
         lambda value, random: f"{value:,.0f}",
         lambda value: value > 1_200,
+        ENGLISH,
     ),
     "temperature, °C": Measured(
         (
@@ -112,24 +175,37 @@ MEASURED = {
         grid(-400, 200, 5, 10),
         signed,
         lambda value: value < -12,
+        ENGLISH,
+    ),
+    "gap, mm, decimal comma": Measured(
+        (
+            "Spaltmaß {} {place}",
+            "Spiel von {} {place} gemessen",
+            "{place} beträgt der Spalt {}",
+            "{place}: Spiel {}, Scheibe eingelegt",
+            "{} Luft {place} bei der Prüfung gefunden",
+        ),
+        (" mm", "mm", " Millimeter"),
+        grid(3, 80, 1, 100),
+        lambda value, random: comma(f"{value:.2f}"),
+        lambda value: value > 0.30,
+        GERMAN,
+    ),
+    "speed, rpm, decimal comma": Measured(
+        (
+            "Spindel lief {place} mit {}",
+            "Drehzahl {} {place} im Probelauf",
+            "{place} dreht mit {}",
+            "Drehzahlmesser zeigt {place} {}",
+            "Leerlauf bei {}, Schwingung {place}",
+        ),
+        (" U/min", "U/min", " 1/min"),
+        grid(6_100, 20_000, 125, 10),
+        lambda value, random: comma(f"{value:,.1f}"),
+        lambda value: value > 1_200,
+        GERMAN,
     ),
 }
-PLACES = (
-    "at the left hinge", "at the right hinge", "on the front bearing", "on the rear bearing",
-    "at the pump", "on the gear box", "at the coupling", "on the main shaft", "at the valve block",
-    "on the conveyor", "at the press", "on the feed unit",
-)  # fmt: skip
-TAILS = ("", "", ", noted by the night shift", ", to be watched", ", photo taken", ", no leak seen")
-OTHERS: tuple[Callable[[np.random.Generator], str], ...] = (
-    lambda random: f"part no {random.integers(1_000, 10_000)}",
-    lambda random: f"P/N {random.integers(100, 1_000)}-{random.integers(10, 100)}",
-    lambda random: f"bay {random.integers(1, 25)}",
-    lambda random: f"order {random.integers(10_000, 100_000):,}",
-    lambda random: f"2024-{random.integers(1, 13):02}-{random.integers(1, 29):02}",
-    lambda random: f"{random.integers(1, 29)} March 2023",
-    lambda random: f"crew of {random.integers(2, 7)}",
-)
-"""Other numbers that may stand in a note, before what was measured or behind."""
 
 
 def main() -> None:
@@ -228,10 +304,14 @@ def workshop_note(measured: Measured, value: float, random: np.random.Generator)
         return choices[random.integers(len(choices))]
 
     written = measured.write(value, random) + one_of(measured.units)
-    note = one_of(measured.wordings).replace("{place}", one_of(PLACES)).format(written)
-    note += one_of(TAILS)
+    note = (
+        one_of(measured.wordings)
+        .replace("{place}", one_of(measured.language.places))
+        .format(written)
+    )
+    note += one_of(measured.language.tails)
     for _ in range(random.choice([0, 1, 2], p=[0.35, 0.45, 0.2])):
-        other = one_of(OTHERS)(random)
+        other = one_of(measured.language.others)(random)
         note = f"{other}, {note}" if random.random() < 0.5 else f"{note}, {other}"
     return note
 
@@ -239,7 +319,9 @@ def workshop_note(measured: Measured, value: float, random: np.random.Generator)
 TABLES: dict[str, Callable[[], tuple[Rows, Rows]]] = {
     "component notes, years": component_notes,
     **{name: lambda name=name: workshop_notes(name) for name in MEASURED},
-    "all three measured": lambda: workshop_notes(*MEASURED),
+    "all three measured": lambda: workshop_notes(
+        *(name for name in MEASURED if MEASURED[name].language is ENGLISH)
+    ),
 }
 
 
