@@ -133,6 +133,14 @@ GERMAN = Language(
     ),
 )  # fmt: skip
 
+GERMAN_GAPS = (
+    "Spaltmaß {} {place}",
+    "Spiel von {} {place} gemessen",
+    "{place} beträgt der Spalt {}",
+    "{place}: Spiel {}, Scheibe eingelegt",
+    "{} Luft {place} bei der Prüfung gefunden",
+)
+
 
 MEASURED = {
     "gap, mm": Measured(
@@ -178,16 +186,18 @@ MEASURED = {
         ENGLISH,
     ),
     "gap, mm, decimal comma": Measured(
-        (
-            "Spaltmaß {} {place}",
-            "Spiel von {} {place} gemessen",
-            "{place} beträgt der Spalt {}",
-            "{place}: Spiel {}, Scheibe eingelegt",
-            "{} Luft {place} bei der Prüfung gefunden",
-        ),
+        GERMAN_GAPS,
         (" mm", "mm", " Millimeter"),
         grid(3, 80, 1, 100),
         lambda value, random: comma(f"{value:.2f}"),
+        lambda value: value > 0.30,
+        GERMAN,
+    ),
+    "gap, mm, decimal comma, two or three digits": Measured(
+        GERMAN_GAPS,
+        (" mm", "mm", " Millimeter"),
+        grid(3, 80, 1, 100),
+        lambda value, random: comma(f"{value:.{random.integers(2, 4)}f}"),
         lambda value: value > 0.30,
         GERMAN,
     ),

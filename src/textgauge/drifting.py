@@ -8,13 +8,14 @@ from typing import Any
 from .bundle.label_sets import SetRule
 from .bundle.predictor import Predictor
 from .data.columns import Columns
+from .data.corpus import normalise_once
 from .data.tables import Table, is_table, read_table
 from .errors import BundleError, SettingsError, TableError
 from .review.differences import Drift
 from .review.drift import find_drift
 from .review.reference import Reference, labels_of
 from .text.counts import count_column
-from .text.notation import SIGNED
+from .text.notation import learn_notation
 from .tracking.addresses import resolve_model
 
 
@@ -70,10 +71,11 @@ def drift_of_table(
     else:
         names = {"text": "text", "label": "label"}
         other = _read(against, text, label, names, how)
-        counts = count_column(
-            other.frame["text"], max_tokens=None, magnitudes=True, notation=SIGNED
-        )
-        reference = Reference.of_table(other.name, counts, labels_of(other.frame, separator))
+        texts = other.frame["text"]
+        notation = learn_notation(normalise_once(texts.drop_nulls()).unique())
+        counts = count_column(texts, max_tokens=None, magnitudes=True, notation=notation)
+        known = labels_of(other.frame, separator)
+        reference = Reference.of_table(other.name, counts, known, notation)
     table = _read(source, text, label, names, how)
     labels = labels_of(table.frame, separator)
     return find_drift(reference.count(table.frame["text"]), labels, reference)

@@ -28,6 +28,7 @@ from .review.slices import (
     by_slice,
     by_texts,
 )
+from .text.reader import notation_of
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,13 @@ def evaluate_table(
         slices=None
         if slice_by is None
         else tuple(by_slice(judged, texts, probabilities, classes, judge=judge)),
-        groups=by_texts(texts, probabilities, classes, judge=judge),
+        groups=by_texts(
+            texts,
+            probabilities,
+            classes,
+            judge=judge,
+            notation=notation_of(predictor.encoder),
+        ),
         drift=None
         if reference is None
         else find_drift(

@@ -45,6 +45,7 @@ from .review.head_to_head import (
 from .review.labelled import read_labelled
 from .review.metrics import Metrics, evaluate
 from .review.set_metrics import SetMetrics, evaluate_sets
+from .text.reader import notation_of
 from .tracking.model_contents import discard_compiled_code, refuse_foreign_contents
 from .tracking.promotion import (
     RunFound,
@@ -356,7 +357,8 @@ def _made_up(new: Predictor) -> Iterator[str]:
     edges = [0.0, 1e6] if new.encoder.numbers is None else new.encoder.numbers.edges.tolist()
     for _ in range(_MADE_UP):
         tokens = chance.choices(words, k=chance.randint(1, 12))
-        tokens.append(f"{chance.uniform(edges[0] - 5, edges[-1] + 5):.{chance.randint(0, 2)}f}")
+        number = f"{chance.uniform(edges[0] - 5, edges[-1] + 5):.{chance.randint(0, 2)}f}"
+        tokens.append(number.replace(".", notation_of(new.encoder).decimal))
         chance.shuffle(tokens)
         yield " ".join(tokens)
 

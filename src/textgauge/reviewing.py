@@ -58,6 +58,7 @@ def review_model(
     on_val = probabilities_on_val(fitted, corpus)
     on_test = probabilities_of(fitted, corpus.test)
     fitted_simple = simple.wait()
+    notation = notation_of(fitted.encoder)
     if corpus.sets is not None:
         return judge_sets(
             config.model.upper(),
@@ -68,6 +69,7 @@ def review_model(
             corpus.classes,
             choose_set_rule(asked, corpus.val, on_val),
             _column(config, corpus),
+            notation,
         ), None
     # Found in the process of the baselines, while this one goes on.
     simple.doubt_labels((corpus.val, corpus.test), (on_val, on_test))
@@ -79,6 +81,7 @@ def review_model(
         corpus.classes,
         choose_rule(asked, corpus.val, on_val),
         _column(config, corpus),
+        notation,
     )
     some, rule = texts_to_imitate(corpus.train), review.decision.rule
     rules = summarise(
@@ -88,7 +91,7 @@ def review_model(
         rule.decide(on_test).label,
         corpus.classes,
         config.limits.max_tokens,
-        notation=notation_of(fitted.encoder),
+        notation=notation,
     )
     return review, rules
 

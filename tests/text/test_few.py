@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from textgauge.text.encoder import TextEncoder
 from textgauge.text.few import FewTexts
+from textgauge.text.notation import Notation
 from textgauge.text.numbers import NumberScale
 from textgauge.text.vocabulary import SPECIAL, Vocabulary
 
@@ -18,6 +19,9 @@ ENCODERS = [
     TextEncoder(VOCABULARY, None, 256),
     TextEncoder(VOCABULARY, NumberScale([1.0, 1970.0]), 6, ("<bol", "bolt", "on't", "<12>")),
     TextEncoder(VOCABULARY, None, 6, ("bolt", "<1,2", "999>")),
+    TextEncoder(VOCABULARY, NumberScale([-1.0, 1970.0], Notation(decimal_comma=True)), 9),
+    TextEncoder(VOCABULARY, NumberScale([-1.0, 1970.0], Notation(apostrophes=True)), 9),
+    TextEncoder(VOCABULARY, NumberScale([1.0, 1970.0], Notation(False, True, True)), 9),
 ]
 PIECES = st.sampled_from(
     [
@@ -33,6 +37,10 @@ PIECES = st.sampled_from(
         "1999",
         "1,2345",
         "3.5.1",
+        "0,35",
+        "1.200,5",
+        "1'200",
+        "-0.350",
         "9" * 400,
     ]
 )
@@ -44,7 +52,9 @@ TEXTS = st.lists(
 
 
 @pytest.mark.parametrize(
-    "encoder", ENCODERS, ids=["numbers", "words", "pieces", "pieces of digits"]
+    "encoder",
+    ENCODERS,
+    ids=["numbers", "words", "pieces", "pieces of digits", "commas", "apostrophes", "both"],
 )
 @settings(max_examples=150, derandomize=True, deadline=None)
 @given(texts=TEXTS)

@@ -115,6 +115,9 @@ def settings_of(predictor: Predictor) -> dict[str, Any]:
         "number": rf"(?:(?<![{joined}])[-{MINUS}])?(?:{notation.unsigned})"
         if notation.signed
         else notation.unsigned,
+        "thousands": notation.thousands,
+        "decimal": notation.decimal,
+        "grouped": notation.grouped,
         "letters": letters,
         "spaces": spaces,
         **reader,

@@ -17,14 +17,24 @@ PIECES_VERSION = 4
 SIGNED_VERSION = 5
 """Of a bundle that reads a minus with its number: older readers would lose it."""
 
-VERSIONS = (FORMAT_VERSION, DECIDING_VERSION, SETS_VERSION, PIECES_VERSION, SIGNED_VERSION)
+NOTATION_VERSION = 6
+"""Of a bundle that reads decimal commas, or apostrophes: older readers would cut numbers there."""
+
+VERSIONS = (
+    FORMAT_VERSION,
+    DECIDING_VERSION,
+    SETS_VERSION,
+    PIECES_VERSION,
+    SIGNED_VERSION,
+    NOTATION_VERSION,
+)
 """All that can be read, the newest last."""
 
 SETTINGS = "textgauge.json"
 """Format, classes, label names, architecture and sizes, settings, figures, how it decides."""
 
 VOCABULARY = "vocabulary.json"
-"""Words in the order of their ids, or a tokenizer; edges of the number scale, token limit."""
+"""Words in the order of their ids, or a tokenizer; number scale and notation, token limit."""
 
 FILLS = "fills.json"
 """What stands in which place of the training texts, for explanations."""

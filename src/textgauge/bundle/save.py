@@ -58,6 +58,8 @@ def save_bundle(
             version = files.PIECES_VERSION
         if notation_of(encoder).signed:
             version = files.SIGNED_VERSION
+        if "notation" in reader:
+            version = files.NOTATION_VERSION
         _write_json(partial / files.SETTINGS, {"format_version": version, **settings})
         _write_json(partial / files.VOCABULARY, reader)
         (partial / files.FILLS).write_text(json.dumps(fills.to_json()) + "\n", encoding="utf-8")

@@ -54,6 +54,7 @@ def check_vocabulary(values: dict[str, Any]) -> None:
         # Two of them may differ by more than a float can say, which would give no position.
         if edges and not math.isfinite(float(edges[-1]) - float(edges[0])):
             raise ValueError("its number_edges lie too far apart")
+    _object("notation", values.get("notation", {}))
     _whole("max_tokens", values, 1, MOST_TOKENS)
 
 

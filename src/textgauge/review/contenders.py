@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..data.corpus import LabelledTexts
+from ..text.notation import PLAIN, Notation
 from .baselines import MAJORITY, Baseline
 from .deciding import ChosenRule
 from .decision import DecisionFigures, as_decided, measure
@@ -71,12 +72,13 @@ def judge(
     classes: Sequence[str],
     chosen: ChosenRule | None = None,
     column: tuple[str, pl.DataFrame] | None = None,
+    notation: Notation = PLAIN,
 ) -> Review:
     """Judge the model called `name` and the baselines by their probabilities for the test texts.
 
     The model's evaluation and all that is compared are of the most probable label; what `chosen`
     (None: the most probable label) decides is measured beside. `column` is one to look into the
-    test part by: its name, and `Corpus.test_slices`.
+    test part by: its name, and `Corpus.test_slices`. `notation` is how numbers are written.
     """
     # The one that reads the text wins a draw.
     ranked = sorted(
@@ -99,7 +101,7 @@ def judge(
     )
     decision = measure(test, probabilities, classes, chosen or ChosenRule())
     label, decided = as_decided(decision.rule, test, probabilities, classes, model.evaluation.rows)
-    groups = by_texts(test, probabilities, classes, label)
+    groups = by_texts(test, probabilities, classes, label, notation=notation)
     if column is not None:
         what, counts = column
         of_column = by_counts(counts, test, probabilities, classes, MOST_TRAINED, label)

@@ -141,7 +141,7 @@ def number_curve(predictor: Predictor, texts: pl.Series) -> NumberCurve | None:
     so_far = np.cumsum(numbers)
     earlier = so_far[encoded.starts] - numbers[encoded.starts]
     first = numbers & (so_far - np.repeat(earlier, encoded.lengths) == 1)
-    values = _curve_values(scale, first_numbers(normal))
+    values = _curve_values(scale, first_numbers(normal, scale.notation))
     means = []
     for position in scale.positions(values):
         positions = np.where(first, position, encoded.positions)

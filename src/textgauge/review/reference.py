@@ -75,13 +75,22 @@ class Reference:
         )
 
     @classmethod
-    def of_table(cls, name: str, counts: TextCounts, labels: Labels | None) -> Reference:
-        """Another table, whose texts were counted."""
+    def of_table(
+        cls, name: str, counts: TextCounts, labels: Labels | None, notation: Notation = SIGNED
+    ) -> Reference:
+        """Another table, whose texts were counted with numbers in this notation."""
         profile = TextProfile.of(counts, labels)
         numbers = profile.numbers
         span = None if numbers is None else (numbers.low, numbers.high)
         known = counts.words["word"]
-        return cls(name, profile, lambda words: words.is_in(known.implode()), span, is_model=False)
+        return cls(
+            name,
+            profile,
+            lambda words: words.is_in(known.implode()),
+            span,
+            is_model=False,
+            notation=notation,
+        )
 
     def count(self, texts: pl.Series) -> TextCounts:
         """Count a column of raw texts as this reads them."""

@@ -172,9 +172,8 @@ class TextParts:
         )
         numeric = is_number(flat["word"])
         self.words = flat.filter(~numeric)
-        self.numbers = flat.filter(numeric).select(
-            "text", value=number_value(flat["word"].filter(numeric)).clip(-LARGEST, LARGEST)
-        )
+        values = number_value(flat["word"].filter(numeric), notation)
+        self.numbers = flat.filter(numeric).select("text", value=values.clip(-LARGEST, LARGEST))
 
     @cached_property
     def pairs(self) -> pl.DataFrame:

@@ -18,6 +18,7 @@ import polars as pl
 from ..bundle.label_sets import SetRule
 from ..config import model_in_words
 from ..data.corpus import LabelledTexts
+from ..text.notation import PLAIN, Notation
 from .baselines import TFIDF_LR, Baseline
 from .decision import Band, bands
 from .intervals import Interval, interval_of
@@ -138,11 +139,13 @@ def judge_sets(
     classes: Sequence[str],
     chosen: ChosenSetRule,
     column: tuple[str, pl.DataFrame] | None = None,
+    notation: Notation = PLAIN,
 ) -> SetReview:
     """Judge the model called `name` and the baselines by their probabilities for the test texts.
 
     Each baseline decides by thresholds of its own, found on `val` as the model's were; the one that
-    knows shares only decides from one half on. `column` is as in `contenders.judge`.
+    knows shares only decides from one half on. `column` and `notation` are as in
+    `contenders.judge`.
     """
 
     def contender(each: Baseline) -> SetContender:
@@ -163,7 +166,7 @@ def judge_sets(
         test, rule.members(probabilities), best.rule.members(best.probabilities)
     )
     judge = SetJudge(test, probabilities, rule)
-    groups = by_texts(test, probabilities, classes, judge=judge)
+    groups = by_texts(test, probabilities, classes, judge=judge, notation=notation)
     if column is not None:
         what, counts = column
         own = by_counts(counts, test, probabilities, classes, MOST_TRAINED, judge=judge)

@@ -16,7 +16,7 @@ import polars as pl
 from ..bundle.label_sets import SetRule
 from ..data.corpus import LabelledTexts, normalise_once
 from ..data.profile import WORDS
-from ..text.notation import SIGNED
+from ..text.notation import PLAIN, Notation
 from ..text.tokens import number_value
 from .intervals import Interval, accuracy_interval
 from .metrics import by_label
@@ -105,16 +105,20 @@ def by_texts(
     classes: Sequence[str],
     decided: Ints | None = None,
     judge: Judge | None = None,
+    *,
+    notation: Notation = PLAIN,
 ) -> tuple[SliceGroup, ...]:
     """Judge by the length of the texts, in words as `check` counts them, and by their first number.
 
     Each text stands in one slice of both: of several numbers the first one decides, as the one that
     a person reads first. `decided` is the index of the label that is decided for each text (None:
-    the most probable one); `judge` tells what is right in its place.
+    the most probable one); `judge` tells what is right in its place. `notation` is how
+    numbers are written.
     """
     words = texts.texts.to_frame("text").select(WORDS).to_series().to_numpy().astype(np.float64)
     lengths, length_names = _ranges(words, texts.text_rows, RANGES_OF_TEXTS)
-    numbers, number_names = _ranges(first_numbers(texts.texts), texts.text_rows, RANGES_OF_TEXTS)
+    first = first_numbers(texts.texts, notation)
+    numbers, number_names = _ranges(first, texts.text_rows, RANGES_OF_TEXTS)
     return tuple(
         SliceGroup(
             what,
@@ -132,13 +136,15 @@ def by_texts(
     )  # fmt: skip
 
 
-def first_numbers(normalised: pl.Series) -> npt.NDArray[np.float64]:
+def first_numbers(normalised: pl.Series, notation: Notation = PLAIN) -> npt.NDArray[np.float64]:
     """The first number of each text, NaN where it has none. Shape: (texts,).
+
+    With its minus, whether or not that is part of numbers in this notation.
 
     >>> first_numbers(pl.Series(["2 bolts of 1,994", "no bolt"])).tolist()
     [2.0, nan]
     """
-    found = number_value(normalised.str.extract(f"({SIGNED.number})"))
+    found = number_value(normalised.str.extract(f"({notation.with_signs.number})"), notation)
     return found.fill_null(float("nan")).to_numpy()
 
 

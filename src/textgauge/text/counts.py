@@ -107,7 +107,7 @@ def count_texts(
         if magnitudes:
             numeric = is_number(flat["token"])
             found = flat.filter(numeric).with_columns(
-                value=number_value(flat["token"].filter(numeric))
+                value=number_value(flat["token"].filter(numeric), notation)
             )
             ends = found.group_by("text").agg(low=pl.col("value").min(), high=pl.col("value").max())
             lowest[ends["text"].to_numpy()] = ends["low"].to_numpy()

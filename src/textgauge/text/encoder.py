@@ -12,8 +12,8 @@ import polars as pl
 
 from ..data.normal_form import normalise
 from .grams import KnownGrams, shared_grams
-from .notation import PLAIN, SIGNED
-from .numbers import NumberScale
+from .notation import PLAIN, Notation, learn_notation
+from .numbers import NumberScale, scale_from_json, scale_to_json
 from .reader import notation_of
 from .reading import Reading
 from .tokens import STARTS_LIKE_A_NUMBER, is_number, number_value, tokenize, value_of
@@ -148,8 +148,9 @@ class TextEncoder:
 
         With `pieces`, those that two words have at least, too.
         """
-        tokens = tokenize(normalised, max_tokens, notation=SIGNED if read_numbers else PLAIN)
-        scale = learn_scale(tokens, number_bins) if read_numbers else None
+        notation = learn_notation(normalised) if read_numbers else PLAIN
+        tokens = tokenize(normalised, max_tokens, notation=notation)
+        scale = learn_scale(tokens, number_bins, notation) if read_numbers else None
         if scale is None:
             tokens = tokenize(normalised, max_tokens)
         else:
@@ -175,7 +176,7 @@ class TextEncoder:
         beyond = np.zeros(len(known), dtype=np.bool_)
         if self.numbers is not None:
             numeric = is_number(flat)
-            found_values = number_value(flat.filter(numeric)).to_numpy()
+            found_values = number_value(flat.filter(numeric), self.numbers.notation).to_numpy()
             known[numeric.to_numpy()] = NUMBER
             values[numeric.to_numpy()] = self.numbers.positions(found_values)
             beyond[numeric.to_numpy()] = self.numbers.outside(found_values)
@@ -259,7 +260,7 @@ class TextEncoder:
                     "token": token,
                     "id": int(token_id),
                     "known_as": self.names[token_id],
-                    "value": value_of(token) if number else None,
+                    "value": value_of(token, notation_of(self)) if number else None,
                     "position": float(position) if number else None,
                 }
             )
@@ -274,7 +275,7 @@ class TextEncoder:
         """Everything needed to build this encoder again, as plain JSON values."""
         return {
             "words": list(self.vocabulary.words),
-            "number_edges": None if self.numbers is None else self.numbers.edges.tolist(),
+            **scale_to_json(self.numbers),
             "max_tokens": self.max_tokens,
             **({"pieces": list(self.pieces)} if self.pieces else {}),
         }
@@ -282,8 +283,7 @@ class TextEncoder:
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TextEncoder:
         """The encoder that `to_json` described."""
-        edges = values["number_edges"]
-        scale = None if edges is None else NumberScale(edges)
+        scale = scale_from_json(values)
         pieces = tuple(values.get("pieces", ()))
         if len(set(pieces)) != len(pieces):
             raise ValueError("pieces must be distinct")
@@ -321,14 +321,15 @@ def in_pieces(
     )
 
 
-def learn_scale(tokens: pl.Series, bins: int) -> NumberScale | None:
+def learn_scale(tokens: pl.Series, bins: int, notation: Notation) -> NumberScale | None:
     """The scale of the numbers among these tokens; None where there are fewer than two.
 
     Args:
         tokens: lists of strings, a list a distinct training text.
         bins: of the scale at most.
+        notation: how numbers are written.
 
     """
     flat = tokens.explode().drop_nulls()
-    values = number_value(flat.filter(is_number(flat))).to_numpy()
-    return NumberScale.learn(values, bins)
+    values = number_value(flat.filter(is_number(flat)), notation).to_numpy()
+    return NumberScale.learn(values, bins, notation=notation)

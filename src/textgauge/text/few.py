@@ -29,7 +29,8 @@ class FewTexts:
 
     def __init__(self, encoder: TextEncoder) -> None:
         self._encoder = encoder
-        self._token = re.compile(f"{notation_of(encoder).number}|{_OTHERS}")
+        self._notation = notation_of(encoder)
+        self._token = re.compile(f"{self._notation.number}|{_OTHERS}")
         words = encoder.vocabulary.words
         self._id_of = {word: index for index, word in enumerate(words)}
         self._piece_of = {piece: len(words) + at for at, piece in enumerate(encoder.pieces)}
@@ -57,7 +58,7 @@ class FewTexts:
             for token in tokens:
                 if scale is not None and token[-1] in _DIGITS:
                     places.append(len(ids))
-                    numbers.append(value_of(token))
+                    numbers.append(value_of(token, self._notation))
                     ids.append(NUMBER)
                 else:
                     known = self._id_of.get(token)

@@ -17,29 +17,36 @@ edge, so that a typing error of 10 digits can't drown the rest of the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .notation import Notation
+from .notation import PLAIN, Notation
 
 
 class NumberScale:
-    """The bin edges; turns values into positions on train's quantiles."""
+    """The bin edges; turns values into positions on train's quantiles.
 
-    def __init__(self, edges: Sequence[float] | npt.NDArray[np.float64]) -> None:
+    Args:
+        edges: two or more rising numbers.
+        notation: how the training texts write numbers. Where they have no negative ones, whatever
+            it says of these, a minus is a word like others.
+
+    Raises:
+        ValueError: for other edges.
+
+    """
+
+    def __init__(
+        self, edges: Sequence[float] | npt.NDArray[np.float64], notation: Notation = PLAIN
+    ) -> None:
         self.edges = np.asarray(edges, dtype=np.float64)
         if self.edges.ndim != 1 or len(self.edges) < 2 or not (np.diff(self.edges) > 0).all():
             raise ValueError(f"edges must be two or more rising numbers, were {edges}")
-
-    @property
-    def notation(self) -> Notation:
-        """How the training texts write numbers.
-
-        Where they have no negative ones, a sign is a word like others.
-        """
-        return Notation(signed=bool(self.edges[0] < 0))
+        self.notation = replace(notation, signed=bool(self.edges[0] < 0))
 
     @property
     def bins(self) -> int:
@@ -52,6 +59,7 @@ class NumberScale:
         values: npt.NDArray[np.float64],
         max_bins: int,
         counts: npt.NDArray[np.int64] | None = None,
+        notation: Notation = PLAIN,
     ) -> NumberScale | None:
         """Edges at the quantiles of the training texts' numbers; None if there are fewer than two.
 
@@ -61,12 +69,14 @@ class NumberScale:
             values: the numbers. Shape: (n,).
             max_bins: how many bins at most.
             counts: how often each value occurs; None: once. Shape: (n,).
+            notation: how they were written.
 
         """
         known = np.isfinite(values)
         distinct, place = np.unique(values[known], return_inverse=True)
         often = np.bincount(place, None if counts is None else counts[known]).astype(np.int64)
-        return cls.learn_rising([(distinct, often)], max_bins, len(distinct), int(often.sum()))
+        sizes = (max_bins, len(distinct), int(often.sum()))
+        return cls.learn_rising([(distinct, often)], *sizes, notation)
 
     @classmethod
     def learn_rising(
@@ -75,6 +85,7 @@ class NumberScale:
         max_bins: int,
         distinct: int,
         total: int,
+        notation: Notation = PLAIN,
     ) -> NumberScale | None:
         """`learn` for values that are too many for the memory.
 
@@ -84,13 +95,15 @@ class NumberScale:
             max_bins: how many bins at most.
             distinct: values in all pieces.
             total: occurrences in all pieces.
+            notation: how they were written.
 
         """
         if distinct < 2:
             return None
         if distinct <= max_bins + 1:
-            return cls(np.concatenate([values for values, _ in pieces]))
-        return cls(np.unique(_quantiles(pieces, total, np.linspace(0, 1, max_bins + 1))))
+            return cls(np.concatenate([values for values, _ in pieces]), notation)
+        edges = _quantiles(pieces, total, np.linspace(0, 1, max_bins + 1))
+        return cls(np.unique(edges), notation)
 
     def positions(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         """Position of each value in [0, T]; 0 where the value is NaN. Shape: as `values`.
@@ -114,6 +127,29 @@ class NumberScale:
         """The paper's vectors. Shape: (n,) -> (n, T), each component in [0, 1]."""
         passed = self.positions(values)[:, None] - np.arange(self.bins, dtype=np.float32)
         return np.clip(passed, 0.0, 1.0)
+
+
+def scale_to_json(scale: NumberScale | None) -> dict[str, Any]:
+    """What a saved reader says of its scale of numbers, as plain JSON values.
+
+    How they are written is told only where it is not as it always was before it was told.
+    """
+    if scale is None:
+        return {"number_edges": None}
+    notation = scale.notation.to_json()
+    edges = {"number_edges": scale.edges.tolist()}
+    return edges | {"notation": notation} if notation else edges
+
+
+def scale_from_json(values: Mapping[str, Any]) -> NumberScale | None:
+    """The scale that `scale_to_json` described.
+
+    Raises:
+        KeyError, TypeError, ValueError: it describes none.
+
+    """
+    edges, notation = values["number_edges"], Notation.from_json(values.get("notation", {}))
+    return None if edges is None else NumberScale(edges, notation)
 
 
 def _quantiles(

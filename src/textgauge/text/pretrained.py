@@ -18,8 +18,9 @@ from ..data.normal_form import normalise
 from ..errors import MissingPackageError
 from .encoder import Encoded, learn_scale
 from .grams import shared_pieces
-from .notation import SIGNED
-from .numbers import NumberScale
+from .notation import learn_notation
+from .numbers import NumberScale, scale_from_json, scale_to_json
+from .reader import notation_of
 from .tokens import number_value, tokenize
 from .vocabulary import NUMBER, SPECIAL, UNKNOWN
 
@@ -89,8 +90,9 @@ class PretrainedReader:
         """Learn the number scale from the distinct training texts alone."""
         scale = None
         if read_numbers:
-            tokens = tokenize(normalised, max_tokens, notation=SIGNED)
-            scale = learn_scale(tokens, number_bins)
+            notation = learn_notation(normalised)
+            tokens = tokenize(normalised, max_tokens, notation=notation)
+            scale = learn_scale(tokens, number_bins, notation)
         return cls(tokenizer, scale, max_tokens)
 
     @cached_property
@@ -144,7 +146,8 @@ class PretrainedReader:
                 for of_text, most in zip(values.to_list(), read_numbers.tolist(), strict=True)
                 for number in of_text[:most]
             ]
-            numbers = number_value(pl.Series(known, dtype=pl.String)).to_numpy()
+            digits = pl.Series(known, dtype=pl.String)
+            numbers = number_value(digits, self.numbers.notation).to_numpy()
             positions[numeric] = self.numbers.positions(numbers)
             outside[numeric] = self.numbers.outside(numbers)
         found = np.where(nothing[np.cumsum(lengths) - lengths], 0, lengths).astype(np.int32)
@@ -182,7 +185,7 @@ class PretrainedReader:
         normalised = normalise(pl.Series([text]))
         encoded = self.encode_normalised(normalised)
         _, values = self._placed(normalised)
-        numbers = iter([] if self.numbers is None else number_value(values.explode()).to_list())
+        numbers = iter(number_value(values.explode(), notation_of(self)).to_list())
         rows = []
         for piece, position in zip(encoded.ids.tolist(), encoded.positions.tolist(), strict=True):
             number = piece == NUMBER
@@ -206,16 +209,14 @@ class PretrainedReader:
         """Everything needed to build this reader again, as plain JSON values."""
         return {
             "tokenizer": dict(self._json),
-            "number_edges": None if self.numbers is None else self.numbers.edges.tolist(),
+            **scale_to_json(self.numbers),
             "max_tokens": self.max_tokens,
         }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> PretrainedReader:
         """The reader that `to_json` described."""
-        edges = values["number_edges"]
-        scale = None if edges is None else NumberScale(edges)
-        return cls(values["tokenizer"], scale, int(values["max_tokens"]))
+        return cls(values["tokenizer"], scale_from_json(values), int(values["max_tokens"]))
 
 
 def make_tokenizer(values: Mapping[str, Any]) -> Tokenizer:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import polars as pl
 
-from .notation import MINUS, PLAIN, Notation
+from .notation import APOSTROPHES, MINUS, PLAIN, Notation
 
 WORD = r"[\p{L}\p{M}]+(?:['\x{2019}][\p{L}\p{M}]+)*"
 """A run of letters in any script, straight and curly apostrophes inside it included (don't)."""
@@ -39,20 +41,31 @@ def is_number(tokens: pl.Series) -> pl.Series:
     return tokens.str.contains(STARTS_LIKE_A_NUMBER)
 
 
-def number_value(tokens: pl.Series) -> pl.Series:
+def number_value(tokens: pl.Series, notation: Notation = PLAIN) -> pl.Series:
     """The value of each token that is a number, null for the others. Shape: as `tokens`.
 
     >>> number_value(pl.Series(["1,250.5", "-12", "bolt"])).to_list()
     [1250.5, -12.0, None]
+    >>> number_value(pl.Series(["1.250,5", "0.5"]), Notation(decimal_comma=True)).to_list()
+    [1250.5, 0.5]
     """
-    plain = tokens.str.replace_all(",", "", literal=True).str.replace(MINUS, "-", literal=True)
-    return plain.cast(pl.Float64, strict=False)
+    if notation.apostrophes:
+        tokens = tokens.str.replace_all(APOSTROPHES, "")
+    plain = tokens.str.replace_all(notation.thousands, "", literal=True)
+    if notation.grouped:
+        plain = plain.zip_with(tokens.str.contains(notation.grouped), tokens)
+    if notation.decimal != ".":
+        plain = plain.str.replace(notation.decimal, ".", literal=True)
+    return plain.str.replace(MINUS, "-", literal=True).cast(pl.Float64, strict=False)
 
 
-def value_of(number: str) -> float:
+def value_of(number: str, notation: Notation = PLAIN) -> float:
     """The value of one token that is a number.
 
     >>> value_of("-1,250.5")
     -1250.5
     """
-    return float(number.replace(",", "").replace(MINUS, "-"))
+    plain = re.sub(APOSTROPHES, "", number) if notation.apostrophes else number
+    if re.search(notation.grouped, plain):
+        plain = plain.replace(notation.thousands, "")
+    return float(plain.replace(notation.decimal, ".").replace(MINUS, "-"))

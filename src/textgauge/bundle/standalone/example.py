@@ -16,12 +16,15 @@ model = json.loads((folder / "model.json").read_text(encoding="utf-8"))
 network = onnxruntime.InferenceSession((folder / "model.onnx").read_bytes())
 
 folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", sys.argv[1]).lower())
-letter, space, plain = model["letters"], model["spaces"], {ord(","): "", ord("\u2212"): "-"}
+letter, space = model["letters"], model["spaces"]
 word, sign = f"[{letter}]+(?:['\u2019][{letter}]+)*", f"[^{space}{letter}0-9]"
 tokens = re.findall(f"{model['number']}|{word}|{sign}", folded)[: model["max_tokens"]] or ["<unk>"]
 
 id_of, edges = {word: number for number, word in enumerate(model["words"])}, model["number_edges"]
-numbers = [float(t.translate(plain)) if edges and "0" <= t[-1] <= "9" else None for t in tokens]
+plain = [re.sub("['\u2019]", "", token).replace("\u2212", "-") for token in tokens]
+plain = [t.replace(model["thousands"], "") if re.search(model["grouped"], t) else t for t in plain]
+plain = [token.replace(model["decimal"], ".") for token in plain]
+numbers = [float(t) if edges and "0" <= t[-1:] <= "9" else None for t in plain]
 pairs = list(zip(tokens, numbers, strict=True))
 ids = [id_of.get(token if n is None else "<num>", id_of["<unk>"]) for token, n in pairs]
 positions = [0.0 if n is None else np.interp(n, edges, range(len(edges))) for _, n in pairs]

@@ -57,6 +57,10 @@ class Model:
         grams = read.get("pieces", ())
         self.gram_of = {gram: len(self.id_of) + at for at, gram in enumerate(grams)}
         self.edges = read["number_edges"]  # None: numbers are words like others.
+        # How numbers are written: `thousands` stands between them where `grouped` is found.
+        self.grouped, self.thousands, self.decimal = (
+            read[name] for name in ("grouped", "thousands", "decimal")
+        )
         self.number, self.spaces = re.compile(read["number"]), re.compile(f"[{read['spaces']}]+")
         # An encoder has a tokenizer of its own.
         self.pieces = Pieces(read) if "tokenizer" in read else None
@@ -78,7 +82,7 @@ class Model:
             for column, (number, digits) in enumerate(each):
                 ids[row, column] = number
                 if digits is not None:
-                    value = float(digits.replace(",", "").replace("\u2212", "-"))
+                    value = self.value_of(digits)
                     positions[row, column] = np.interp(value, self.edges, range(len(self.edges)))
         feed = {"ids": ids, "positions": positions, "lengths": lengths}
         asked = {each.name: feed[each.name] for each in self.session.get_inputs()}
@@ -91,6 +95,13 @@ class Model:
         powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
         found: Floats = (powers / powers.sum(1, keepdims=True)).astype(np.float32)
         return found
+
+    def value_of(self, number: str) -> float:
+        """The value of a number, as it is written."""
+        plain = number.replace("'", "").replace("\u2019", "")
+        if re.search(self.grouped, plain):
+            plain = plain.replace(self.thousands, "")
+        return float(plain.replace(self.decimal, ".").replace("\u2212", "-"))
 
     def read(self, text: str) -> list[tuple[int, str | None]]:
         """The id of each token, and of a number its digits."""

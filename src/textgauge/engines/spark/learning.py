@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...config import Config
 from ...text.encoder import TextEncoder
-from ...text.notation import PLAIN, SIGNED
+from ...text.notation import PLAIN, Notation, count_written, notation_by
 from ...text.numbers import NumberScale
 from ...text.tokens import is_number, number_value, tokenize
 from ...text.vocabulary import SPECIAL, Vocabulary
@@ -30,7 +30,7 @@ def learn_encoder(train: DataFrame, config: Config, folder: Path) -> TextEncoder
     """As `text.learn.learn_encoder`, from the distinct training texts.
 
     Args:
-        train: column `key`. Read once or twice.
+        train: column `key`. Read up to three times.
         config: the settings.
         folder: that driver and executors share, for numbers that are too many for the memory.
 
@@ -66,10 +66,12 @@ def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale
     """The number scale; None if there are fewer than two different numbers."""
     from pyspark.sql import functions as F  # noqa: N812
 
+    notation = learn_notation(train)
+
     def count(frame: pl.DataFrame) -> pl.DataFrame:
-        tokens = tokenize(frame["key"], config.limits.max_tokens, notation=SIGNED)
+        tokens = tokenize(frame["key"], config.limits.max_tokens, notation=notation)
         tokens = tokens.explode().drop_nulls()
-        values = number_value(tokens.filter(is_number(tokens)))
+        values = number_value(tokens.filter(is_number(tokens)), notation)
         finite = values.filter(values.is_finite())
         return finite.rename("value").value_counts(name="n").cast({"n": pl.Int64})
 
@@ -78,15 +80,33 @@ def learn_numbers(train: DataFrame, config: Config, folder: Path) -> NumberScale
     some = collected(counted.limit(IN_MEMORY + 1))
     if len(some) <= IN_MEMORY:
         return NumberScale.learn(
-            some["value"].to_numpy().astype(np.float64), config.number_bins, some["n"].to_numpy()
+            some["value"].to_numpy().astype(np.float64),
+            config.number_bins,
+            some["n"].to_numpy(),
+            notation,
         )
     # One file for each stretch of values; their names are in the order of the stretches.
     stretches = counted.repartitionByRange("value").sortWithinPartitions("value")
     rising = written(stretches, folder / "numbers")
     sums = collected(rising.agg(F.count("*").alias("distinct"), F.sum("n").alias("total")))
     return NumberScale.learn_rising(
-        _pieces(folder / "numbers"), config.number_bins, *map(int, sums.row(0))
+        _pieces(folder / "numbers"),
+        config.number_bins,
+        distinct=int(sums["distinct"].item()),
+        total=int(sums["total"].item()),
+        notation=notation,
     )
+
+
+def learn_notation(train: DataFrame) -> Notation:
+    """As `text.notation.learn_notation`."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    found = over_batches(
+        train.select("key"), lambda frame: count_written(frame["key"]), "kind string, n long"
+    )
+    counted = collected(found.groupBy("kind").agg(F.sum("n").alias("n")))
+    return notation_by(dict(counted.iter_rows()))
 
 
 def _pieces(folder: Path) -> Iterator[tuple[NDArray[np.float64], NDArray[np.int64]]]:
