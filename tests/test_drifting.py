@@ -66,6 +66,14 @@ def test_two_tables_are_compared(notes: Path, tmp_path: Path) -> None:
     assert drift_of_table(table, table).warnings == ()
 
 
+def test_numbers_are_read_as_the_other_table_writes_them() -> None:
+    before = pl.DataFrame({"text": [f"Spalt 0,{n} mm" for n in range(10, 90)]})
+    after = pl.DataFrame({"text": ["Spalt 1.200,5 mm", "Spalt 0,5 mm"]})
+    found = drift_of_table(after, before)
+    assert found.number_range == (0.1, 0.89)
+    assert [(each.side, each.example) for each in found.beyond] == [("above", "spalt 1.200,5 mm")]
+
+
 def test_a_table_needs_no_labels_unless_they_are_asked_for(trained: Any, notes: Path) -> None:
     table = pl.read_csv(notes, infer_schema=False).drop("label")
     assert drift_of_table(table, trained.folder).labels is None

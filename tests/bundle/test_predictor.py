@@ -493,13 +493,13 @@ def test_a_missing_key_is_named(copied, name, key):
     )
 
 
-@pytest.mark.parametrize("version", [0, 6, "1", None])
+@pytest.mark.parametrize("version", [0, 7, "1", None])
 def test_an_unknown_format_is_refused_with_both_versions(copied, version):
     path = copied / files.SETTINGS
     values = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**values, "format_version": version}))
     assert refused(copied) == (
-        f"{path} has format {version!r}, this textgauge reads up to 5; use the textgauge that "
+        f"{path} has format {version!r}, this textgauge reads up to 6; use the textgauge that "
         "trained the model, or a newer one."
     )
 

@@ -6,6 +6,7 @@ import inspect
 import json
 import pickletools
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,8 @@ from textgauge.errors import StorageError
 from textgauge.models import build_model
 from textgauge.text.encoder import TextEncoder
 from textgauge.text.fills import learn_fills
+from textgauge.text.notation import Notation
+from textgauge.text.numbers import NumberScale
 
 CONTENT = (files.SETTINGS, files.VOCABULARY, files.FILLS, files.ONNX, files.WEIGHTS, files.CARD)
 
@@ -85,6 +88,23 @@ def test_a_rule_of_decision_makes_the_bundle_one_that_older_readers_refuse(train
     values = json.loads((tmp_path / "model" / files.SETTINGS).read_text("utf-8"))
     assert values["format_version"] == files.DECIDING_VERSION == 2
     assert Predictor.load(tmp_path / "model").rule == DecisionRule(review_below=0.9)
+
+
+@pytest.mark.parametrize(
+    ("notation", "version"),
+    [({}, files.FORMAT_VERSION), ({"decimal_comma": True}, 6), ({"apostrophes": True}, 6)],
+)
+def test_another_notation_makes_the_bundle_one_that_older_readers_refuse(
+    trained, tmp_path, notation, version
+):
+    scale = NumberScale(trained.fitted.encoder.numbers.edges, Notation(**notation))
+    encoder = replace(trained.fitted.encoder, numbers=scale)
+    fills = learn_fills(trained.corpus.train.texts, encoder)
+    model, settings = trained.fitted.model, trained.settings
+    save_bundle(tmp_path / "model", model, encoder, fills, settings=settings, card="")
+    values = json.loads((tmp_path / "model" / files.SETTINGS).read_text("utf-8"))
+    assert values["format_version"] == version
+    assert Predictor.load(tmp_path / "model").encoder.numbers.notation == Notation(**notation)
 
 
 def test_the_encoder_comes_back(trained):

@@ -20,6 +20,7 @@ from textgauge.review.rules import (
     sentences,
     to_json,
 )
+from textgauge.text.notation import Notation
 
 YES, NO = Leaf("1", 0.25, 1.0), Leaf("0", 0.5, 0.9)
 BEFORE = Condition(below=1995.0, everywhere=True)
@@ -117,6 +118,14 @@ def test_what_texts_say_to_a_condition(condition, holds):
     texts = pl.Series(["iron 2", "1,000 part 2", "part", "", "not iron"])
     rule = Split(condition, Leaf("yes", 1, 1), Leaf("no", 1, 1))
     assert decide(rule, texts) == ["yes" if held else "no" for held in holds]
+
+
+def test_numbers_are_read_as_the_model_reads_them():
+    texts = pl.Series(["spalt 0,25", "spalt 0,35", "1.200,5"])
+    german = Notation(decimal_comma=True)
+    for below, labels in ((0.3, ["1", "0", "0"]), (1200.0, ["1", "1", "0"])):
+        rule = Split(Condition(number="highest number", below=below), YES, NO)
+        assert decide(rule, texts, notation=german) == labels
 
 
 def test_only_what_the_model_reads_counts():

@@ -6,7 +6,17 @@ import pytest
 
 from textgauge.data.corpus import gather_texts
 from textgauge.review.metrics import evaluate
-from textgauge.review.slices import MOST, NO_NUMBER, NONE, OTHERS, by_counts, by_slice, by_texts
+from textgauge.review.slices import (
+    MOST,
+    NO_NUMBER,
+    NONE,
+    OTHERS,
+    by_counts,
+    by_slice,
+    by_texts,
+    first_numbers,
+)
+from textgauge.text.notation import Notation
 
 CLASSES = ["a", "b"]
 
@@ -114,6 +124,13 @@ def judged_texts(rows):
     texts = gather_texts(frame, CLASSES)
     called = texts.texts.str.starts_with("b").to_numpy().astype(int)
     return by_texts(texts, np.eye(2)[called] * 0.8 + 0.1, CLASSES)
+
+
+def test_the_first_number_is_read_as_the_table_writes_it():
+    texts = pl.Series(["spalt 0,35 von 2", "-1.200", "kein"])
+    found = first_numbers(texts, Notation(decimal_comma=True)).tolist()
+    assert found[:2] == [0.35, -1200.0]
+    assert np.isnan(found[2])
 
 
 def test_texts_are_cut_by_length_and_by_their_first_number():

@@ -117,6 +117,21 @@ def test_without_the_package_one_sentence_says_what_to_install(reader, monkeypat
         reader_from_json(reader.to_json())
 
 
+def test_a_decimal_comma_is_read_where_training_has_such(folder):
+    reader = PretrainedReader.learn(
+        pl.Series(["bolt 0,5", "bolt 1.200,5"]),
+        find_encoder(str(folder)).tokenizer,
+        read_numbers=True,
+        number_bins=8,
+        max_tokens=30,
+    )
+    found = reader.encode(pl.Series(["bolt 600,5", "1.200,5 0,1"]))
+    assert found.positions[found.ids == NUMBER].tolist() == [0.5, 1.0, 0.0]
+    again = reader_from_json(reader.to_json())
+    assert [row["value"] for row in again.describe("bolt 600,5")] == [None, 600.5]
+    assert reader.words(pl.Series(["bolt 0,5"])) == [[("bolt", 1), ("0,5", 1)]]
+
+
 def test_a_minus_is_read_with_its_number_where_training_has_such(folder):
     reader = PretrainedReader.learn(
         pl.Series(["bolt at -40", "bolt at 20"]),

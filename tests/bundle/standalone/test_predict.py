@@ -19,7 +19,9 @@ from hypothesis import strategies as st
 from textgauge.bundle.decision import DecisionRule
 from textgauge.bundle.export import character_classes, export_bundle
 from textgauge.bundle.predictor import Predictor
+from textgauge.text.notation import Notation
 from textgauge.text.numbers import NumberScale
+from textgauge.text.tokens import value_of
 
 NOTES = [
     "",
@@ -198,6 +200,32 @@ def test_a_minus_is_read_with_its_number_where_training_had_such(exported, tmp_p
         read = encoder.encode(pl.Series([text]))
         found = model.read(text)
         assert [number for number, _ in found] == read.ids.tolist()
+    found = model.probabilities(texts)
+    np.testing.assert_allclose(found, other.predict(texts).probabilities, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "notation",
+    [Notation(decimal_comma=True), Notation(False, True, True), Notation(apostrophes=True)],
+    ids=["commas", "both", "apostrophes"],
+)
+def test_numbers_are_read_as_training_wrote_them(exported, tmp_path, trained, notation):
+    folder, predictor = exported
+    scale = NumberScale([-40.0, 0.35, 20.0, 1990.0], notation)
+    other = Predictor(
+        predictor.settings, replace(predictor.encoder, numbers=scale), predictor._session
+    )
+    export_bundle(trained.folder, other, tmp_path / "written")
+    model = load_program(folder).Model(tmp_path / "written")
+    texts = ["iron 0,35", "1.200,5 0.350 1.2345", "-1.200 -0,5", "1,200.5 12,5", "1'200,5 1'200.5"]
+    for text in texts:
+        (expected,) = other.encoder.words(pl.Series([text]))
+        numbers = [word for word, _ in expected if word[-1].isdigit()]
+        digits = [found for _, found in model.read(text) if found is not None]
+        assert digits == numbers
+        assert [model.value_of(each) for each in digits] == [
+            value_of(each, scale.notation) for each in numbers
+        ]
     found = model.probabilities(texts)
     np.testing.assert_allclose(found, other.predict(texts).probabilities, rtol=0, atol=1e-6)
 

@@ -22,6 +22,8 @@ from textgauge.engines.spark.splitting import find_cuts, hash_column, with_parts
 from textgauge.engines.spark.table import ClusterTable
 from textgauge.engines.spark.tables import open_table as open_spark_table
 from textgauge.errors import ColumnError, SettingsError, TableError
+from textgauge.text.learn import learn_encoder
+from textgauge.text.notation import Notation
 from textgauge.training.progress import NoProgress
 
 SPLITS = {
@@ -103,6 +105,7 @@ def test_the_same_split_counts_and_vocabulary(
         assert other.numbers is None
     else:
         np.testing.assert_array_equal(other.numbers.edges, encoder.numbers.edges)
+        assert other.numbers.notation == encoder.numbers.notation
     assert there.facts.rows == local.facts.rows
     assert there.check.profile == local.check.profile
     problems = [{(p.code, p.severity, p.count) for p in t.check.problems} for t in (local, there)]
@@ -208,6 +211,17 @@ def uncoalesced(spark: Any) -> Iterator[None]:
     spark.conf.set(setting, "false")
     yield
     spark.conf.unset(setting)
+
+
+def test_how_numbers_are_written_is_learned_from_all_partitions(spark: Any, tmp_path: Path) -> None:
+    texts = pl.Series("key", ["spalt 0,35 mm", "spalt 1.200,5 mm", "kein", "teil 7"])
+    keys = spark.createDataFrame(texts.to_frame().to_arrow()).repartition(2)
+    found = learning.learn_encoder(keys, Config(), tmp_path)
+    expected = learn_encoder(texts, Config())
+    assert found.numbers is not None
+    assert expected.numbers is not None
+    assert found.numbers.notation == expected.numbers.notation == Notation(decimal_comma=True)
+    assert found.numbers.edges.tolist() == [0.35, 7.0, 1200.5]
 
 
 def test_numbers_that_are_too_many_for_the_driver_give_the_same_edges(
