@@ -26,7 +26,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from ladder import PEERS, Fit, Rows, read, rung, tfidf, vector_machine
+from ladder import read, rung
+from peers import PEERS, Fit, Rows, tfidf, vector_machine
 
 TRAIN_ROWS, TEST_ROWS = 1_200, 1_200
 RUNGS = {
