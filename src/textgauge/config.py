@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import os
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from .cores import available_cores
 from .errors import SettingsError, did_you_mean
 
 ModelName = Literal["bag", "cnn", "encoder", "linear", "lstm"]
@@ -200,7 +200,7 @@ class Config:
         if self.preset is None:  # Else it is not known yet which model's defaults to take.
             defaults = {**DEFAULTS, **DEFAULTS_OF[self.model]}
             if self.fine_tune:
-                defaults |= {**FINE_TUNING, "threads": cores()}
+                defaults |= {**FINE_TUNING, "threads": available_cores()}
             for name, value in defaults.items():
                 if getattr(self, name) is None:
                     object.__setattr__(self, name, value)
@@ -415,10 +415,3 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
     ]
     if len(ways) > 1:
         yield f"only one way to split can be chosen, found {' and '.join(ways)}."
-
-
-def cores() -> int:
-    """Processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

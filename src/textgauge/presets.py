@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .config import ENCODER_PACKAGES, Config, ModelName, cores
+from .config import ENCODER_PACKAGES, Config, ModelName
+from .cores import available_cores
 
 if TYPE_CHECKING:
     from .data.corpus import Corpus
@@ -125,7 +126,7 @@ def facts_of(config: Config, corpus: Corpus) -> Facts:
     needed = [find_spec(name) is not None for name in ("transformers", "tokenizers")]
     named = config.encoder is not None or any(map(find_spec, ENCODER_PACKAGES))
     encoder = named and all(needed)
-    power = cores()
+    power = available_cores()
     if encoder and config.preset != "fast" and config.device != "cpu":
         import torch
 

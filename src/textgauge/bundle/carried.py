@@ -24,6 +24,7 @@ CARRIED_FILES = (
     "bundle/pyfunc.py",
     "bundle/settings.py",
     "bundle/stored.py",
+    "cores.py",
     "data/normal_form.py",
     "data/texts.py",
     "errors.py",

@@ -8,7 +8,6 @@ with it.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ..cores import available_cores
 from ..data.normal_form import normalise
 from ..data.texts import as_texts
 from ..errors import BundleError, SettingsError
@@ -130,7 +130,7 @@ class Predictor:
         self.profile: dict[str, Any] | None = None
         """What it was trained on, for `review.drift`; None where the bundle does not tell."""
         self._session = session
-        self._cores = cores or _cores_here()
+        self._cores = cores or available_cores()
         self._inputs = {declared.name for declared in session.get_inputs()}
 
     @classmethod
@@ -310,13 +310,6 @@ def _batches(
         end = begin + max(int(np.searchsorted(sizes, BATCH_TOKENS, side="right")), 1)
         yield order[begin:end]
         begin = end
-
-
-def _cores_here() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def distinct_texts(texts: pl.Series) -> tuple[pl.Series, npt.NDArray[np.int64] | None]:

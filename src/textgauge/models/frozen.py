@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..config import cores
+from ..cores import available_cores
 from ..text.encoder import Encoded
 from ..text.encoder_folder import EncoderFolder
 from .feature_cache import FeatureCache, cache_folder
@@ -147,7 +147,7 @@ class FrozenEncoder:
             ids, _, lengths = plain.padded(pair, starts)
             return self.run(ids, lengths)[: len(some)]
 
-        workers = 1 if self._cuda else cores()
+        workers = 1 if self._cuda else available_cores()
         if not self._cuda:
             self._session  # noqa: B018 - made before several threads want it
         batches = list(_batches(rows, plain.lengths[rows]))
