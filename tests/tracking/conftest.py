@@ -172,10 +172,10 @@ def served_ui(filled_store: LoggedRun) -> Iterator[ServedUi]:
 
 
 @pytest.fixture(scope="session")
-def azureml_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLStandIn]:
+def azureml_workspace(with_store: Callable[[str], Path]) -> Iterator[AzureMLStandIn]:
     """A stand-in for an Azure ML workspace, that all tests share: they use `azureml`."""
     need_package("azureml.mlflow", "azureml")
-    with AzureMLStandIn(tmp_path_factory.mktemp("azureml")) as workspace:
+    with AzureMLStandIn(with_store("azureml")) as workspace:
         yield workspace
 
 
@@ -193,10 +193,10 @@ def azureml_sync(azureml_workspace: AzureMLStandIn) -> Iterator[Synchroniser]:
 
 
 @pytest.fixture(scope="session")
-def databricks_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksStandIn]:
+def databricks_workspace(with_store: Callable[[str], Path]) -> Iterator[DatabricksStandIn]:
     """A stand-in for a Databricks workspace, that all tests share: they use `databricks`."""
     need_package("databricks.sdk", "databricks")
-    with DatabricksStandIn(tmp_path_factory.mktemp("databricks")) as workspace:
+    with DatabricksStandIn(with_store("databricks")) as workspace:
         yield workspace
 
 
@@ -214,9 +214,9 @@ def databricks_sync(databricks_workspace: DatabricksStandIn) -> Iterator[Synchro
 
 
 @pytest.fixture(scope="session")
-def served_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainServer]:
+def served_mlflow(with_store: Callable[[str], Path]) -> Iterator[PlainServer]:
     """A plain MLflow server, that all tests share: they use `mlflow_server`."""
-    with PlainServer(tmp_path_factory.mktemp("served")) as server:
+    with PlainServer(with_store("served")) as server:
         yield server
 
 
@@ -234,23 +234,6 @@ def _as_at_first(standin: StandIn) -> Iterator[Any]:
         standin.clear_faults()
     else:
         standin.start()
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without runs. Not to be changed: making one takes MLflow seconds, so copy it."""
-
-    def make(folder: Path) -> Path:
-        store = folder / "mlflow.db"
-        with warnings.catch_warnings():
-            # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
-            warnings.simplefilter("ignore")
-            from mlflow import MlflowClient
-
-            MlflowClient(sqlite_uri(store))
-        return store
-
-    return made_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture
