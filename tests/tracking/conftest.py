@@ -51,7 +51,9 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def filled_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> LoggedRun:
+def filled_store(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, bundle: Path
+) -> LoggedRun:
     """A store with one whole run, in a folder whose name needs care. Not to be changed."""
     folder = tmp_path_factory.mktemp("Läufe von 2024")
     picture = folder / "training_results.png"
@@ -60,7 +62,7 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Logg
     history.write_text(json.dumps(EPOCHS))
     model = folder / "bundle"
     shutil.copytree(bundle, model)
-    store = folder / "mlflow.db"
+    store = Path(shutil.copy(empty_store, folder / "mlflow.db"))
     with LocalTracker(Destination(sqlite_uri(store), "notes")) as tracker:
         tracker.start(RunPlan("a whole run", SETTINGS, {"textgauge.version": "0.1"}))
         tracker.log_dataset(TABLE)

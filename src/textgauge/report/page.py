@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import WITH_DROPOUT, Config
 from ..data.checks import CheckReport
@@ -46,6 +46,9 @@ from .wording import (
     rules_in_words,
     spoken,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FILE_NAME = "report.html"
 
@@ -129,7 +132,7 @@ def report(facts: ReportFacts) -> str:
 
 
 @cache
-def _template(name: str) -> Any:
+def _template(name: str) -> Template:
     """A template; compiling it takes longer than filling it, so that is done once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
