@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from once import made_once
 
 TOGETHER = ("tests/engines/spark/test_cluster", "tests/engines/spark/")
 """How the paths begin of test files that share what takes long to start: a cluster, a session.
@@ -43,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: [_together(item.nodeid) != longest for longest in LONGEST])
 
 
+def pytest_collection_finish() -> None:
+    """What all the imports made stays to the end: whoever collects garbage need not look there."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Give tests to processes by `_together`, in the order in which they come."""
@@ -66,6 +77,42 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["TEXTGAUGE_CACHE"]
     else:
         os.environ["TEXTGAUGE_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store without runs. Not to be changed: making one takes MLflow seconds, so copy it."""
+
+    def make(folder: Path) -> Path:
+        from textgauge.tracking.sqlite_store import sqlite_uri
+
+        store = folder / "mlflow.db"
+        with warnings.catch_warnings():
+            # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
+            warnings.simplefilter("ignore")
+            from mlflow import MlflowClient
+
+            MlflowClient(sqlite_uri(store))
+        return store
+
+    return made_once(tmp_path_factory, "empty", make)
+
+
+@pytest.fixture(scope="session")
+def with_store(
+    empty_store: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str], Path]:
+    """Make a folder with a store, for a stand-in of that name to begin with."""
+
+    def make(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        store = shutil.copy(empty_store, folder / "mlflow.db")
+        with closing(sqlite3.connect(store)) as connection, connection:
+            # The default experiment is made again, with the folder of this server's artifacts.
+            connection.execute("DELETE FROM experiments")
+        return folder
+
+    return make
 
 
 @dataclass(frozen=True)

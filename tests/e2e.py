@@ -304,6 +304,11 @@ class MajorityHere:
     def stop(self) -> None: ...
 
 
+def no_curves(history: Any, path: Path, title: str, *, dropout: bool = True) -> None:
+    """In the place of the curves: drawing them takes longer than a training of two epochs."""
+    path.write_bytes(b"no picture")
+
+
 class PeersHere:
     """The peers of a comparison, in this process: they know the most frequent label."""
 

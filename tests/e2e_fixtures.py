@@ -10,7 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from e2e import MARKED, SMALL, Done, FinishedRun, MajorityHere, Quick, notes, textgauge
+from e2e import (
+    MARKED,
+    SMALL,
+    Done,
+    FinishedRun,
+    MajorityHere,
+    Quick,
+    no_curves,
+    notes,
+    textgauge,
+)
 from once import made_once
 
 
@@ -70,15 +80,14 @@ def new_store(finished: FinishedRun) -> Callable[[Path], Path]:
 
 
 @pytest.fixture
-def quick_baselines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trainings in this process fit their baselines here, and only the simplest."""
+def quick_review(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trainings in this process fit the simplest baseline only, here, and draw no picture."""
     monkeypatch.setattr("textgauge.review.baselines.start", MajorityHere)
+    monkeypatch.setattr("textgauge.documents.draw_curves", no_curves)
 
 
 @pytest.fixture
-def quick(
-    workplace: Path, quick_baselines: None, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Quick]:
+def quick(workplace: Path, quick_review: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Quick]:
     """Train in this process, a second or so each time."""
     trainings = Quick()
     monkeypatch.setattr("textgauge.run.open_tracker", trainings.open)

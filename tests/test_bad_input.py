@@ -377,7 +377,7 @@ def test_a_table_with_none_of_the_models_labels_is_told(
     ],
 )
 def test_a_store_that_cannot_be_used_is_told(
-    uri: str, words: str, command: Command, quick_baselines: None, workplace: Path
+    uri: str, words: str, command: Command, quick_review: None, workplace: Path
 ) -> None:
     (workplace / "notes.csv").write_text(CSV)
     done = command("train", "notes.csv", *SMALL, "--quiet", "--tracking-uri", uri, "--out", "model")
@@ -410,7 +410,7 @@ def test_a_read_only_store_is_told_and_left_as_it_is(
 def test_a_store_that_stays_locked_is_told_and_has_no_run(
     finished: FinishedRun,
     command: Command,
-    quick_baselines: None,
+    quick_review: None,
     workplace: Path,
     new_store: Callable[[Path], Path],
     monkeypatch: pytest.MonkeyPatch,

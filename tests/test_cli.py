@@ -136,7 +136,7 @@ def test_a_training_tells_the_figures_of_each_label(finished: FinishedRun) -> No
     assert finished.result["over_rows"] != finished.result["over_texts"]
 
 
-@pytest.mark.usefixtures("quick_baselines")
+@pytest.mark.usefixtures("quick_review")
 def test_the_model_card_tells_what_the_report_tells(
     finished: FinishedRun,
     command: Command,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from textgauge.errors import SettingsError
 from textgauge.estimator import TextClassifier
 from textgauge.presets import Facts, choose
 from textgauge.training.progress import NoProgress
+
+pytest_plugins = ["e2e_fixtures"]
 
 TWO_CORES = Facts(words=50_000, labels=6, encoder=True, power=2)
 
@@ -83,7 +86,11 @@ def test_long_texts_count_as_far_as_they_are_read() -> None:
     assert facts.words == presets.LONGEST * len(table.corpus.train.texts)
 
 
-def test_what_was_trained_can_be_repeated_without_the_preset(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("quick_review")
+def test_what_was_trained_can_be_repeated_without_the_preset(
+    empty_store: Path, tmp_path: Path
+) -> None:
+    shutil.copy(empty_store, tmp_path / "mlflow.db")
     textgauge.train(
         make_component_notes(300),
         preset="fast",

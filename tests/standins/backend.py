@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,19 +22,27 @@ class Answer:
     body: bytes
 
 
+def import_server() -> tuple[Any, Any]:
+    """MLflow's application and its handlers, without what it imports if installed: 1.6 s less."""
+    for name in ("aiohttp", "azureml", "pandas", "polars", "pyarrow", "pygments", "pyspark"):
+        sys.modules[name] = None  # type: ignore[assignment]
+    from mlflow.server import app, handlers
+
+    return app, handlers
+
+
 class MlflowBackend:
     """MLflow's server on the SQLite store and the artifact folder below `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        """Open the store, or make it. Takes about ten seconds, most of it imports."""
+        """Open the store, or make it. Takes some seconds, most of it imports."""
         self.artifact_root = folder / "artifacts"
         self.artifact_root.mkdir(parents=True, exist_ok=True)
         os.environ["MLFLOW_SERVER_DISABLE_SECURITY_MIDDLEWARE"] = "true"
         os.environ["_MLFLOW_SERVER_FILE_STORE"] = store_uri(folder)
         os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(self.artifact_root)
         os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
-        from mlflow.server import app, handlers
-
+        app, handlers = import_server()
         handlers.initialize_backend_stores(
             store_uri(folder), store_uri(folder), str(self.artifact_root)
         )

@@ -7,7 +7,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ answer = run.info.run_id, run.info.artifact_uri
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLStandIn]:
-    with AzureMLStandIn(tmp_path_factory.mktemp("workspace")) as workspace:
+def shared(with_store: Callable[[str], Path]) -> Iterator[AzureMLStandIn]:
+    with AzureMLStandIn(with_store("workspace")) as workspace:
         yield workspace
 
 

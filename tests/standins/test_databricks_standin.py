@@ -7,7 +7,7 @@ import json
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +72,8 @@ FILES = "/api/2.0/fs/files"
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksStandIn]:
-    with DatabricksStandIn(tmp_path_factory.mktemp("workspace of Ännchen")) as workspace:
+def workspace(with_store: Callable[[str], Path]) -> Iterator[DatabricksStandIn]:
+    with DatabricksStandIn(with_store("workspace of Ännchen")) as workspace:
         yield workspace
 
 

@@ -51,7 +51,9 @@ def _no_foreign_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def filled_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> LoggedRun:
+def filled_store(
+    tmp_path_factory: pytest.TempPathFactory, empty_store: Path, bundle: Path
+) -> LoggedRun:
     """A store with one whole run, in a folder whose name needs care. Not to be changed."""
     folder = tmp_path_factory.mktemp("Läufe von 2024")
     picture = folder / "training_results.png"
@@ -60,7 +62,7 @@ def filled_store(tmp_path_factory: pytest.TempPathFactory, bundle: Path) -> Logg
     history.write_text(json.dumps(EPOCHS))
     model = folder / "bundle"
     shutil.copytree(bundle, model)
-    store = folder / "mlflow.db"
+    store = Path(shutil.copy(empty_store, folder / "mlflow.db"))
     with LocalTracker(Destination(sqlite_uri(store), "notes")) as tracker:
         tracker.start(RunPlan("a whole run", SETTINGS, {"textgauge.version": "0.1"}))
         tracker.log_dataset(TABLE)
@@ -172,10 +174,10 @@ def served_ui(filled_store: LoggedRun) -> Iterator[ServedUi]:
 
 
 @pytest.fixture(scope="session")
-def azureml_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AzureMLStandIn]:
+def azureml_workspace(with_store: Callable[[str], Path]) -> Iterator[AzureMLStandIn]:
     """A stand-in for an Azure ML workspace, that all tests share: they use `azureml`."""
     need_package("azureml.mlflow", "azureml")
-    with AzureMLStandIn(tmp_path_factory.mktemp("azureml")) as workspace:
+    with AzureMLStandIn(with_store("azureml")) as workspace:
         yield workspace
 
 
@@ -193,10 +195,10 @@ def azureml_sync(azureml_workspace: AzureMLStandIn) -> Iterator[Synchroniser]:
 
 
 @pytest.fixture(scope="session")
-def databricks_workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabricksStandIn]:
+def databricks_workspace(with_store: Callable[[str], Path]) -> Iterator[DatabricksStandIn]:
     """A stand-in for a Databricks workspace, that all tests share: they use `databricks`."""
     need_package("databricks.sdk", "databricks")
-    with DatabricksStandIn(tmp_path_factory.mktemp("databricks")) as workspace:
+    with DatabricksStandIn(with_store("databricks")) as workspace:
         yield workspace
 
 
@@ -214,9 +216,9 @@ def databricks_sync(databricks_workspace: DatabricksStandIn) -> Iterator[Synchro
 
 
 @pytest.fixture(scope="session")
-def served_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlainServer]:
+def served_mlflow(with_store: Callable[[str], Path]) -> Iterator[PlainServer]:
     """A plain MLflow server, that all tests share: they use `mlflow_server`."""
-    with PlainServer(tmp_path_factory.mktemp("served")) as server:
+    with PlainServer(with_store("served")) as server:
         yield server
 
 
@@ -234,23 +236,6 @@ def _as_at_first(standin: StandIn) -> Iterator[Any]:
         standin.clear_faults()
     else:
         standin.start()
-
-
-@pytest.fixture(scope="session")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store without runs. Not to be changed: making one takes MLflow seconds, so copy it."""
-
-    def make(folder: Path) -> Path:
-        store = folder / "mlflow.db"
-        with warnings.catch_warnings():
-            # MLflow 3.15 uses what SQLAlchemy 2.1 deprecates, and says so at its first store.
-            warnings.simplefilter("ignore")
-            from mlflow import MlflowClient
-
-            MlflowClient(sqlite_uri(store))
-        return store
-
-    return made_once(tmp_path_factory, "empty", make)
 
 
 @pytest.fixture

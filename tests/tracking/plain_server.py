@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from standins.backend import import_server
 from standins.server import StandIn, store_uri
 from standins.service import Service, options, serve
 from werkzeug.test import run_wsgi_app
@@ -58,8 +59,7 @@ class PlainService(Service):
         os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = "mlflow-artifacts:/"
         os.environ["_MLFLOW_SERVER_SERVE_ARTIFACTS"] = "true"
         os.environ["_MLFLOW_SERVER_ARTIFACT_DESTINATION"] = str(destination)
-        from mlflow.server import app, handlers
-
+        app, handlers = import_server()
         handlers.initialize_backend_stores(
             store_uri(folder), store_uri(folder), "mlflow-artifacts:/"
         )

@@ -264,7 +264,7 @@ def test_without_a_login_one_sentence_says_what_to_do(
     assert not databricks.requests("POST", "/api/")
 
 
-@pytest.mark.usefixtures("quick_baselines")
+@pytest.mark.usefixtures("quick_review")
 def test_a_training_without_a_login_ends_after_its_first_epoch(
     databricks: DatabricksStandIn,
     workplace: Path,

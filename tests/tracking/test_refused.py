@@ -102,7 +102,7 @@ def place(
     return set_up
 
 
-@pytest.mark.usefixtures("quick_baselines")
+@pytest.mark.usefixtures("quick_review")
 @pytest.mark.parametrize("why", REFUSALS)
 def test_a_refusal_is_one_sentence_before_the_training_goes_on(
     why: str,
@@ -158,7 +158,7 @@ def test_a_refusal_is_one_sentence_before_the_training_goes_on(
     assert "devicelogin" not in done.err
 
 
-@pytest.mark.usefixtures("quick_baselines")
+@pytest.mark.usefixtures("quick_review")
 def test_a_refused_run_is_left_out_until_somebody_names_it(
     azureml: AzureMLStandIn, place: Callable[..., None], command: Callable[..., Done]
 ) -> None:
@@ -214,7 +214,7 @@ def test_a_workspace_that_takes_runs_is_told(
     assert [request.status for request in azureml.requests(path="/runs/delete")] == [200]
 
 
-@pytest.mark.usefixtures("quick_baselines")
+@pytest.mark.usefixtures("quick_review")
 def test_a_server_that_is_down_is_told_once_and_the_training_ends_well(
     azureml: AzureMLStandIn,
     place: Callable[..., None],

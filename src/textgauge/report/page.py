@@ -6,9 +6,10 @@ import base64
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..config import WITH_DROPOUT, Config
 from ..data.checks import CheckReport
@@ -45,6 +46,9 @@ from .wording import (
     rules_in_words,
     spoken,
 )
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 FILE_NAME = "report.html"
 
@@ -115,6 +119,21 @@ def report(facts: ReportFacts) -> str:
     All that comes from the table is escaped by the template's engine, and the page's own policy
     lets a browser run the page's script only and fetch nothing.
     """
+    script = _asset("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    of_sets = isinstance(facts.review, SetReview)
+    return _template("sets.html" if of_sets else "page.html").render(
+        style=_asset("page.css"),
+        script=script,
+        script_digest=digest,
+        dropout=facts.config.model in WITH_DROPOUT,
+        **(_told_of_sets(facts) if of_sets else _told(facts)),
+    )
+
+
+@cache
+def _template(name: str) -> Template:
+    """A template; compiling it takes longer than filling it, so that is done once in a process."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -127,16 +146,7 @@ def report(facts: ReportFacts) -> str:
     environment.filters.update(
         share=_share, count=lambda number: f"{number:,}", hundredth=hundredth
     )
-    script = _asset("page.js")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    of_sets = isinstance(facts.review, SetReview)
-    return environment.get_template("sets.html" if of_sets else "page.html").render(
-        style=_asset("page.css"),
-        script=script,
-        script_digest=digest,
-        dropout=facts.config.model in WITH_DROPOUT,
-        **(_told_of_sets(facts) if of_sets else _told(facts)),
-    )
+    return environment.get_template(name)
 
 
 def _asset(name: str) -> str:

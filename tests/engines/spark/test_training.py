@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -296,9 +297,11 @@ def test_a_cluster_of_several_machines_needs_a_folder() -> None:
 # ---- a whole run
 
 
+@pytest.mark.usefixtures("quick_review")
 def test_a_spark_dataframe_is_trained_on_as_a_file_is(
-    spark: Any, workplace: Path, table: Path, command: Callable[..., Done]
+    spark: Any, workplace: Path, table: Path, empty_store: Path, command: Callable[..., Done]
 ) -> None:
+    shutil.copy(empty_store, "mlflow.db")
     settings = ("--epochs", "2", "--hidden-size", "16", "--embedding-size", "16")
     here = command("train", table, *settings, "--json").json
     there = textgauge.train(spark.read.parquet(str(table)), **SMALL_SETTINGS).to_json()
