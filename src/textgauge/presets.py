@@ -2,8 +2,8 @@
 
 What the models reach and take stands in `benchmarks/README.md` ("The presets"). `fast` is the
 linear model. `balanced` and `best` read with a pretrained encoder where one is installed and that
-takes no longer than is said here: `balanced` minutes, `best` half an hour. `best` trains the
-encoder, too, where it can be done in that time.
+takes no longer than is said here; `best` may take longer, and trains the encoder, too, where an
+epoch of that takes minutes.
 """
 
 from __future__ import annotations
