@@ -76,6 +76,19 @@ def test_a_batch_is_cut_into_parts_of_so_many_tokens(most):
     np.testing.assert_allclose(sums, batch.positions.sum(1), rtol=1e-5)
 
 
+def test_short_texts_are_computed_together_although_a_long_one_is_in_the_batch():
+    lengths = np.array([2] * 30 + [90], np.int32)
+    encoded = Encoded(
+        np.ones(lengths.sum(), np.int32), np.zeros(lengths.sum(), np.float32), lengths
+    )
+    one_each = np.arange(31)
+    labelled = LabelledTexts(
+        pl.Series(["x"] * 31), one_each, np.zeros(31, np.int64), np.ones(31, np.int64)
+    )
+    batch = EncodedTexts(encoded, labelled, 1).batch(one_each)
+    assert [tuple(part.ids.shape) for part in batch.parts(40)] == [(20, 2), (10, 2), (1, 90)]
+
+
 def test_a_batch_that_is_small_enough_is_its_only_part():
     batch = make_texts()[0].batch(np.arange(4))
     assert list(batch.parts(None)) == list(batch.parts(batch.ids.numel())) == [batch]

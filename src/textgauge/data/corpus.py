@@ -84,6 +84,16 @@ class LabelledTexts:
         _, label, count = self.cells
         return np.bincount(label, count, classes).astype(np.int64)
 
+    def joined(self, other: LabelledTexts) -> LabelledTexts:
+        """These texts and behind them those of another part."""
+        return LabelledTexts(
+            pl.concat([self.texts, other.texts]),
+            np.concatenate([self.text_index, other.text_index + len(self)]),
+            np.concatenate([self.label, other.label]),
+            np.concatenate([self.count, other.count]),
+            self.sets,
+        )
+
 
 @dataclass(frozen=True)
 class PartSize:

@@ -26,6 +26,9 @@ MIN_TEXTS_OF_PAIRS = 2
 """In how many distinct training texts a pair must stand to be known: most stand in one alone, and
 would double the size of the model."""
 
+AT_ONCE = 2**15
+"""Tokens that are looked up at once: each has two columns a label."""
+
 
 class LinearClassifier(TextModel):
     """Token ids and number positions -> logits.
@@ -47,6 +50,7 @@ class LinearClassifier(TextModel):
 
     looks_at_texts = True
     has_vectors = False
+    most_tokens = AT_ONCE
 
     def __init__(
         self, *, vocabulary_size: int, outputs: int, number_bins: int, pairs: int, buckets: int

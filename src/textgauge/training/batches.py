@@ -9,7 +9,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 import torch
 from torch import Tensor
 
@@ -91,23 +90,33 @@ class Batch:
         return Batch(ids, positions, lengths, targets, sets, features)
 
     def parts(self, most_tokens: int | None) -> Iterator[Batch]:
-        """The same texts in batches of so many tokens at most, or of one text; None: in one."""
-        texts, width = self.ids.shape
-        each = texts if most_tokens is None else max(most_tokens // width, 1)
-        if each >= texts:
+        """The same texts in batches of so many tokens at most, or of one text; None: in one.
+
+        Each takes as many texts as go in, so short ones beside a long one do not lie alone.
+        """
+        if most_tokens is None or self.ids.numel() <= most_tokens:
             yield self
             return
-        for begin in range(0, texts, each):
-            some = slice(begin, begin + each)
-            longest = int(self.lengths[some].max())
+        for begin, end, longest in self._ranges(most_tokens):
+            some = slice(begin, end)
             yield Batch(
                 self.ids[some, :longest],
                 self.positions[some, :longest],
                 self.lengths[some],
                 self.targets[some],
-                None if self.sets is None else self.sets.of(begin, begin + each),
+                None if self.sets is None else self.sets.of(begin, end),
                 None if self.features is None else self.features[some],
             )
+
+    def _ranges(self, most_tokens: int) -> Iterator[tuple[int, int, int]]:
+        """Begin, end and longest text of each part."""
+        begin = longest = 0
+        for at, length in enumerate(self.lengths.tolist()):
+            if at > begin and max(longest, length) * (at + 1 - begin) > most_tokens:
+                yield begin, at, longest
+                begin, longest = at, 0
+            longest = max(longest, length)
+        yield begin, len(self.lengths), longest
 
 
 class Texts(Protocol):
@@ -189,7 +198,7 @@ class EncodedTexts:
 
     def joined(self, other: EncodedTexts) -> EncodedTexts:
         """These texts and others, of the same table."""
-        both, labelled = (self.encoded, other.encoded), (self.labelled, other.labelled)
+        both = self.encoded, other.encoded
         features = [each.features for each in both if each.features is not None]
         return EncodedTexts(
             Encoded(
@@ -198,13 +207,7 @@ class EncodedTexts:
                 np.concatenate([each.lengths for each in both]),
                 features=np.concatenate(features) if features else None,
             ),
-            LabelledTexts(
-                pl.concat([each.texts for each in labelled]),
-                np.concatenate([labelled[0].text_index, labelled[1].text_index + self.texts]),
-                np.concatenate([each.label for each in labelled]),
-                np.concatenate([each.count for each in labelled]),
-                self.labelled.sets,
-            ),
+            self.labelled.joined(other.labelled),
             self.classes,
         )
 
