@@ -260,10 +260,10 @@ class MajorityHere:
     """The simplest baseline, in this process: importing scikit-learn takes longer than training."""
 
     def __init__(
-        self, train: Any, test_texts: pl.Series, classes: int, *, val_texts: pl.Series
+        self, train: Any, test_texts: pl.Series, classes: int, *, val: Any, refit: bool
     ) -> None:
         self._train, self._texts, self._classes = train, len(test_texts), classes
-        self._val = len(val_texts)
+        self._val = len(val)
 
     def wait(self) -> list[Any]:
         from textgauge.review import baselines

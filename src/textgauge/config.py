@@ -42,8 +42,9 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     # Its head is quick to train beside what the encoder takes to read, and its linear part takes
     # long texts as lightly as the linear model does.
     "encoder": {"refit": True, "max_tokens": 5_000},
-    # A sum of single weights: rare words do no harm, long texts cost little, no step has a size.
-    "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000},
+    # A sum of single weights: rare words do no harm, long texts cost little, no step has a size,
+    # and the weights of more texts are found about as quickly.
+    "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000, "refit": True},
     "lstm": {},
 }
 """What an architecture says else."""

@@ -107,14 +107,11 @@ def settle(config: Config, corpus: Corpus) -> tuple[Config, str | None]:
     if config.preset is None:
         return config, None
     found = choose(config.preset, facts_of(config, corpus))
-    # Where it need not be trained soonest, a linear model learns from all there is.
-    all_of_it = found.model == "linear" and config.preset != "fast"
     settled = replace(
         config,
         preset=None,
         model=found.model,
         fine_tune=found.fine_tune,
-        refit=all_of_it or None if config.refit is None else config.refit,
     )
     tuned = ", fine-tuned" if found.fine_tune else ""
     return settled, f"preset {config.preset}: the model is {found.model}{tuned}; {found.reason}"

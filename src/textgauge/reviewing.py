@@ -31,10 +31,13 @@ if TYPE_CHECKING:
     from .training.fit import Fitted
 
 
-def start_baselines(stack: ExitStack, corpus: Corpus) -> Baselines:
-    """Begin to fit the baselines; their process lasts as long as `stack` at most."""
+def start_baselines(stack: ExitStack, corpus: Corpus, *, refit: bool = False) -> Baselines:
+    """Begin to fit the baselines; their process lasts as long as `stack` at most.
+
+    `refit`: they learn from the validation texts, too, as the model does.
+    """
     simple = baselines.start(
-        corpus.train, corpus.test.texts, len(corpus.classes), val_texts=corpus.val.texts
+        corpus.train, corpus.test.texts, len(corpus.classes), val=corpus.val, refit=refit
     )
     stack.callback(simple.stop)
     return simple

@@ -12,7 +12,8 @@ import pytest
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from textgauge.data.corpus import LabelledTexts
+from textgauge.data.component_notes import make_component_notes
+from textgauge.data.corpus import LabelledTexts, build_corpus
 from textgauge.errors import TextgaugeError
 from textgauge.review import baselines
 from textgauge.review.baselines import (
@@ -46,17 +47,22 @@ def finished(trained, tmp_path_factory):
         patch.chdir(work)
         patch.setattr("tempfile.tempdir", str(folders))
         corpus = trained.corpus
-        working = start(corpus.train, corpus.test.texts, 2, val_texts=corpus.val.texts)
+        working = start(corpus.train, corpus.test.texts, 2, val=corpus.val)
         baselines = working.wait()
-        sure = [np.tile(np.float32([0.5, 0.5]), (len(p), 1)) for p in (corpus.val, corpus.test)]
-        turned = len(corpus.test) // 2
-        sure[1][turned] = 0
-        sure[1][turned, 1 - corpus.test.main_label[turned]] = 1
-        working.doubt_labels((corpus.val, corpus.test), sure)
+        working.doubt_labels((corpus.val, corpus.test), answers_for(corpus))
         doubts = working.doubts()
         working.stop()  # What has ended may be stopped.
         left = list(folders.iterdir())
     return Finished(baselines, doubts, left)
+
+
+def answers_for(corpus):
+    """Of a model that knows nothing of validation and test, but that one label is wrong."""
+    val, test = (np.full((len(part), 2), 0.5, np.float32) for part in (corpus.val, corpus.test))
+    turned = len(test) // 2
+    test[turned] = 0
+    test[turned, 1 - corpus.test.main_label[turned]] = 1
+    return val, test
 
 
 @pytest.fixture
@@ -185,6 +191,40 @@ def test_a_table_of_usual_size_is_not_sampled():
     assert kept is triples
 
 
+def test_they_learn_from_the_validation_texts_where_the_model_does(trained, finished):
+    train, val, test = trained.corpus.train, trained.corpus.val, trained.corpus.test.texts
+    working = start(train, test, 2, val=val, refit=True)
+    majority, regression = working.wait()
+    both = train.joined(val)
+    share = both.label_rows(2)[1] / both.rows
+    assert share != train.label_rows(2)[1] / train.rows
+    np.testing.assert_allclose(majority.probabilities[:, 1], share, rtol=1e-6)
+    expected = fit_tfidf_lr(both.texts, triples_of(both), test, 2)
+    np.testing.assert_allclose(regression.probabilities, expected, atol=1e-5)
+    assert {each.fitted_on for each in (majority, regression)} == {len(train) + len(val)}
+    # Which labels are in doubt is found by folds of train, as ever.
+    working.doubt_labels((val, trained.corpus.test), answers_for(trained.corpus))
+    assert working.doubts().equals(finished.doubts)
+    working.stop()
+
+
+def test_what_thresholds_are_found_on_has_not_been_learned():
+    notes = make_component_notes(300).with_columns(
+        pl.when(pl.col("year") > 2000).then(pl.lit("new|x")).otherwise(pl.lit("old")).alias("label")
+    )
+    corpus = build_corpus(notes, seed=0, fractions=(0.5, 0.25, 0.25), separator="|")
+    train, val, found = corpus.train, corpus.val, {}
+    for refit in (False, True):
+        working = start(train, val.texts, 3, val=val, refit=refit)
+        found[refit] = working.wait()
+        working.stop()
+    for plain, again in zip(found[False], found[True], strict=True):
+        np.testing.assert_array_equal(plain.on_val, again.on_val)
+        np.testing.assert_array_equal(plain.on_val, plain.probabilities)
+        assert not np.array_equal(again.on_val, again.probabilities)
+        assert (plain.fitted_on, again.fitted_on) == (len(train), len(train) + len(val))
+
+
 # ---- their process
 
 
@@ -197,7 +237,7 @@ def test_the_test_labels_are_never_handed_over(trained, in_a_folder, monkeypatch
         "files": sorted(path.name for path in folder.iterdir()),
     }
     working.stop()
-    files = ["errors.txt", "test.arrow", "train.arrow", "triples.npy", "val.arrow"]
+    files = ["errors.txt", "known.arrow", "test.arrow", "triples.npy", "val.arrow"]
     assert held == {"columns": ["text"], "files": files}
 
 
@@ -279,7 +319,7 @@ def run_instead(monkeypatch, script, *, arguments=False, **options):
     real = subprocess.Popen
 
     def popen(command, **given):
-        more = command[-2:] if arguments else []
+        more = command[-3:] if arguments else []
         return real([sys.executable, "-c", script, *more], **{**given, **options})
 
     monkeypatch.setattr(subprocess, "Popen", popen)

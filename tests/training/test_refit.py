@@ -11,7 +11,7 @@ from textgauge.data.corpus import build_corpus
 from textgauge.models import MODELS
 from textgauge.text.learn import learn_encoder
 from textgauge.training.fit import fit, new_model
-from textgauge.training.linear import find_weights
+from textgauge.training.linear import Weighed, train_linear
 from textgauge.training.loop import TrainingPlan, evaluate, train_model
 from textgauge.training.progress import NoProgress
 
@@ -25,7 +25,7 @@ def fitted(model, **settings):
 
 @pytest.mark.parametrize("model", ["bag", "linear", "lstm"])
 def test_it_learns_from_all_texts_as_often_and_nothing_else_changes(model):
-    plain, again = fitted(model), fitted(model, refit=True)
+    plain, again = fitted(model, refit=False), fitted(model, refit=True)
     assert [vars(each) | {"seconds": 0} for each in plain.trained.history] == [
         vars(each) | {"seconds": 0} for each in again.trained.history
     ]
@@ -36,14 +36,22 @@ def test_it_learns_from_all_texts_as_often_and_nothing_else_changes(model):
     assert after < before
 
 
-def test_a_linear_model_is_the_one_that_all_texts_give():
-    config = Config(model="linear", refit=True)
+def test_the_weights_of_a_linear_model_are_found_from_all_texts_weighed_as_those_of_train():
+    config = Config(model="linear")
     encoder = learn_encoder(CORPUS.train.texts, config)
     found = fit(CORPUS, encoder, config)
-    both = found.encode(CORPUS.train).joined(found.encode(CORPUS.val))
-    assert len(both.encoded) == both.texts == len(CORPUS.train) + len(CORPUS.val)
-    expected, _, _ = new_model(encoder, config, both.classes, NoProgress(), both.encoded)
-    find_weights(expected, encoder, both, config, None)
+    train, val = found.encode(CORPUS.train), found.encode(CORPUS.val)
+    expected, _, _ = new_model(encoder, config, train.classes, NoProgress(), train.encoded)
+    _, weighed = train_linear(expected, encoder, train, val, config, None)
+    both = weighed.joined(val)
+    assert both.rows.shape[0] == both.texts.texts == len(CORPUS.train) + len(CORPUS.val)
+    assert (both.rows[: train.texts] != weighed.rows).nnz == 0
+    labels = np.concatenate([CORPUS.train.main_label, CORPUS.val.main_label])
+    assert both.texts.targets().argmax(1).tolist() == labels.tolist()
+    learned = [Weighed.learn(expected, encoder, part).features for part in (train, val)]
+    assert np.array_equal(both.features.of_words, learned[0].of_words)
+    assert not np.array_equal(both.features.of_words, learned[1].of_words)
+    both.give_weights(expected, config, None)
     expected.divide_logits(found.calibrated.temperature)
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(found.model.state_dict()[name], value)
@@ -64,8 +72,8 @@ def test_without_texts_to_stop_by_all_epochs_are_trained_and_the_last_weights_ke
         torch.testing.assert_close(model.state_dict()[name], value)
 
 
-def test_it_is_the_habit_of_frozen_encoders_alone():
-    assert [name for name in MODELS if Config(model=name).refit] == ["encoder"]
+def test_it_is_the_habit_of_those_that_learn_quickly():
+    assert [name for name in MODELS if Config(model=name).refit] == ["encoder", "linear"]
     assert not Config(model="encoder", fine_tune=True).refit
     assert not Config(model="encoder", refit=False).refit
 

@@ -120,7 +120,7 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
     model.add_argument(
         "--refit",
         action=argparse.BooleanOptionalAction,
-        help="learn from the validation texts, too, in the end (encoder: yes)",
+        help="learn from the validation texts, too, in the end (encoder, linear: yes)",
         **given,
     )
     model.add_argument(

@@ -1,7 +1,8 @@
 """The simple classifiers that stand beside every deep one, fitted in a process of their own.
 
 They run beside the training (see `beside`): `start` begins, `Baselines.wait` reads what came out.
-They see the training part only; the test texts go in without their labels.
+They learn from what the model learns from: the training part, and where it learns from the
+validation part in the end, from that; the test texts go in without their labels.
 
 The process then predicts every text by models that did not see it, and waits: once a trained
 model has been judged, `Baselines.doubt_labels` hands over its probabilities and the other labels,
@@ -133,21 +134,24 @@ def start(
     test_texts: pl.Series,
     classes: int,
     *,
-    val_texts: pl.Series | None = None,
+    val: LabelledTexts | None = None,
+    refit: bool = False,
 ) -> Baselines:
     """Begin to fit the baselines on `train`; they will predict for `test_texts`.
 
-    `val_texts` are looked at for labels in doubt only, and without their labels, too. Where a text
-    has any number of labels, none is doubted, and the baselines predict for them instead.
+    The texts of `val` are looked at for labels in doubt; where a text has any number of labels,
+    none is doubted, and the baselines predict for them instead. Its labels they learn with `refit`
+    alone, and for `test_texts` alone.
     """
-    val = pl.Series([], dtype=pl.String) if val_texts is None else val_texts
     has_sets = train.sets is not None
+    val_texts = pl.Series([], dtype=pl.String) if val is None else val.texts
+    known = train.joined(val) if refit and val is not None else train
     return Baselines(
         __name__,
-        {"train": train.texts, "val": val, "test": test_texts},
-        np.stack(train.cells),
-        rows=train.text_rows if has_sets else None,
-        arguments=(str(classes), *(["sets"] if has_sets else [])),
+        {"known": known.texts, "val": val_texts, "test": test_texts},
+        np.stack(known.cells),
+        rows=known.text_rows if has_sets else None,
+        arguments=(str(classes), str(len(train)), *(["sets"] if has_sets else [])),
     )
 
 
@@ -299,49 +303,56 @@ def sample(
     return texts[chosen], np.stack([place[kept[0]], kept[1], kept[2]])
 
 
-def _fit_sets(path: Path, classes: int) -> None:
-    """Fit and predict where a text has any number of labels; writes what `wait` reads."""
-    train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
+def _fit_sets(path: Path, classes: int, train: int) -> None:
+    """Fit and predict where a text has any number of labels; writes what `wait` reads.
+
+    The first `train` of the known texts are those of the training part.
+    """
+    known, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("known", "val", "test"))
     triples, rows = (np.load(path / f"{n}.npy", allow_pickle=False) for n in ("triples", "rows"))
     most = min(MAX_TEXTS, max(MOST_CELLS // classes, 1_000))
-    some, some_triples = sample(train, triples, most)
-    some_rows = rows[_drawn(len(train), most)]
-    others, results = (val, test), []
-    work: list[tuple[str, int, Callable[[], list[npt.NDArray[np.float32]]]]] = [
-        (
-            SHARES,
-            len(train),
-            lambda: [fit_shares(triples, rows, len(each), classes) for each in others],
-        ),
-        (
-            TFIDF_LR,
-            len(some),
-            lambda: fit_sets_tfidf_lr(some, some_triples, some_rows, others, classes),
-        ),
-    ]
-    for index, (name, fitted_on, fit) in enumerate(work):
+
+    def shares(texts: int, others: Sequence[pl.Series]) -> list[npt.NDArray[np.float32]]:
+        mine = triples[:, triples[0] < texts]
+        return [fit_shares(mine, rows[:texts], len(each), classes) for each in others]
+
+    def words(texts: int, others: Sequence[pl.Series]) -> list[npt.NDArray[np.float32]]:
+        some, some_triples = sample(known[:texts], triples[:, triples[0] < texts], most)
+        some_rows = rows[:texts][_drawn(texts, most)]
+        return fit_sets_tfidf_lr(some, some_triples, some_rows, others, classes)
+
+    results = []
+    for index, (name, limit, fit) in enumerate(
+        [(SHARES, len(known), shares), (TFIDF_LR, most, words)]
+    ):
         begin = time.perf_counter()
-        on_val, on_test = fit()
+        if train == len(known):
+            on_val, on_test = fit(train, (val, test))
+        else:  # Thresholds are found by what says of texts that it has not seen.
+            (on_val,), (on_test,) = fit(train, (val,)), fit(len(known), (test,))
         seconds = time.perf_counter() - begin
         np.save(path / f"val_{index}.npy", on_val, allow_pickle=False)
         np.save(path / f"{index}.npy", on_test, allow_pickle=False)
+        fitted_on = min(len(known), limit)
         results.append({"name": name, "seconds": seconds, "fitted_on": fitted_on})
     (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
 
 
-def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "labels") -> None:
+def main(
+    tell: Callable[[str], object], folder: str, classes: str, train: str, kind: str = "labels"
+) -> None:
     """The process: reads what `start` wrote, and writes what `wait` and `doubts` read."""
     if kind == "sets":
-        _fit_sets(Path(folder), int(classes))
+        _fit_sets(Path(folder), int(classes), int(train))
         tell("baselines")
         return
     path, number = Path(folder), int(classes)
-    train, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("train", "val", "test"))
+    known, val, test = (pl.read_ipc(path / f"{n}.arrow")["text"] for n in ("known", "val", "test"))
     triples = np.load(path / "triples.npy", allow_pickle=False)
-    some, some_triples = sample(train, triples)
+    some, some_triples = sample(known, triples)
     many = too_many_for_lr(len(some), number)
     work: list[tuple[str, int, Callable[[], npt.NDArray[np.float32]]]] = [
-        (MAJORITY, len(train), lambda: fit_majority(triples[1], triples[2], len(test), number)),
+        (MAJORITY, len(known), lambda: fit_majority(triples[1], triples[2], len(test), number)),
         (
             TFIDF_CENTROID if many else TFIDF_LR,
             len(some),
@@ -356,8 +367,8 @@ def main(tell: Callable[[str], object], folder: str, classes: str, kind: str = "
         results.append({"name": name, "seconds": seconds, "fitted_on": fitted_on})
     (path / "results.json").write_text(json.dumps(results), encoding="utf-8")
     tell("baselines")
-    learned = LabelledTexts(train, *triples)
-    for doubts in doubts_in(path, learned, (val, test), number, vectorizer):
+    of_train = LabelledTexts(known[: int(train)], *triples[:, triples[0] < int(train)])
+    for doubts in doubts_in(path, of_train, (val, test), number, vectorizer):
         doubts.write_ipc(path / "doubts.arrow")
         tell("doubts")
 

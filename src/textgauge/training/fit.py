@@ -27,7 +27,7 @@ from .checkpoints import Checkpoint
 from .devices import device_named
 from .history import Epoch
 from .joining import Factors, join
-from .linear import find_weights, train_linear
+from .linear import Weighed, train_linear
 from .loop import Trained, TrainingPlan, train_model
 from .loss import OneLabel, SetsOfLabels
 from .progress import NoProgress, Progress
@@ -117,12 +117,13 @@ def fit(
         progress.step(step, steps)
         on_step()
 
-    weights = label_weights(config, train.label_rows, train.rows if train.has_sets else None)
-    factors = None
+    weights = _label_weights(config, train)
+    factors = weighed = None
     if isinstance(model, LinearClassifier):
         if start_from is None:
-            trained = train_linear(model, encoder, train, val, config, weights, after_step)
-            found = dict(model.state_dict())
+            trained, weighed = train_linear(model, encoder, train, val, config, weights, after_step)
+            # What follows changes the weights in place.
+            found = {name: tensor.clone() for name, tensor in model.state_dict().items()}
             on_checkpoint(Checkpoint(found, found, {}, trained.history))
             after_epoch(trained.best)
         else:  # Its one epoch is over.
@@ -147,9 +148,13 @@ def fit(
     calibrated = calibrate(model, val, weights)
     if config.refit:
         progress.stage("learning from the validation texts, too")
-        both = train.joined(val)
-        epochs = trained.best.epoch
-        model, architecture = _refitted(encoder, both, config, epochs, factors, on_step)
+        if isinstance(model, LinearClassifier):
+            both = (weighed or Weighed.learn(model, encoder, train)).joined(val)
+            both.give_weights(model, config, _label_weights(config, both.texts), after_step)
+        else:
+            model, architecture = _refitted(
+                encoder, train.joined(val), config, trained.best.epoch, factors, on_step
+            )
         model.divide_logits(calibrated.temperature)
     return Fitted(model, encoder, architecture, trained, vectors, classes, calibrated, factors)
 
@@ -171,10 +176,6 @@ def _refitted(
     # Where a part is not trained, what it makes of the texts is in memory by now.
     encoded = model.prepare(texts.encoded, lambda done, texts: None, train=True)
     texts = replace(texts, encoded=encoded)
-    weights = label_weights(config, texts.label_rows, texts.rows if texts.has_sets else None)
-    if isinstance(model, LinearClassifier):
-        find_weights(model, encoder, texts, config, weights)
-        return model, architecture
     if texts.has_sets:
         start_from_shares(model, texts)
     train_model(
@@ -187,7 +188,8 @@ def _refitted(
     )
     if isinstance(model, EncoderClassifier):
         assert factors is not None
-        find_weights(model.wide, encoder, texts, config, weights)
+        weighed = Weighed.learn(model.wide, encoder, texts)
+        weighed.give_weights(model.wide, config, _label_weights(config, texts))
         model.join(*factors)
     return model, architecture
 
@@ -309,6 +311,10 @@ def label_weights(
     to_take = OneLabel() if rows is None else SetsOfLabels()
     found: npt.NDArray[np.float32] = to_take.weights(label_rows, rows or 0, balanced=True).numpy()
     return found
+
+
+def _label_weights(config: Config, texts: EncodedTexts) -> npt.NDArray[np.float32] | None:
+    return label_weights(config, texts.label_rows, texts.rows if texts.has_sets else None)
 
 
 def plan_of(config: Config) -> TrainingPlan:

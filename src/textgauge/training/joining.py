@@ -20,7 +20,7 @@ from ..models.encoder import EncoderClassifier
 from ..text.reader import TextReader
 from .batches import EncodedTexts
 from .calibration import temperature_of
-from .linear import find_weights
+from .linear import Weighed
 from .loop import predict_logits
 from .loss import row_losses, set_losses
 
@@ -56,7 +56,8 @@ def join(
         SettingsError: there are too many labels and pieces for a wide part.
 
     """
-    find_weights(model.wide, reader, train, config, label_weights, on_step)
+    weighed = Weighed.learn(model.wide, reader, train)
+    weighed.give_weights(model.wide, config, label_weights, on_step)
     plain = replace(val, encoded=replace(val.encoded, features=None))
     factors = find_factors(
         predict_logits(model, val), predict_logits(model.wide, plain), val, label_weights

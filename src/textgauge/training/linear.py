@@ -88,8 +88,8 @@ class Features:
         """Weigh what the training texts have; gives the features of these texts, too."""
         place = model.place.numpy()
         pieces = _pieces_of(reader)
-        tokens = _counts(*_tokens_of(train), len(train), pieces.shape[0])
-        pairs = _counts(*_pairs_of(train, place), len(train), model.pairs.num_embeddings - 1)
+        tokens = _tokens_of(train, pieces.shape[0])
+        pairs = _pairs_of(train, place, model.pairs.num_embeddings - 1)
         found = (tokens @ pieces).tocsr()
         there = np.unique(found.indices)  # What no training text has would get no weight.
         weighted = (pieces[:, there] @ sparse.diags(_rarity(found[:, there]))).tocsr()
@@ -97,22 +97,17 @@ class Features:
         of_words = _rarity(tokens[:, : reader.whole])
         of_words[:NUMBER] = 0  # Neither filling nor an unknown word adds anything.
         features = cls(place, of_words, _rarity(pairs), weighted.astype(np.float32), edges)
-        return features, features.rows_of(train, tokens, pairs)
+        return features, features._rows(train, tokens, pairs)
 
-    def rows_of(
+    def of(self, texts: Encoded) -> sparse.csr_matrix:
+        """The features of texts. Shape: (texts, W + P + G + edges), float64."""
+        tokens = _tokens_of(texts, self.pieces.shape[0])
+        return self._rows(texts, tokens, _pairs_of(texts, self.place, len(self.of_pairs)))
+
+    def _rows(
         self, texts: Encoded, tokens: sparse.csr_matrix, pairs: sparse.csr_matrix
     ) -> sparse.csr_matrix:
-        """The features of texts.
-
-        Args:
-            texts: encoded.
-            tokens: how often each has each id. Shape: (texts, W + G).
-            pairs: and each known pair. Shape: (texts, P).
-
-        Returns:
-            Shape: (texts, W + P + G + edges), float64.
-
-        """
+        """As `of`; `tokens` and `pairs` are how often each text has each."""
         words = tokens[:, : len(self.of_words)]
         # As the saved model adds it up: each token and pair by itself.
         whole = _inverse_root(words @ self.of_words**2 + pairs @ self.of_pairs**2)
@@ -180,6 +175,58 @@ class Features:
                 model.numbers.weight[:, : model.outputs] = found
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """Texts to learn from, as rows of features.
+
+    Attributes:
+        features: what they are.
+        texts: encoded, with their labels.
+        rows: Shape: (texts, features).
+
+    """
+
+    features: Features
+    texts: EncodedTexts
+    rows: sparse.csr_matrix
+
+    @classmethod
+    def learn(cls, model: LinearClassifier, reader: TextReader, texts: EncodedTexts) -> Weighed:
+        """Weigh what these texts have."""
+        features, rows = Features.learn(model, reader, texts.encoded)
+        return cls(features, texts, rows)
+
+    def joined(self, other: EncodedTexts) -> Weighed:
+        """These texts and others of the same table, which are weighed by what these have."""
+        rows = sparse.vstack([self.rows, self.features.of(other.encoded)], format="csr")
+        return Weighed(self.features, self.texts.joined(other), rows)
+
+    def give_weights(
+        self,
+        model: LinearClassifier,
+        config: Config,
+        label_weights: Floats | None,
+        on_step: Callable[[int, int], None] = lambda step, steps: None,
+    ) -> None:
+        """Give `model` the weights that suit these texts.
+
+        `on_step` is called now and then where there are very many labels, with how many of how many
+        parts of them are done.
+
+        Raises:
+            SettingsError: there are too many labels and words for it.
+
+        """
+        from sklearn.exceptions import ConvergenceWarning
+
+        _refuse_too_many(self.rows.shape[1], model.outputs, self.texts.classes, config.model)
+        with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            weights, bias = _solve(self.rows, self.texts, config, label_weights, on_step)
+        self.features.give(model, weights, bias)
+        model.eval()
+
+
 def train_linear(
     model: LinearClassifier,
     reader: TextReader,
@@ -188,10 +235,19 @@ def train_linear(
     config: Config,
     label_weights: Floats | None,
     on_step: Callable[[int, int], None] = lambda step, steps: None,
-) -> Trained:
-    """Find the weights of `model` in place; the history holds one epoch. See `find_weights`."""
+) -> tuple[Trained, Weighed]:
+    """Find the weights of `model` in place.
+
+    Returns:
+        A history of one epoch, and the training texts as they were weighed.
+
+    Raises:
+        SettingsError: there are too many labels and words for it.
+
+    """
     began = time.perf_counter()
-    find_weights(model, reader, train, config, label_weights, on_step)
+    weighed = Weighed.learn(model, reader, train)
+    weighed.give_weights(model, config, label_weights, on_step)
     train_loss, train_accuracy = evaluate(model, train)
     val_loss, val_accuracy = evaluate(model, val)
     epoch = Epoch(
@@ -203,35 +259,7 @@ def train_linear(
         lr=config.step,
         seconds=time.perf_counter() - began,
     )
-    return Trained((epoch,), train.texts)
-
-
-def find_weights(
-    model: LinearClassifier,
-    reader: TextReader,
-    train: EncodedTexts,
-    config: Config,
-    label_weights: Floats | None,
-    on_step: Callable[[int, int], None] = lambda step, steps: None,
-) -> None:
-    """Give `model` the weights that suit these texts.
-
-    `on_step` is called now and then where there are very many labels, with how many of how many
-    parts of them are done.
-
-    Raises:
-        SettingsError: there are too many labels and words for it.
-
-    """
-    from sklearn.exceptions import ConvergenceWarning
-
-    features, rows = Features.learn(model, reader, train.encoded)
-    _refuse_too_many(rows.shape[1], model.outputs, train.classes, config.model)
-    with warnings.catch_warnings():  # Weights that are not yet exact decide as well.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        weights, bias = _solve(rows, train, config, label_weights, on_step)
-    features.give(model, weights, bias)
-    model.eval()
+    return Trained((epoch,), train.texts), weighed
 
 
 def _solve(
@@ -308,20 +336,18 @@ def _refuse_too_many(features: int, outputs: int, classes: int, name: str) -> No
         )
 
 
-def _tokens_of(texts: Encoded) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int32]]:
-    """Text and id of each token that is known."""
+def _tokens_of(texts: Encoded, ids: int) -> sparse.csr_matrix:
+    """How often each text has each known token. Shape: (texts, ids)."""
     text = np.repeat(np.arange(len(texts)), texts.lengths)
     known = texts.ids >= NUMBER
-    return text[known], texts.ids[known]
+    return _counts(text[known], texts.ids[known], len(texts), ids)
 
 
-def _pairs_of(
-    texts: Encoded, place: npt.NDArray[np.int32]
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Text and row, counted from 0, of each pair that is known."""
+def _pairs_of(texts: Encoded, place: npt.NDArray[np.int32], pairs: int) -> sparse.csr_matrix:
+    """And each known pair. Shape: (texts, pairs)."""
     text, hashes = hashes_of(texts)
     rows = place[hashes % len(place)]
-    return text[rows > 0], rows[rows > 0] - 1
+    return _counts(text[rows > 0], rows[rows > 0] - 1, len(texts), pairs)
 
 
 def _pieces_of(reader: TextReader) -> sparse.csr_matrix:

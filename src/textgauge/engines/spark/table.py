@@ -124,8 +124,6 @@ class ClusterTable:
         from .training import CHECKPOINT, EVERY, Assignment, run_workers
 
         config, classes = self.config, len(self.corpus.classes)
-        if config.refit:
-            raise EngineError("--refit is not for Spark: leave it out, or --engine spark.")
         gpu = config.device != "cpu" and has_gpus(self._spark)
         if config.device == "cuda" and not gpu:
             raise EngineError(
@@ -133,6 +131,10 @@ class ClusterTable:
                 "spark.task.resource.gpu.amount, or pass --device cpu."
             )
         model, architecture, vectors = new_model(encoder, config, classes, progress)
+        if config.refit:
+            raise EngineError(
+                "--refit is not for Spark: leave it out, or train here with --engine local."
+            )
         progress.stage("writing shards")
         train, val = run_explained(
             self._spark,
