@@ -114,7 +114,7 @@ def train(
         start_from = checkpoint_to_go_on_from(resume, config, corpus)
         tracker.start(describe.plan(table.facts, config, corpus, preset))
         tracker.log_dataset(describe.dataset(table.facts, corpus))
-        simple = start_baselines(stack, corpus, refit=config.refit)
+        simple = start_baselines(stack, corpus, refit=bool(config.refit))
         encoder = table.learn_encoder()
         clock.lap("data")
 
