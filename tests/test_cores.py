@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from textgauge import cores as module
-from textgauge.cores import available_cores
+from textgauge.cores import SPINS, available_cores, give_cores_away
 
 
 @pytest.fixture
@@ -67,3 +69,32 @@ def test_a_limit_of_version_1(groups: Path, quota: str, found: int) -> None:
     write(groups / "fs/cpu,cpuacct/cpu.cfs_quota_us", quota)  # A container sees its own here.
     write(groups / "fs/cpu,cpuacct/cpu.cfs_period_us", "100000")
     assert available_cores() == found
+
+
+@pytest.mark.parametrize("asked", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "ACTIVE"}])
+def test_waiting_threads_sleep_soon_unless_something_else_was_asked_for(
+    asked: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY"):
+        monkeypatch.setenv(name, "")  # What it was comes back after the test.
+        monkeypatch.delenv(name)
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
+    give_cores_away()
+    there = {n: os.environ[n] for n in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY") if n in os.environ}
+    assert there == (asked or {"GOMP_SPINCOUNT": str(SPINS)})
+
+
+def test_a_command_says_so_before_torch_is_there() -> None:
+    script = (
+        "import os, sys; sys.argv = ['textgauge', '--version']\n"
+        "import textgauge.cli as cli\n"
+        "cli.run_command = lambda arguments: print('torch' in sys.modules, "
+        "os.environ['GOMP_SPINCOUNT'])\n"
+        "cli.main()"
+    )
+    clean = {k: v for k, v in os.environ.items() if k not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=clean, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", str(SPINS)]

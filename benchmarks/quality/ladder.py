@@ -60,12 +60,17 @@ def main() -> None:
     measuring.add_argument("--test", action="store_true")
     telling = commands.add_parser("table")
     telling.add_argument("out", type=Path)
-    telling.add_argument("--seconds", action="store_true", help="of training, not macro F1")
+    telling.add_argument(
+        "--figure",
+        default="macro_f1",
+        choices=("macro_f1", "accuracy", "seconds", "calibration_error", "calibration_noise"),
+        help="seconds are those of the first seed's training",
+    )
     options = parser.parse_args()
     if options.command == "run":
         measure(options)
     else:
-        tell(options.out, "seconds" if options.seconds else "macro_f1")
+        tell(options.out, options.figure)
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -115,7 +120,10 @@ def first_of_each_label(rows: Rows) -> Rows:
 
 
 def figures(judged: Rows, labels: list[str], probability: np.ndarray | None) -> dict[str, float]:
-    """Macro F1 and accuracy, and where there are probabilities the expected calibration error."""
+    """Macro F1 and accuracy, and where there are probabilities the expected calibration error.
+
+    Beside that stands what probabilities that come true would show: the rows of a bin are few.
+    """
     from sklearn.metrics import f1_score
 
     right = np.array(labels) == np.array(judged.labels)
@@ -124,13 +132,18 @@ def figures(judged: Rows, labels: list[str], probability: np.ndarray | None) -> 
         "accuracy": round(float(right.mean()), 4),
     }
     if probability is not None:
-        bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-        gaps = [
-            abs(float(probability[bins == at].sum() - right[bins == at].sum()))
-            for at in range(CALIBRATION_BINS)
-        ]
-        found["calibration_error"] = round(sum(gaps) / len(right), 4)
+        found["calibration_error"] = round(calibration_error(probability, right), 4)
+        drawn = np.random.default_rng(0).random((100, len(right))) < probability
+        noise = np.mean([calibration_error(probability, each) for each in drawn])
+        found["calibration_noise"] = round(float(noise), 4)
     return found
+
+
+def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
+    """How far the probabilities of bins of one width are from how many are right, over rows."""
+    bins = np.minimum((probability * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, probability - right, CALIBRATION_BINS)
+    return float(np.abs(gaps).sum()) / len(right)
 
 
 # ---- textgauge
@@ -196,17 +209,17 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def tell(path: Path, figure: str) -> None:
-    """Print a row a table and a column an entrant: medians over the seeds, the best in bold."""
+    """Print a row a table and a column an entrant: medians of the seeds, the best in bold."""
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
     for each in read(path):
-        if figure != "seconds" or each["seed"] == 0:
+        if figure in each and (figure != "seconds" or each["seed"] == 0):
             found[each["set"], each["entrant"]].append(each[figure])
     sets, entrants = (list(dict.fromkeys(key[at] for key in found)) for at in (0, 1))
     print("| table | " + " | ".join(entrants) + " |")
     print("| --- |" + " ---: |" * len(entrants))
     for name in sets:
         medians = [float(np.median(found.get((name, each), [np.nan]))) for each in entrants]
-        best = np.nanmin(medians) if figure == "seconds" else np.nanmax(medians)
+        best = (np.nanmax if figure in ("macro_f1", "accuracy") else np.nanmin)(medians)
         digits = 2 if figure == "seconds" else 4
         cells = ["" if np.isnan(value) else f"{value:.{digits}f}" for value in medians]
         cells = [

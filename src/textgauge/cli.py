@@ -12,6 +12,7 @@ from typing import Any
 
 from . import options as add
 from .commands import checking, runs, serving, shipping, training, using
+from .cores import give_cores_away
 from .errors import TextgaugeError, was_interrupted
 from .terminal.faults import fault_text
 
@@ -31,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     if arguments is None:
         _leave_ascii_behind()
+        give_cores_away()  # The process is ours alone.
     status = run_command(arguments)
     if status:
         sys.exit(status)
