@@ -13,8 +13,8 @@ OWN_GROUPS = Path("/proc/self/cgroup")
 
 SPINS = 2_000
 """How often a thread looks whether the others are done before it sleeps, where GNU's OpenMP runs
-them. Its own 300,000 take cores from those that are waited for, when anything else runs beside:
-fine-tuning then takes several times as long. Alone, waking costs a few percent."""
+them. Its own 300,000 take cores from those that are waited for, when anything else runs beside;
+waking costs little."""
 
 _ASKED = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 

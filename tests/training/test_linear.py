@@ -182,6 +182,20 @@ def test_very_many_labels_are_found_in_parts_and_decided_alike(monkeypatch):
         assert (near - weights).abs().max() < 0.3 * max(float(weights.abs().max()), 1e-6), name
 
 
+def test_a_long_text_is_not_computed_with_all_the_short_ones(monkeypatch):
+    texts = {"a": [f"steel bolt {at}" for at in range(200)], "b": ["oil " * 4_000, "leak"]}
+    seen = []
+    real = linear.LinearClassifier.forward
+
+    def forward(self, ids, positions, lengths):
+        seen.append(ids.numel())
+        return real(self, ids, positions, lengths)
+
+    monkeypatch.setattr(linear.LinearClassifier, "forward", forward)
+    fitted(corpus_of(texts))
+    assert 4_000 <= max(seen) <= linear.LinearClassifier.most_tokens < 200 * 4_000
+
+
 def test_a_second_training_gives_the_same_weights():
     one, other = (fitted(corpus_of(), seed=7).model.state_dict() for _ in range(2))
     assert all(torch.equal(one[name], other[name]) for name in one)

@@ -133,6 +133,8 @@ def test_a_workers_error_comes_back_with_its_own_words(
     [
         ({"device": "cuda"}, r"Spark gives tasks no GPU: .* or pass --device cpu"),
         ({"model": "bag"}, r"the model 'bag' is trained in one process; pass --engine local"),
+        ({"model": "linear", "refit": True}, r"the model 'linear' is trained in one process"),
+        ({"refit": True}, r"--refit is not for Spark: leave it out, or .* --engine local"),
     ],
 )
 def test_what_a_cluster_cannot_train_is_told(
