@@ -49,6 +49,7 @@ OTHER_VALUES = {
     "distinct": False,
     "threads": 2,
     "refit": True,
+    "contrast": False,
     "cost": {"false-1": 10.0},
     "review_below": 0.9,
 }

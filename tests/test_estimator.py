@@ -32,6 +32,8 @@ PARAMETERS = {
     "preset": "best",
     "encoder": "minilm",
     "fine_tune": True,
+    "contrast": False,
+    "refit": True,
     "model": "cnn",
     "vectors": "glove.txt",
     "freeze_vectors": True,

@@ -71,6 +71,7 @@ OPTIONS: dict[str, tuple[list[str], Any]] = {
     "review_rate": (["--review-rate", "0.05"], 0.05),
     "encoder": (["--encoder", "minilm"], "minilm"),
     "fine_tune": (["--fine-tune"], True),
+    "contrast": (["--no-contrast"], False),
     "preset": (["--preset", "best"], "best"),
     "refit": (["--refit"], True),
 }

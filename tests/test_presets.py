@@ -22,7 +22,7 @@ from textgauge.training.progress import NoProgress
 
 pytest_plugins = ["e2e_fixtures"]
 
-TWO_CORES = Facts(words=50_000, labels=6, encoder=True, power=2)
+TWO_CORES = Facts(texts=5_000, words=50_000, labels=6, encoder=True, power=2)
 
 
 def chosen(preset: str, **facts: int) -> tuple[str, bool]:
@@ -52,6 +52,16 @@ def test_the_best_takes_longer_and_trains_the_encoder_where_it_can() -> None:
     assert chosen("best", words=most + 1) == ("linear", False)
 
 
+def test_of_few_texts_the_encoder_is_trained_for_a_balance_too() -> None:
+    few, short = presets.FEW_TEXTS, 2 * presets.FEW_WORDS_OF_A_CORE
+    assert chosen("balanced", texts=few, words=short) == ("encoder", True)
+    assert chosen("balanced", texts=few + 1, words=short) == ("encoder", False)
+    assert chosen("balanced", texts=few, words=short + 1) == ("encoder", False)
+    assert chosen("balanced", texts=few, words=short + 1, power=4) == ("encoder", True)
+    assert chosen("balanced", texts=few, encoder=False) == ("linear", False)
+    assert chosen("fast", texts=few, words=short) == ("linear", False)
+
+
 def test_many_labels_are_too_many_for_a_linear_model() -> None:
     assert chosen("fast", labels=presets.MOST_LABELS) == ("linear", False)
     assert chosen("fast", labels=presets.MOST_LABELS + 1) == ("bag", False)
@@ -71,7 +81,8 @@ def test_the_settings_of_the_chosen_model_are_taken(tmp_path: Path) -> None:
     assert fast == Config(model="linear", min_texts=3)
     assert "preset fast: the model is linear; nothing is trained sooner" in Told.notes
     best = open_table(notes, Config(preset="best", encoder=folder, device="cpu"), Told()).config
-    assert best == Config(model="encoder", encoder=folder, fine_tune=True, device="cpu")
+    few = {"contrast": True, "refit": True}  # What fine-tuning with so few texts is.
+    assert best == Config(model="encoder", encoder=folder, fine_tune=True, device="cpu", **few)
     assert any(
         each.startswith("preset best: the model is encoder, fine-tuned; ") for each in Told.notes
     )

@@ -26,6 +26,11 @@ SETS = "trec6,banking77,sst2_sentences"
 RUNGS: dict[str, dict[str, Any]] = {
     **{model: {"model": model} for model in ("encoder", "bag", "lstm", "linear")},
     "encoder, fine-tuned": {"model": "encoder", "fine_tune": True},
+    "encoder, fine-tuned, labels alone": {
+        "model": "encoder",
+        "fine_tune": True,
+        "contrast": False,
+    },
 }
 
 

@@ -246,7 +246,7 @@ class _Delivery:
                 row = deliver_best(
                     model,
                     best,
-                    self.plan.config(model, best.chosen),
+                    self.search.config(model, best.chosen),
                     self.plan.changed(model, best.chosen),
                     trier,
                     self.table,

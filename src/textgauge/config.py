@@ -49,8 +49,15 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 }
 """What an architecture says else."""
 
-FINE_TUNING: Mapping[str, int | float] = {"patience": 2, "refit": False}
+FINE_TUNING: Mapping[str, int | float] = {"patience": 2}
 """What fine-tuning says else: an epoch takes long, and few are needed."""
+
+FEW_TEXTS = 1_000
+"""Distinct training texts up to which fine-tuning begins with which texts are alike, and learns
+from the validation texts in the end: of more, labels alone teach an encoder enough."""
+
+BY_THE_TEXTS = ("contrast", "refit")
+"""Settings of fine-tuning that its texts decide where they are None; see `settle`."""
 
 WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
 """Architectures that drop something in training, whose figures look worse for it."""
@@ -159,6 +166,8 @@ class Config:
     """A pretrained encoder: a folder, an installed package or a hub name; None: one installed."""
     fine_tune: bool = False
     """Train the encoder itself, too, at a twentieth of the learning rate; slow without a GPU."""
+    contrast: bool | None = None
+    """Begin fine-tuning with which texts are alike; None: of at most 1,000 texts."""
 
     # Training
     epochs: int = 40
@@ -169,7 +178,8 @@ class Config:
     """Texts a step; None chooses by the number of training texts."""
     refit: bool | None = None
     """Learn from the validation texts, too, when all that needs them is found: once more, as many
-    epochs; None: a pretrained encoder that is not fine-tuned does."""
+    epochs; None: the linear model and a pretrained encoder do, fine-tuned with at most 1,000
+    texts."""
     lr: float | None = None
     """Learning rate of Adam; see `DEFAULTS`. The linear model takes no steps and heeds none."""
     label_smoothing: float | None = None
@@ -203,7 +213,7 @@ class Config:
             if self.fine_tune:
                 defaults |= {**FINE_TUNING, "threads": available_cores()}
             for name, value in defaults.items():
-                if getattr(self, name) is None:
+                if getattr(self, name) is None and not (self.fine_tune and name in BY_THE_TEXTS):
                     object.__setattr__(self, name, value)
 
     @property
@@ -222,6 +232,14 @@ class Config:
         """Label smoothing, None replaced."""
         assert self.label_smoothing is not None
         return self.label_smoothing
+
+    def settled(self, texts: int) -> Config:
+        """The same with what so many distinct training texts decide."""
+        if not self.fine_tune:
+            return self
+        few = texts <= FEW_TEXTS
+        left = {name: few for name in BY_THE_TEXTS if getattr(self, name) is None}
+        return Config(**{**vars(self), **left})
 
     def whole(self, name: str) -> int:
         """A setting that is a whole number, None replaced."""
@@ -251,7 +269,11 @@ class Config:
         known = sorted(_names())
         problems = [
             f"{option} is chosen by the preset; leave it or --preset out."
-            for name, option in (("model", "--model"), ("fine_tune", "--fine-tune"))
+            for name, option in (
+                ("model", "--model"),
+                ("fine_tune", "--fine-tune"),
+                ("contrast", "--contrast"),
+            )
             if values.get("preset") is not None and values.get(name)
         ]
         problems += [
@@ -409,6 +431,8 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
         for name, option in (("encoder", "--encoder"), ("fine_tune", "--fine-tune")):
             if name in sound and getattr(config, name):
                 yield f"{option} is for the model 'encoder' alone; pass --model encoder with it."
+    if config.contrast and not config.fine_tune and config.preset is None:
+        yield "--contrast is for fine-tuning alone; pass --fine-tune with it."
     ways = [
         f"--{name.replace('_', '-')} {value}"
         for name in ("split_column", "group_column", "time_column")

@@ -42,6 +42,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: "fast", "balanced" or "best": choose the model by the texts, instead of `model`.
         encoder: which pretrained encoder, as in `Config.encoder`; None: one installed.
         fine_tune: train it, too.
+        contrast: begin that with which texts are alike; None: of at most 1,000 texts.
         vectors: word vectors, as in `Config.vectors`.
         freeze_vectors: do not train them further.
         numbers: read numbers as magnitudes.
@@ -49,6 +50,7 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         patience: epochs without a better validation loss before it stops; None takes the
             architecture's.
         batch_size: texts a step; None chooses.
+        refit: learn from the texts to stop by, too, in the end; None takes the architecture's.
         lr: learning rate of Adam; None takes the architecture's.
         class_weight: None or "balanced", as scikit-learn calls it.
         val_fraction: share of the texts to stop by, in (0, 1).
@@ -77,12 +79,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         preset: Preset | None = None,
         encoder: str | None = None,
         fine_tune: bool = False,
+        contrast: bool | None = None,
         vectors: str | None = None,
         freeze_vectors: bool = False,
         numbers: bool = True,
         epochs: int = 40,
         patience: int | None = None,
         batch_size: int | None = None,
+        refit: bool | None = None,
         lr: float | None = None,
         class_weight: str | None = None,
         val_fraction: float = 0.2,
@@ -93,12 +97,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.preset = preset
         self.encoder = encoder
         self.fine_tune = fine_tune
+        self.contrast = contrast
         self.vectors = vectors
         self.freeze_vectors = freeze_vectors
         self.numbers = numbers
         self.epochs = epochs
         self.patience = patience
         self.batch_size = batch_size
+        self.refit = refit
         self.lr = lr
         self.class_weight = class_weight
         self.val_fraction = val_fraction
@@ -280,12 +286,14 @@ class TextClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             **({"model": self.model} if self.preset is None else {"preset": self.preset}),
             "encoder": self.encoder,
             "fine_tune": self.fine_tune,
+            "contrast": self.contrast,
             "vectors": self.vectors,
             "freeze_vectors": self.freeze_vectors,
             "numbers": self.numbers,
             "epochs": self.epochs,
             "patience": self.patience,
             "batch_size": self.batch_size,
+            "refit": self.refit,
             "lr": self.lr,
             "class_weights": weights,
             "val_fraction": self.val_fraction,

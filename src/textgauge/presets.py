@@ -3,7 +3,8 @@
 What the models reach and take stands in `benchmarks/README.md` ("The presets"). `fast` is the
 linear model. `balanced` and `best` read with a pretrained encoder where one is installed and that
 takes no longer than is said here; `best` may take longer, and trains the encoder, too, where an
-epoch of that takes minutes.
+epoch of that takes minutes. Of few texts it is soon trained, and learns most by that: there
+`balanced` does so, too.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from .config import ENCODER_PACKAGES, Config, ModelName
+from .config import ENCODER_PACKAGES, FEW_TEXTS, Config, ModelName
 from .cores import available_cores
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ READ_FOR_THE_BEST = 4
 TRAINED_ON_BY_A_CORE = 300_000
 """Words of an epoch of fine-tuning a small encoder that take a core some four minutes."""
 
+FEW_WORDS_OF_A_CORE = 15_000
+"""Words of few texts up to which fine-tuning, from its first lesson to what the validation texts
+add, takes a core some four minutes."""
+
 GPU = 100
 """Cores that a GPU stands for."""
 
@@ -42,13 +47,15 @@ class Facts:
     """What a preset looks at.
 
     Attributes:
-        words: of the distinct training texts, as far as an encoder reads them.
+        texts: distinct training texts.
+        words: of these, as far as an encoder reads them.
         labels: how many there are.
         encoder: whether a pretrained encoder is here, and the packages that it needs.
         power: processor cores, or what a GPU stands for.
 
     """
 
+    texts: int
     words: int
     labels: int
     encoder: bool
@@ -67,9 +74,10 @@ class Choice:
 def choose(preset: str, facts: Facts) -> Choice:
     """The model of a preset.
 
-    >>> choose("best", Facts(words=60_000, labels=6, encoder=True, power=2)).fine_tune
-    True
-    >>> choose("balanced", Facts(words=9_000_000, labels=6, encoder=True, power=2)).model
+    >>> questions = Facts(texts=5_000, words=60_000, labels=6, encoder=True, power=2)
+    >>> choose("balanced", questions).fine_tune, choose("best", questions).fine_tune
+    (False, True)
+    >>> choose("balanced", replace(questions, words=9_000_000)).model
     'linear'
     """
     if preset == "fast":
@@ -83,6 +91,10 @@ def choose(preset: str, facts: Facts) -> Choice:
         )
     if preset == "best" and facts.words <= TRAINED_ON_BY_A_CORE * facts.power:
         why = f"{facts.words:,} words are few enough to train the pretrained encoder, too"
+        return Choice("encoder", True, why)
+    few = facts.texts <= FEW_TEXTS and facts.words <= FEW_WORDS_OF_A_CORE * facts.power
+    if preset == "balanced" and few:
+        why = f"{facts.texts:,} texts are few enough to train the pretrained encoder soon"
         return Choice("encoder", True, why)
     patience = READ_FOR_THE_BEST if preset == "best" else 1
     if facts.words <= READ_BY_A_CORE * facts.power * patience:
@@ -100,12 +112,9 @@ def _simple(facts: Facts, why: str) -> Choice:
 
 
 def settle(config: Config, corpus: Corpus) -> tuple[Config, str | None]:
-    """The settings with the preset's model in its place, and a sentence on what was chosen.
-
-    Without a preset, the settings as they are.
-    """
+    """The settings with what the table decides, and a sentence on what a preset chose."""
     if config.preset is None:
-        return config, None
+        return config.settled(len(corpus.train)), None
     found = choose(config.preset, facts_of(config, corpus))
     settled = replace(
         config,
@@ -113,6 +122,7 @@ def settle(config: Config, corpus: Corpus) -> tuple[Config, str | None]:
         model=found.model,
         fine_tune=found.fine_tune,
     )
+    settled = settled.settled(len(corpus.train))
     tuned = ", fine-tuned" if found.fine_tune else ""
     return settled, f"preset {config.preset}: the model is {found.model}{tuned}; {found.reason}"
 
@@ -128,4 +138,4 @@ def facts_of(config: Config, corpus: Corpus) -> Facts:
         import torch
 
         power = GPU if torch.cuda.is_available() else power
-    return Facts(int(words or 0), len(corpus.classes), encoder, power)
+    return Facts(len(corpus.train), int(words or 0), len(corpus.classes), encoder, power)

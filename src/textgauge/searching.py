@@ -88,6 +88,7 @@ class Search:
         progress: Progress,
     ) -> None:
         self._plan, self._runs, self._parent, self._progress = plan, runs, parent, progress
+        self._texts = len(table.corpus.train)
         seed = plan.config(plan.models[0]).seed
         self.studies = {
             model: Study(
@@ -115,6 +116,10 @@ class Search:
             done = sum(record.finished for record in self.schedule.records.values())
             progress.note(f"going on after {done} trial{'' if done == 1 else 's'}")
 
+    def config(self, model: str, chosen: Mapping[str, Any]) -> Config:
+        """All settings of a trial, with what the texts decide."""
+        return self._plan.config(model, chosen).settled(self._texts)
+
     def go(self) -> None:
         """Try until there is nothing left to try, or no time."""
         while (turn := self.schedule.next()) is not None:
@@ -124,7 +129,7 @@ class Search:
             number = f"{turn.model} {trial.number + 1} of {self._plan.trials}"
             self._progress.stage(f"{number}: {settings_told(changed)}")
             begin = time.monotonic()
-            config = self._plan.config(turn.model, trial.chosen)
+            config = self.config(turn.model, trial.chosen)
             tried = self.trier.attempt(turn, trial, config, changed)
             took = time.monotonic() - begin
             record.spent += took

@@ -118,9 +118,16 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         "--fine-tune", action="store_true", help="train the encoder, too (a GPU helps)", **given
     )
     model.add_argument(
+        "--contrast",
+        action=argparse.BooleanOptionalAction,
+        help="begin with which texts are alike (--fine-tune with at most 1,000 texts: yes)",
+        **given,
+    )
+    model.add_argument(
         "--refit",
         action=argparse.BooleanOptionalAction,
-        help="learn from the validation texts, too, in the end (encoder, linear: yes)",
+        help="learn from the validation texts, too, in the end (linear and encoder: yes, "
+        "--fine-tune: with at most 1,000 texts)",
         **given,
     )
     model.add_argument(

@@ -65,8 +65,8 @@ class Adam:
             parameter.grad = None
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Move every parameter that has a gradient."""
+    def step(self, share: float = 1.0) -> None:
+        """Move every parameter that has a gradient, by this share of its learning rate."""
         self._steps += 1
         mean_bias = 1 - BETA_1**self._steps
         square_bias = 1 - BETA_2**self._steps
@@ -84,10 +84,10 @@ class Adam:
             square.mul_(BETA_2).addcmul_(gradient, gradient, value=1 - BETA_2)
             size = (square.sqrt() / square_bias**0.5).add_(EPSILON)
             if rows is None:
-                parameter.addcdiv_(mean, size, value=-self._lr[name] / mean_bias)
+                parameter.addcdiv_(mean, size, value=-share * self._lr[name] / mean_bias)
                 continue
             self._mean[name][rows], self._square[name][rows] = mean, square
-            parameter.index_add_(0, rows, mean / size, alpha=-self._lr[name] / mean_bias)
+            parameter.index_add_(0, rows, mean / size, alpha=-share * self._lr[name] / mean_bias)
 
     def state(self) -> dict[str, Tensor]:
         """A copy, in the main memory, of all that the next step depends on but the parameters."""

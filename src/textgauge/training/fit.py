@@ -24,6 +24,7 @@ from ..text.vectors import WordVectors, read_vectors
 from .batches import EncodedTexts, Texts
 from .calibration import Calibrated, calibrate
 from .checkpoints import Checkpoint
+from .contrast import learn_likeness
 from .devices import device_named
 from .history import Epoch
 from .joining import Factors, join
@@ -132,6 +133,10 @@ def fit(
     else:
         if train.has_sets:
             start_from_shares(model, train)
+        if config.contrast and start_from is None:
+            progress.stage("learning which texts are alike")
+            _learn_likeness(model, train, config, after_step)
+            progress.stage("training")
         trained = train_model(
             model,
             in_shards(train, config.seed),
@@ -178,6 +183,8 @@ def _refitted(
     texts = replace(texts, encoded=encoded)
     if texts.has_sets:
         start_from_shares(model, texts)
+    if config.contrast:
+        _learn_likeness(model, texts, config, lambda step, steps: on_step())
     train_model(
         model,
         in_shards(texts, config.seed),
@@ -192,6 +199,16 @@ def _refitted(
         weighed.give_weights(model.wide, config, _label_weights(config, texts))
         model.join(*factors)
     return model, architecture
+
+
+def _learn_likeness(
+    model: Classifier,
+    texts: EncodedTexts,
+    config: Config,
+    on_step: Callable[[int, int], None],
+) -> None:
+    assert isinstance(model, EncoderClassifier) and model.encoder is not None
+    learn_likeness(model.encoder, texts, config.seed, device_named(config.device), on_step)
 
 
 def _prepared(

@@ -28,8 +28,12 @@ SHARES = 21
 """Shares that are tried, evenly from 0 to 1."""
 
 PRIOR = 4.0
-"""How strongly few texts are doubted that want one part alone: the loss of all is raised by so many
-nats times the square of the distance from one half."""
+"""How strongly few texts are doubted that want another share than is expected: the loss of all is
+raised by so many nats times the square of the distance from it."""
+
+EXPECTED, EXPECTED_BESIDE_CONTRAST = 0.5, 0.0
+"""Share of the wide part that is expected. Beside an encoder that has learned which of few texts
+are alike, single words add nothing that so few validation texts could show."""
 
 Floats = npt.NDArray[np.float32]
 
@@ -60,14 +64,23 @@ def join(
     weighed.give_weights(model.wide, config, label_weights, on_step)
     plain = replace(val, encoded=replace(val.encoded, features=None))
     factors = find_factors(
-        predict_logits(model, val), predict_logits(model.wide, plain), val, label_weights
+        predict_logits(model, val),
+        predict_logits(model.wide, plain),
+        val,
+        label_weights,
+        expected=EXPECTED_BESIDE_CONTRAST if config.contrast else EXPECTED,
     )
     model.join(*factors)
     return factors
 
 
 def find_factors(
-    deep: Floats, wide: Floats, val: EncodedTexts, label_weights: Floats | None = None
+    deep: Floats,
+    wide: Floats,
+    val: EncodedTexts,
+    label_weights: Floats | None = None,
+    *,
+    expected: float = EXPECTED,
 ) -> Factors:
     """What to multiply the logits of the two parts by.
 
@@ -76,6 +89,7 @@ def find_factors(
         wide: likewise.
         val: the validation texts.
         label_weights: as in training.
+        expected: share of the wide part, which few texts do not move far.
 
     """
     of_deep = temperature_of(deep, val, label_weights)
@@ -86,7 +100,7 @@ def find_factors(
     for share in np.linspace(0.0, 1.0, SHARES).tolist():
         both = ((1 - share) * deep + share * wide).astype(np.float32)
         both /= temperature_of(both, val, label_weights)
-        losses[share] = _loss(both, val, label_weights) + doubt * (share - 0.5) ** 2
+        losses[share] = _loss(both, val, label_weights) + doubt * (share - expected) ** 2
     share = min(losses, key=losses.__getitem__)
     return Factors((1 - share) / of_deep, share / of_wide)
 
