@@ -259,11 +259,15 @@ class MemoryTracker:
 class MajorityHere:
     """The simplest baseline, in this process: importing scikit-learn takes longer than training."""
 
+    refits: list[bool] = []  # noqa: RUF012 - what each was told
+
     def __init__(
         self, train: Any, test_texts: pl.Series, classes: int, *, val: Any, refit: bool
     ) -> None:
+        self.refits.append(refit)
         self._train, self._texts, self._classes = train, len(test_texts), classes
         self._val = len(val)
+        self._known = train.joined(val) if refit else train
 
     def wait(self) -> list[Any]:
         from textgauge.review import baselines
@@ -276,8 +280,9 @@ class MajorityHere:
                 for texts in (self._texts, self._val)
             ]
             return [baselines.Baseline(baselines.SHARES, of_sets[0], 0.0, len(train), of_sets[1])]
-        shares = baselines.fit_majority(train.label, train.count, self._texts, self._classes)
-        return [baselines.Baseline(baselines.MAJORITY, shares, 0.0, len(train))]
+        known = self._known
+        shares = baselines.fit_majority(known.label, known.count, self._texts, self._classes)
+        return [baselines.Baseline(baselines.MAJORITY, shares, 0.0, len(known))]
 
     def doubt_labels(self, others: Sequence[Any], probabilities: Sequence[Any]) -> None:
         self._others, self._probabilities = others, probabilities
@@ -312,7 +317,12 @@ def no_curves(history: Any, path: Path, title: str, *, dropout: bool = True) -> 
 class PeersHere:
     """The peers of a comparison, in this process: they know the most frequent label."""
 
-    def __init__(self, train: Any, val: pl.Series, test: pl.Series, costs: pl.Series) -> None:
+    refits: list[bool] = []  # noqa: RUF012 - what each was told
+
+    def __init__(
+        self, train: Any, val: Any, test: pl.Series, costs: pl.Series, *, refit: bool
+    ) -> None:
+        self.refits.append(refit)
         self._most = int(np.bincount(train.label, train.count).argmax())
         self._val, self._test = len(val), len(test)
 

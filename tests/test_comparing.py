@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from e2e import Done, PeersHere, Quick, Running, notes, runs, textgauge
+from e2e import Done, MajorityHere, PeersHere, Quick, Running, notes, runs, textgauge
 
 import textgauge as python_side
 from textgauge import trying
@@ -217,6 +217,14 @@ def test_whats_given_is_the_same_in_all_trials(compared: Callable[..., Any], qui
 
 
 # ---- budgets -------------------------------------------------------------------------------------
+
+
+def test_whatever_is_compared_learns_from_the_validation_texts_where_that_is_asked_for(
+    compared: Callable[..., Any],
+) -> None:
+    for settings in (SMALL, {**SMALL, "refit": True}):
+        compared(settings=settings, models=["bag"], trials=1)
+    assert MajorityHere.refits[-2:] == PeersHere.refits[-2:] == [False, True]
 
 
 def test_a_budget_too_small_for_a_trial_is_told_and_gone_on_with(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from e2e import FinishedRun, Quick, clean_environment, notes
+from e2e import FinishedRun, MajorityHere, Quick, clean_environment, notes
 from packaging.requirements import Requirement
 
 import textgauge as python_side
@@ -128,6 +128,12 @@ def test_every_part_is_looked_through_for_contradictory_labels(quick: Quick) -> 
     assert set(issues.frame["part"]) == {"train", "val", "test"}
     files = dict(told for kind, told in quick.tracker.told if kind == "artifact")
     assert files["label_issues.csv"].count(b"contradictory") == len(wrong)
+
+
+def test_the_baselines_learn_from_the_texts_that_the_model_learns_from(quick: Quick) -> None:
+    for settings in ({}, {"refit": True}):
+        quick.train(notes(), **settings)
+    assert MajorityHere.refits[-2:] == [False, True]
 
 
 def test_with_every_row_a_text_is_still_looked_at_once(quick: Quick) -> None:

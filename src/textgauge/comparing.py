@@ -118,7 +118,11 @@ def compare(  # noqa: PLR0915 - one step after the other
         parent.start(_run_plan(plan, table))
         parent.log_dataset(describe.dataset(table.facts, table.corpus))
         beside = _start_beside(
-            stack, table, staging, measured=kept is not None and bool(kept.peers)
+            stack,
+            table,
+            staging,
+            measured=kept is not None and bool(kept.peers),
+            refit=bool(config.refit),
         )
         progress.stage("loading torch")
         from .training import fit  # noqa: F401 - here, so that no trial is charged with it
@@ -206,16 +210,19 @@ class _Beside:
     costs: Path
 
 
-def _start_beside(stack: ExitStack, table: LocalTable, staging: Path, *, measured: bool) -> _Beside:
+def _start_beside(
+    stack: ExitStack, table: LocalTable, staging: Path, *, measured: bool, refit: bool
+) -> _Beside:
+    """`measured`: the peers were before; `refit`: all learn from the validation texts, too."""
     corpus = table.corpus
     texts = texts_to_predict(corpus.val.texts, corpus.train.texts)
     costs = staging / "costs.arrow"
     pl.DataFrame({"text": texts}).write_ipc(costs)
     found = None
     if not measured:
-        found = peers.start(corpus.train, corpus.val.texts, corpus.test.texts, texts)
+        found = peers.start(corpus.train, corpus.val, corpus.test.texts, texts, refit=refit)
         stack.callback(found.stop)
-    return _Beside(start_baselines(stack, corpus), found, costs)
+    return _Beside(start_baselines(stack, corpus, refit=refit), found, costs)
 
 
 @dataclass(frozen=True)

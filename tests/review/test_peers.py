@@ -24,7 +24,7 @@ def found(trained: Any) -> list[Peer]:
     """The real process."""
     corpus = trained.corpus
     costs = texts_to_predict(corpus.val.texts, corpus.train.texts)
-    working = peers.start(corpus.train, corpus.val.texts, corpus.test.texts, costs)
+    working = peers.start(corpus.train, corpus.val, corpus.test.texts, costs)
     try:
         return working.measure()
     finally:
@@ -50,6 +50,33 @@ def test_they_are_the_pipelines_that_one_would_write(found: list[Peer], trained:
             assert (answers == expected).mean() > 0.97
         assert peer.megabytes == pytest.approx(len(pickle.dumps(pipeline)) / 1e6, rel=0.1)
     assert [peer.name for peer in found] == ["TF-IDF + logistic regression", "TF-IDF + LinearSVC"]
+
+
+def test_fitted_once_more_they_know_the_validation_texts_which_they_had_not_predicted_with(
+    found: list[Peer], trained: Any
+) -> None:
+    corpus = trained.corpus
+    known = corpus.train.joined(corpus.val)
+    costs = texts_to_predict(corpus.val.texts, corpus.train.texts)
+    working = peers.start(corpus.train, corpus.val, corpus.test.texts, costs, refit=True)
+    try:
+        again = working.measure()
+    finally:
+        working.stop()
+    for before, after, made in zip(
+        found, again, (LogisticRegression(C=10, max_iter=300), LinearSVC()), strict=True
+    ):
+        assert after.fitted_on == len(known)
+        assert np.array_equal(after.val, before.val)
+        texts = vectorizer().fit(known.texts.to_list())
+        made.fit(
+            texts.transform(known.texts.to_list())[known.text_index],
+            known.label,
+            sample_weight=known.count,
+        )
+        expected = made.predict(texts.transform(corpus.test.texts.to_list()))
+        assert np.array_equal(after.test, expected)
+    assert any(not np.array_equal(a.test, b.test) for a, b in zip(found, again, strict=True))
 
 
 def test_their_costs_are_told(found: list[Peer], trained: Any) -> None:

@@ -41,10 +41,10 @@ class Peer:
         name: what it is.
         val: the label of each validation text. Shape: (texts,).
         test: the label of each test text. Shape: (texts,).
-        seconds: of one processor, to fit it.
+        seconds: of one processor, to fit it, as often as that was done.
         megabytes: of the fitted pipeline, pickled.
         predict_ms: milliseconds for a thousand texts on one thread.
-        fitted_on: distinct training texts that it saw.
+        fitted_on: distinct texts that it learned from in the end.
 
     """
 
@@ -82,7 +82,14 @@ class Peers(Beside):
         ]
 
 
-def start(train: LabelledTexts, val: pl.Series, test: pl.Series, costs: pl.Series) -> Peers:
+def start(
+    train: LabelledTexts,
+    val: LabelledTexts,
+    test: pl.Series,
+    costs: pl.Series,
+    *,
+    refit: bool = False,
+) -> Peers:
     """Begin to fit the peers.
 
     Args:
@@ -90,11 +97,13 @@ def start(train: LabelledTexts, val: pl.Series, test: pl.Series, costs: pl.Serie
         val: texts to predict.
         test: texts to predict.
         costs: distinct texts to measure with.
+        refit: they are fitted once more, on `val`, too, before they predict `test`.
 
     """
-    texts = {"train": train.texts, "val": val, "test": test, "costs": costs}
-    triples = np.stack([train.text_index, train.label, train.count])
-    return Peers(__name__, texts, triples, environment=ONE_THREAD)
+    known = train.joined(val) if refit else train
+    texts = {"known": known.texts, "val": val.texts, "test": test, "costs": costs}
+    triples = np.stack([known.text_index, known.label, known.count])
+    return Peers(__name__, texts, triples, arguments=(str(len(train)),), environment=ONE_THREAD)
 
 
 def classifiers(*, many_labels: bool = False) -> Mapping[str, Callable[[], Any]]:
@@ -136,21 +145,33 @@ class _Fitted:
         return len(pickle.dumps((self._vectorizer, self._classifier)))
 
 
-def main(tell: Callable[[str], object], folder: str) -> None:
-    """The process: reads what `start` wrote, and writes what `Peers.measure` reads."""
+def main(tell: Callable[[str], object], folder: str, train: str) -> None:
+    """The process: reads what `start` wrote, and writes what `Peers.measure` reads.
+
+    Of the known texts the first `train` are those of the training part.
+    """
     path = Path(folder)
-    train, val, test, costs = (
-        pl.read_ipc(path / f"{name}.arrow")["text"] for name in ("train", "val", "test", "costs")
+    known, val, test, costs = (
+        pl.read_ipc(path / f"{name}.arrow")["text"] for name in ("known", "val", "test", "costs")
     )
-    texts, triples = sample(train, np.load(path / "triples.npy", allow_pickle=False))
-    known, results, fitted = texts.to_list(), [], []
+    triples = np.load(path / "triples.npy", allow_pickle=False)
+    of_train = triples[:, triples[0] < int(train)]
+    lessons = [sample(known.head(int(train)), of_train)]
+    if len(known) > int(train):
+        lessons.append(sample(known, triples))
+    texts, triples = lessons[0]
+    results, fitted = [], []
     many = too_many_for_lr(len(texts), len(np.unique(triples[1])))
     for at, (name, make) in enumerate(classifiers(many_labels=many).items()):
-        begin = time.process_time()
-        each = _Fitted(make, known, triples)
-        seconds = time.process_time() - begin
-        for part, column in (("val", val), ("test", test)):
-            np.save(path / f"{part}_{at}.npy", each.predict(column.to_list()), allow_pickle=False)
+        seconds = 0.0
+        # The last lesson is what it knows in the end; what validation is judged by is the first.
+        for number, (texts, triples) in enumerate(lessons):
+            begin = time.process_time()
+            each = _Fitted(make, texts.to_list(), triples)
+            seconds += time.process_time() - begin
+            if number == 0:
+                np.save(path / f"val_{at}.npy", each.predict(val.to_list()), allow_pickle=False)
+        np.save(path / f"test_{at}.npy", each.predict(test.to_list()), allow_pickle=False)
         megabytes = each.bytes() / 1e6
         results.append(
             {"name": name, "seconds": seconds, "megabytes": megabytes, "fitted_on": len(texts)}
