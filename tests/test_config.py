@@ -367,3 +367,19 @@ def test_a_missing_toml_file_and_a_folder_are_told(tmp_path):
     )
     with pytest.raises(SettingsError, match="cannot be read as TOML"):
         Config.read_toml(tmp_path)
+
+
+def test_labels_are_smoothed_for_an_encoder_as_it_is_and_one_label():
+    smoothed = {model: Config(model=model).smoothing for model in ("bag", "lstm", "encoder")}
+    assert smoothed == {"bag": 0.0, "lstm": 0.0, "encoder": 0.05}
+    assert Config(model="encoder", fine_tune=True).smoothing == 0.0
+    assert Config(model="encoder", multi_label=True).smoothing == 0.0
+    assert Config(model="encoder", multi_label=True, label_smoothing=0.1).smoothing == 0.1
+
+
+def test_a_first_lesson_is_for_fine_tuning_alone():
+    with pytest.raises(SettingsError, match="--contrast is for fine-tuning alone"):
+        Config(model="encoder", contrast=True)
+    with pytest.raises(SettingsError, match="--contrast is chosen by the preset"):
+        Config.from_mapping({"preset": "best", "contrast": True})
+    assert Config(model="encoder", fine_tune=True, contrast=True).contrast

@@ -39,9 +39,10 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
     # A mean of many vectors moves by little with each of them.
     "bag": {"lr": 0.01},
     "cnn": {},
-    # Its head is quick to train beside what the encoder takes to read, and its linear part takes
-    # long texts as lightly as the linear model does.
-    "encoder": {"refit": True, "max_tokens": 5_000},
+    # Its head is quick to train beside what the encoder takes to read, and so sure of single texts
+    # soon that the loss of a few decides when to stop; its linear part takes long texts as lightly
+    # as the linear model does.
+    "encoder": {"refit": True, "max_tokens": 5_000, "label_smoothing": 0.05},
     # A sum of single weights: rare words do no harm, long texts cost little, no step has a size,
     # and the weights of more texts are found about as quickly.
     "linear": {"lr": 1.0, "min_texts": 1, "max_words": 500_000, "max_tokens": 5_000, "refit": True},
@@ -49,8 +50,11 @@ DEFAULTS_OF: Mapping[ModelName, Mapping[str, int | float]] = {
 }
 """What an architecture says else."""
 
-FINE_TUNING: Mapping[str, int | float] = {"patience": 2}
+FINE_TUNING: Mapping[str, int | float] = {"patience": 2, "label_smoothing": 0.0}
 """What fine-tuning says else: an epoch takes long, and few are needed."""
+
+SETS_OF_LABELS: Mapping[str, int | float] = {"label_smoothing": 0.0}
+"""What rows with any number of labels say else: what it brings was measured of one label."""
 
 FEW_TEXTS = 1_000
 """Distinct training texts up to which fine-tuning begins with which texts are alike, and learns
@@ -212,6 +216,8 @@ class Config:
             defaults = {**DEFAULTS, **DEFAULTS_OF[self.model]}
             if self.fine_tune:
                 defaults |= {**FINE_TUNING, "threads": available_cores()}
+            if self.multi_label:
+                defaults |= SETS_OF_LABELS
             for name, value in defaults.items():
                 if getattr(self, name) is None and not (self.fine_tune and name in BY_THE_TEXTS):
                     object.__setattr__(self, name, value)

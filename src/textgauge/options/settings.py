@@ -106,7 +106,11 @@ def config_options(parser: argparse.ArgumentParser, *groups: str) -> None:
         ("patience", int, "epochs without gain before it stops (4; --fine-tune: 2)"),
         ("batch-size", int, "texts a step (default: by the number of texts)"),
         ("lr", float, "learning rate of Adam (0.001; bag: 0.01)"),
-        ("label-smoothing", float, "share of a label that is spread over all (0)"),
+        (
+            "label-smoothing",
+            float,
+            "share of a label spread over all (0; encoder: 0.05, --fine-tune: 0)",
+        ),
         ("threads", int, "of the training (1; --fine-tune: all cores)"),
     ):
         metavar = "N" if kind is int else "X"
