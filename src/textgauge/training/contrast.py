@@ -39,6 +39,9 @@ TEMPERATURE = 0.1
 
 GRADIENT_NORM = 1.0
 
+FAR = -1e9
+"""How near a text is to itself, which nobody asks; finite, so that one alone has a gradient."""
+
 
 def learn_likeness(
     encoder: PretrainedEncoder,
@@ -119,7 +122,7 @@ def contrastive_loss(features: Tensor, alike: Tensor) -> Tensor:
     """
     unit = torch.nn.functional.normalize(features, dim=1)
     itself = torch.eye(len(alike), dtype=torch.bool, device=alike.device)
-    near = (unit @ unit.T / TEMPERATURE).masked_fill(itself, -torch.inf)
+    near = (unit @ unit.T / TEMPERATURE).masked_fill(itself, FAR)
     surprise = (near.logsumexp(1, keepdim=True) - near).masked_fill(itself, 0.0)
     alike = alike.masked_fill(itself, 0.0)
     weight = alike.sum(1)
