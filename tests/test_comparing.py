@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 from e2e import Done, MajorityHere, PeersHere, Quick, Running, notes, runs, textgauge
+from made_encoder import make_encoder
 
 import textgauge as python_side
 from textgauge import trying
@@ -217,6 +218,28 @@ def test_whats_given_is_the_same_in_all_trials(compared: Callable[..., Any], qui
 
 
 # ---- budgets -------------------------------------------------------------------------------------
+
+
+def test_what_few_texts_decide_is_decided_in_a_trial_as_in_a_training(
+    compared: Callable[..., Any], quick: Quick, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textgauge.training.contrast.STEPS", 1)
+    folder = str(make_encoder(tmp_path / "encoder", layers=1))
+    tuned = {"encoder": folder, "fine_tune": True, "epochs": 1, "device": "cpu"}
+    compared(models=["bag", "encoder"], trials=1, settings=tuned)
+    params = {each.told[0][1].params["model"]: each.told[0][1].params for each in trials_of(quick)}
+    # But for the validation texts, on which what is compared is judged.
+    assert params["encoder"]["contrast"] is True and params["encoder"]["refit"] is False
+    # What is for the encoder alone is none of the others' business.
+    assert params["encoder"]["encoder"] == folder
+    assert params["bag"]["encoder"] is None and params["bag"]["fine_tune"] is False
+
+
+def test_settings_of_an_encoder_are_refused_where_none_is_compared(
+    compared: Callable[..., Any],
+) -> None:
+    with pytest.raises(SettingsError, match=r"--fine-tune is for the model 'encoder' alone; ch"):
+        compared(models=["bag"], settings={**SMALL, "fine_tune": True})
 
 
 def test_whatever_is_compared_learns_from_the_validation_texts_where_that_is_asked_for(

@@ -97,8 +97,8 @@ def measure(options: argparse.Namespace) -> None:
                 if (name, entrant, seed) in done:
                     continue
                 if not loaded:  # Libraries, and what they make at their first call.
-                    warmed = PEERS.get(entrant) or rung(loaded_by(RUNGS[entrant]))
-                    warmed(first_of_each_label(known), seed)
+                    first = PEERS.get(entrant) or rung(loaded_by(RUNGS[entrant]))
+                    first(first_of_each_label(known), seed)
                     loaded = True
                 began = time.perf_counter()
                 predict = fit(known, seed)

@@ -37,6 +37,7 @@ RUNGS = {
     "lstm": {"model": "lstm"},
     "lstm, both ways": {"model": "lstm", "bidirectional": True},
     "encoder": {"model": "encoder"},
+    "encoder, labels as they are": {"model": "encoder", "label_smoothing": 0.0},
 }
 PEER_FITS: dict[str, Fit] = {
     "TF-IDF words": PEERS["TF-IDF + SVM"],

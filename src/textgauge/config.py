@@ -60,8 +60,11 @@ FEW_TEXTS = 1_000
 """Distinct training texts up to which fine-tuning begins with which texts are alike, and learns
 from the validation texts in the end: of more, labels alone teach an encoder enough."""
 
+OF_THE_ENCODER = ("encoder", "fine_tune", "contrast")
+"""Settings of the model `encoder` alone."""
+
 BY_THE_TEXTS = ("contrast", "refit")
-"""Settings of fine-tuning that its texts decide where they are None; see `settle`."""
+"""Settings of fine-tuning that its texts decide where they are None; see `Config.settled`."""
 
 WITH_DROPOUT: frozenset[ModelName] = frozenset({"cnn", "encoder", "lstm"})
 """Architectures that drop something in training, whose figures look worse for it."""
@@ -434,10 +437,11 @@ def _value_problems(config: Config, sound: set[str]) -> typing.Iterator[str]:
             f"(they were {config.review_below!r} and {config.review_rate!r})."
         )
     if config.model != "encoder" and config.preset is None:
-        for name, option in (("encoder", "--encoder"), ("fine_tune", "--fine-tune")):
+        for name in OF_THE_ENCODER:
             if name in sound and getattr(config, name):
-                yield f"{option} is for the model 'encoder' alone; pass --model encoder with it."
-    if config.contrast and not config.fine_tune and config.preset is None:
+                option = f"--{name.replace('_', '-')}"
+                yield f"{option} is for the model 'encoder' alone; choose that model with it."
+    elif config.contrast and not config.fine_tune and config.preset is None:
         yield "--contrast is for fine-tuning alone; pass --fine-tune with it."
     ways = [
         f"--{name.replace('_', '-')} {value}"

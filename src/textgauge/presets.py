@@ -116,13 +116,9 @@ def settle(config: Config, corpus: Corpus) -> tuple[Config, str | None]:
     if config.preset is None:
         return config.settled(len(corpus.train)), None
     found = choose(config.preset, facts_of(config, corpus))
-    settled = replace(
-        config,
-        preset=None,
-        model=found.model,
-        fine_tune=found.fine_tune,
+    settled = replace(config, preset=None, model=found.model, fine_tune=found.fine_tune).settled(
+        len(corpus.train)
     )
-    settled = settled.settled(len(corpus.train))
     tuned = ", fine-tuned" if found.fine_tune else ""
     return settled, f"preset {config.preset}: the model is {found.model}{tuned}; {found.reason}"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .compared import TrialCounts
-from .config import Config
+from .config import OF_THE_ENCODER, Config
 from .engines.local import LocalTable
 from .errors import SettingsError, TextgaugeError
 from .leaderboard import settings_told
@@ -52,8 +52,9 @@ class Plan:
     ) -> Plan:
         """Check all of it. Raises SettingsError."""
         given = {name: value for name, value in settings.items() if name != "model"}
-        Config.from_mapping(given)
         named = models_named(models, given)
+        # What is for one architecture alone is right where that is compared, too.
+        Config.from_mapping({**given, "model": "encoder" if "encoder" in named else named[0]})
         number = DEFAULT_TRIALS if trials is None else trials
         if number < 1:
             raise SettingsError(f"trials must be 1 or more, was {number!r}.")
@@ -66,7 +67,9 @@ class Plan:
     def config(self, model: str, chosen: Mapping[str, Any] | None = None) -> Config:
         """All settings of a trial; what is compared on the validation texts learns none of them."""
         unasked = {"refit": False}
-        return Config.from_mapping({**unasked, **self.settings, **(chosen or {}), "model": model})
+        others = () if model == "encoder" else OF_THE_ENCODER
+        own = {name: value for name, value in self.settings.items() if name not in others}
+        return Config.from_mapping({**unasked, **own, **(chosen or {}), "model": model})
 
     def changed(self, model: str, chosen: Mapping[str, Any]) -> dict[str, Any]:
         """Those of its searched settings that are not the defaults."""

@@ -119,3 +119,18 @@ def test_gradients_are_shortened_together_as_torch_does(longest):
     for mine, other in zip(ours, theirs, strict=True):
         grad = mine.grad.to_dense() if mine.grad.is_sparse else mine.grad
         torch.testing.assert_close(grad, other.grad)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_share_of_a_step_is_a_step_at_that_share_of_the_rate(sparse):
+    moved = []
+    for lr, share in ((0.01, 0.25), (0.0025, 1.0)):
+        torch.manual_seed(0)
+        table = nn.Embedding(9, 3, sparse=sparse)
+        optimizer = Adam({"t": table.weight}, lr=lr)
+        for rows in ([1, 2], [2, 5]):
+            optimizer.zero_grad()
+            table(torch.tensor(rows)).square().sum().backward()
+            optimizer.step(share)
+        moved.append(table.weight.detach().clone())
+    torch.testing.assert_close(moved[0], moved[1])

@@ -14,8 +14,9 @@ from textgauge.data.component_notes import make_component_notes
 from textgauge.data.corpus import build_corpus
 from textgauge.presets import settle
 from textgauge.text.learn import learn_encoder
-from textgauge.training import contrast
+from textgauge.training import contrast, joining
 from textgauge.training import fit as fitting
+from textgauge.training.adam import Adam
 from textgauge.training.batches import Batch, BatchSets, EncodedTexts
 from textgauge.training.contrast import contrastive_loss, learn_likeness, likeness, some_texts
 from textgauge.training.fit import fit, new_model
@@ -152,6 +153,23 @@ def test_texts_of_a_label_come_together(corpus, config, reader, monkeypatch):
     assert all(parameter.grad is None for parameter in encoder.parameters())
 
 
+def test_the_steps_grow_and_then_shrink_to_nothing(corpus, config, reader, monkeypatch):
+    shares = []
+
+    class Told(Adam):
+        def step(self, share):
+            shares.append(share)
+            super().step(share)
+
+    monkeypatch.setattr(contrast, "Adam", Told)
+    learn_likeness(*begun(corpus, config, reader), 0, CPU)
+    top = shares.index(max(shares))
+    assert top + 1 == contrast.STEPS / 10
+    assert 0.8 < shares[top] <= 1
+    assert np.all(np.diff(shares[: top + 1]) > 0) and np.all(np.diff(shares[top:]) < 0)
+    assert 0 < shares[0] < 0.2 and 0 < shares[-1] < 0.02
+
+
 def test_it_is_the_same_twice_and_another_with_another_seed(corpus, config, reader):
     found = []
     for seed in (0, 0, 1):
@@ -213,6 +231,17 @@ def test_few_texts_are_learned_from_so_and_validation_texts_with_them(corpus, co
     plain = fit(corpus, reader, replace(settled, contrast=False))
     assert len(lessons) == 2
     assert plain.trained.history[0].train_loss != found.trained.history[0].train_loss
+
+
+def test_the_wide_part_is_expected_to_add_nothing_then(corpus, config, lessons, monkeypatch):
+    monkeypatch.setattr(joining, "PRIOR", 1e6)
+    reader = learn_encoder(corpus.train.texts, config)
+    told = {
+        contrasts: fit(corpus, reader, replace(config, contrast=contrasts, refit=False)).factors
+        for contrasts in (True, False)
+    }
+    assert told[True].wide == 0 < told[True].deep
+    assert told[False].wide > 0
 
 
 def test_a_training_that_is_gone_on_with_has_had_its_lesson(corpus, config, lessons):

@@ -76,6 +76,13 @@ def test_few_texts_are_doubted_that_want_one_part_alone(val, monkeypatch):
     assert doubted == pytest.approx((0.5 / of_both[0], 0.5 / of_both[1]))
 
 
+def test_what_is_expected_is_what_few_texts_are_pulled_to(val, monkeypatch):
+    one, other = logits_of(val, 0.8, 4.0, 2), logits_of(val, 0.8, 4.0, 3)
+    monkeypatch.setattr(joining, "PRIOR", 1000.0 * val.rows)
+    alone = find_factors(one, other, val, expected=0.0)
+    assert alone == pytest.approx((1 / temperature_of(one, val), 0.0))
+
+
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = make_encoder(tmp_path_factory.mktemp("encoder"))

@@ -145,6 +145,12 @@ class _Fitted:
         return len(pickle.dumps((self._vectorizer, self._classifier)))
 
 
+def _lesson(known: pl.Series, triples: Labels) -> tuple[list[str], Labels]:
+    """As many of the texts as a peer is fitted on, and their labels."""
+    texts, triples = sample(known, triples)
+    return texts.to_list(), triples
+
+
 def main(tell: Callable[[str], object], folder: str, train: str) -> None:
     """The process: reads what `start` wrote, and writes what `Peers.measure` reads.
 
@@ -156,18 +162,18 @@ def main(tell: Callable[[str], object], folder: str, train: str) -> None:
     )
     triples = np.load(path / "triples.npy", allow_pickle=False)
     of_train = triples[:, triples[0] < int(train)]
-    lessons = [sample(known.head(int(train)), of_train)]
+    lessons = [_lesson(known.head(int(train)), of_train)]
     if len(known) > int(train):
-        lessons.append(sample(known, triples))
-    texts, triples = lessons[0]
+        lessons.append(_lesson(known, triples))
     results, fitted = [], []
-    many = too_many_for_lr(len(texts), len(np.unique(triples[1])))
+    first, its_triples = lessons[0]
+    many = too_many_for_lr(len(first), len(np.unique(its_triples[1])))
     for at, (name, make) in enumerate(classifiers(many_labels=many).items()):
         seconds = 0.0
         # The last lesson is what it knows in the end; what validation is judged by is the first.
         for number, (texts, triples) in enumerate(lessons):
             begin = time.process_time()
-            each = _Fitted(make, texts.to_list(), triples)
+            each = _Fitted(make, texts, triples)
             seconds += time.process_time() - begin
             if number == 0:
                 np.save(path / f"val_{at}.npy", each.predict(val.to_list()), allow_pickle=False)

@@ -104,7 +104,8 @@ def likeness(batch: Batch) -> Tensor:
 
     """
     rows = batch.targets.sum(1) if batch.sets is None else batch.sets.rows
-    share = batch.targets / rows.unsqueeze(1)
+    here = batch.targets[:, batch.targets.any(0)]  # Of thousands of labels a step has few.
+    share = here / rows.unsqueeze(1)
     common = torch.minimum(share.unsqueeze(1), share.unsqueeze(0)).sum(2)
     return common / (share.sum(1, keepdim=True) + share.sum(1) - common).clamp(min=1e-9)
 
