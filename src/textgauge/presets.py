@@ -33,7 +33,7 @@ TRAINED_ON_BY_A_CORE = 300_000
 
 FEW_WORDS_OF_A_CORE = 15_000
 """Words of few texts up to which fine-tuning, from its first lesson to what the validation texts
-add, takes a core some four minutes."""
+add, takes minutes where the cores are free."""
 
 GPU = 100
 """Cores that a GPU stands for."""
