@@ -235,6 +235,16 @@ def test_what_few_texts_decide_is_decided_in_a_trial_as_in_a_training(
     assert params["bag"]["encoder"] is None and params["bag"]["fine_tune"] is False
 
 
+def test_the_command_takes_them_too_and_names_the_file_of_wrong_ones(
+    command: Command, workplace: Path
+) -> None:
+    done = command("compare", "none.csv", "--models", "linear,encoder", "--fine-tune")
+    assert "none.csv" in done.error and "--fine-tune" not in done.error
+    (workplace / "my.toml").write_text("epoch = 3\n", encoding="utf-8")
+    done = command("compare", "none.csv", "--models", "bag", "--config", "my.toml")
+    assert "my.toml has no setting 'epoch'. Did you mean 'epochs'?" in done.error
+
+
 def test_settings_of_an_encoder_are_refused_where_none_is_compared(
     compared: Callable[..., Any],
 ) -> None:

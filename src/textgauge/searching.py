@@ -49,12 +49,15 @@ class Plan:
         models: Sequence[str] | None,
         trials: int | None,
         budget: str | float | None,
+        *,
+        origin: str = "settings",
     ) -> Plan:
-        """Check all of it. Raises SettingsError."""
+        """Check all of it; `origin` holds the settings. Raises SettingsError."""
         given = {name: value for name, value in settings.items() if name != "model"}
         named = models_named(models, given)
         # What is for one architecture alone is right where that is compared, too.
-        Config.from_mapping({**given, "model": "encoder" if "encoder" in named else named[0]})
+        model = "encoder" if "encoder" in named else named[0]
+        Config.from_mapping({**given, "model": model}, origin)
         number = DEFAULT_TRIALS if trials is None else trials
         if number < 1:
             raise SettingsError(f"trials must be 1 or more, was {number!r}.")

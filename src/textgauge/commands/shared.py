@@ -17,8 +17,13 @@ def config_of(options: argparse.Namespace) -> Config:
     """Settings of the file named by --config, overruled by those on the command line."""
     from ..config import Config
 
+    return Config.from_mapping(settings_of(options), origin=origin_of(options))
+
+
+def origin_of(options: argparse.Namespace) -> str:
+    """What holds the settings, for messages: the file of --config, if any."""
     file: Path | None = getattr(options, "config", None)
-    return Config.from_mapping(settings_of(options), origin=str(file) if file else "textgauge")
+    return str(file) if file else "textgauge"
 
 
 def settings_of(options: argparse.Namespace) -> dict[str, Any]:

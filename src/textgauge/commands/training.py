@@ -13,6 +13,7 @@ from ..tracking.protocol import DEFAULT_ALIAS
 from .shared import (
     config_of,
     engine_of,
+    origin_of,
     print_json,
     progress_of,
     settings_of,
@@ -51,14 +52,16 @@ def demo(options: argparse.Namespace) -> int:
 def compare(options: argparse.Namespace) -> int:
     """Compare several models on a table; 1 where the best was to be registered and was not."""
     from ..api import compare
+    from ..searching import Plan
     from ..terminal.leaderboard import compare_text
     from ..terminal.review import missing_text
 
-    config_of(options)  # What is wrong with the settings is told with the file's name.
+    settings = {name: value for name, value in settings_of(options).items() if name != "model"}
+    # What is wrong with the settings is told with the file's name.
+    Plan.of(settings, options.models, options.trials, options.budget, origin=origin_of(options))
     registration = _registration(options)
     if registration is not None and registration.alias is None:
         options.parser.error("--no-alias: compare registers with an alias; name it with --alias")
-    settings = {name: value for name, value in settings_of(options).items() if name != "model"}
     result = compare(
         options.table,
         models=options.models,
